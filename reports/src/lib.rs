@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Draws what the checker found (tour to be written by the crate's author).
+
+pub mod run;

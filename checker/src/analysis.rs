@@ -1,0 +1,127 @@
+//! What the checks found, in the form that reports draw.
+
+use serde::{Deserialize, Serialize};
+
+use crate::verdict::Verdict;
+
+/// Everything that is known about a run after checking it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// The worst verdict of all checks.
+    pub verdict: Verdict,
+    /// One result per check, in the order a reader wants them.
+    pub checks: Vec<CheckResult>,
+}
+
+/// What one check came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// A stable slug: `linearizability`, `leader-per-term`, `vote-once`, `strength`, ….
+    pub name: String,
+    /// The promise in words: `one leader per term`.
+    pub title: String,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// What was looked at: `1,204 keys, 61,233 operations, 0 undecided, 12 ms`.
+    pub summary: String,
+    /// What is wrong, worst first; empty on a pass.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that is wrong, or that could not be decided.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The class as a slug: `stale-read`, `lost-write`, `two-leaders`, `panic`, `no-recovery`,
+    /// `too-weak`, ….
+    pub anomaly: String,
+    /// One sentence for the top of a report, without values.
+    pub headline: String,
+    /// Two or three sentences with values, clients and the gap in milliseconds. Proof only: what
+    /// follows from the record.
+    pub explanation: String,
+    /// The key concerned.
+    pub key: Option<String>,
+    /// The moment the violation became certain, CLOCK_MONOTONIC nanoseconds.
+    pub at_ns: Option<u64>,
+    /// Nodes concerned, as `n1`.
+    pub nodes: Vec<String>,
+    /// The raw lines that contradict each other, where that is the evidence.
+    pub evidence: Vec<String>,
+    /// The smallest failing set of operations.
+    pub witness: Option<Witness>,
+}
+
+/// A minimal failing sub-history and the reason why it fails.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The value the key holds before the first operation, in words (`absent`, `37`).
+    pub initial: String,
+    /// The operations by invocation, labelled A, B, C, ….
+    pub operations: Vec<WitnessOperation>,
+    /// The longest valid order found.
+    pub order: Vec<OrderStep>,
+    /// The label of the operation that fits nowhere.
+    pub blocked: Option<String>,
+    /// For each slot of `order`: why the blocked operation does not fit there.
+    pub slots: Vec<Slot>,
+    /// The real-time gap that decides it: label that ended, label that began later, nanoseconds.
+    pub gap: Option<Gap>,
+    /// A weaker promise that this sub-history still keeps, in words.
+    pub weaker: Option<String>,
+}
+
+/// One operation of a witness.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WitnessOperation {
+    /// `A`, `B`, ….
+    pub label: String,
+    /// The client process.
+    pub process: u64,
+    /// `read`, `write`, `cas`, ….
+    pub f: String,
+    /// What it did, in words: `read → 37`, `write 41`, `cas 3 → 5`, `cas 3 → 5 rejected, saw 4`.
+    pub text: String,
+    /// When it began, CLOCK_MONOTONIC nanoseconds.
+    pub invoked_at_ns: u64,
+    /// When it ended; `None`: never, or nobody knows.
+    pub completed_at_ns: Option<u64>,
+    /// `ok`, `fail`, `info`.
+    pub outcome: String,
+    /// The node that answered, as `n1`.
+    pub node: Option<String>,
+    /// The term that node said it was in.
+    pub term: Option<u64>,
+    /// False: shown for context; the proof does not need it.
+    pub essential: bool,
+}
+
+/// One step of a valid order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OrderStep {
+    /// The operation.
+    pub label: String,
+    /// The key's state after it, in words.
+    pub state: String,
+}
+
+/// Why the blocked operation cannot stand at one place.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    /// `before A`, `between A and B`, `after C`.
+    pub place: String,
+    /// The state there, in words.
+    pub state: String,
+    /// The reason: real time, or the wrong value.
+    pub reason: String,
+}
+
+/// A real-time order that decides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The operation that had ended.
+    pub before: String,
+    /// The operation that began after that.
+    pub after: String,
+    /// How long after, nanoseconds.
+    pub gap_ns: u64,
+}

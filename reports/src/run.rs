@@ -1,0 +1,113 @@
+//! `run.json`: what a run was, and what came of it. Written last, by rename; absent means incomplete.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use whitewater_checker::Verdict;
+use whitewater_checker::analysis::Analysis;
+
+/// The version of the run folder's format. A reader refuses a higher one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The content of `run.json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The run folder's name.
+    pub id: String,
+    /// The verdict of `analysis`, repeated for readers that look for nothing else.
+    pub verdict: Verdict,
+    /// The seed of the plan.
+    pub seed: u64,
+    /// How it was asked for.
+    pub settings: Settings,
+    /// Where and with what it ran.
+    pub environment: Environment,
+    /// When it began, RFC 3339 in UTC.
+    pub started_at: String,
+    /// CLOCK_MONOTONIC at the zero of every time shown, nanoseconds.
+    pub origin_ns: u64,
+    /// How long the whole run took, milliseconds.
+    pub duration_ms: u64,
+    /// The phases with their beginnings: (`start`, `warm-up`, `faults`, `recovery`, `final reads`,
+    /// `quiesce`, `end`), CLOCK_MONOTONIC nanoseconds.
+    pub phases: Vec<(String, u64)>,
+    /// Set when the run was cut short (`SIGINT`), with the reason.
+    pub interrupted: Option<String>,
+    /// What each node's status said at the end, by node name.
+    pub final_status: BTreeMap<String, FinalStatus>,
+    /// What the checks found.
+    pub analysis: Analysis,
+}
+
+/// How a run was asked for: enough to print the command that repeats it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Settings {
+    /// `bundled`, `etcd`, ….
+    pub target: String,
+    /// The server's executable, where one was given.
+    pub server: Option<String>,
+    /// The seeded bug, if any.
+    pub mutant: Option<String>,
+    /// Number of nodes.
+    pub nodes: u32,
+    /// Length of the fault phase, milliseconds.
+    pub time_ms: u64,
+    /// `register`, `append`, ….
+    pub workload: String,
+    /// Fault families asked for.
+    pub faults: Vec<String>,
+    /// Concurrent clients.
+    pub clients: u32,
+    /// Keys in use at a time.
+    pub keys: u32,
+    /// Operations a second asked for; 0: as fast as they are answered.
+    pub rate: u32,
+    /// The command line that repeats the run, ready to paste.
+    pub command: String,
+}
+
+/// Where and with what a run ran.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Environment {
+    /// The tool's version.
+    pub tool_version: String,
+    /// The git commit it was built from, with `-dirty`; empty where unknown.
+    pub tool_commit: String,
+    /// The server's version as it says itself.
+    pub server_version: String,
+    /// FNV-1a or better of the server's executable, as hex: tells builds apart.
+    pub server_digest: String,
+    /// Host name.
+    pub host: String,
+    /// `Linux 6.18.44 x86_64`.
+    pub system: String,
+    /// Number of cores.
+    pub cores: u32,
+    /// Main memory in MiB.
+    pub memory_mib: u64,
+    /// File system type of the run folder.
+    pub file_system: String,
+    /// `proxy` or `namespaces`, and why.
+    pub fault_tier: String,
+    /// The CI system and job link, where known.
+    pub ci: Option<String>,
+    /// How busy the machine was beside the run: load average at start and end.
+    pub load_average: (f64, f64),
+}
+
+/// A node's own account after the final phase.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct FinalStatus {
+    /// Its role.
+    pub role: String,
+    /// Its term.
+    pub term: u64,
+    /// The index it had applied.
+    pub applied: u64,
+    /// Its state hash at that index, as 16 hex digits.
+    pub state_hash: String,
+    /// The chain hash at that index.
+    pub chain: String,
+}
