@@ -4,6 +4,7 @@
 pub mod analysis;
 pub mod event;
 pub mod fault;
+pub mod observation;
 pub mod statistics;
 pub mod verdict;
 
