@@ -1,0 +1,63 @@
+//! Why a check could not be made at all. A broken promise is never an error; it is a verdict.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What stopped a check.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// A file could not be opened or read.
+    #[error("read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file's content is not what it should be.
+    #[error("{file}:{line}:{column}: {message}")]
+    Malformed {
+        /// The file, as given by the caller.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// The byte in the line, from 1.
+        column: u64,
+        /// What is wrong and what was expected.
+        message: String,
+    },
+    /// The folder holds nothing that can be judged.
+    #[error("{}: no history.jsonl, trace, status.jsonl or processes.jsonl here; is this a run folder?", path.display())]
+    NothingToCheck {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The history is larger than the compact form can count.
+    #[error("{file}: more than {limit} {what}; split the history")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is possible.
+        limit: u64,
+    },
+    /// The operations of a history do not fit one model.
+    #[error("{file}:{line}: {message}")]
+    Model {
+        /// The file.
+        file: String,
+        /// The line of the operation.
+        line: u64,
+        /// What does not fit and what would.
+        message: String,
+    },
+}
+
+impl CheckError {
+    /// Wraps what the system said with the path it was about.
+    pub(crate) fn read(path: &std::path::Path) -> impl FnOnce(io::Error) -> CheckError + use<> {
+        let path = path.to_owned();
+        move |source| CheckError::Read { path, source }
+    }
+}

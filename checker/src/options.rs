@@ -1,0 +1,166 @@
+//! What a caller may decide about a check. The defaults suit a person at a terminal.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How long the linearizability check may search, unless told otherwise. Histories of our own
+/// workloads need milliseconds; what is not decided in a minute is rarely decided in ten.
+pub const BUDGET_DEFAULT: Duration = Duration::from_secs(60);
+
+/// How much the searches may keep in memory, unless told otherwise: 2 GiB leaves room beside a
+/// browser and a cluster on an 8 GiB machine.
+pub const MEMORY_BYTES_DEFAULT: u64 = 2 << 30;
+
+/// How to check.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Wall-clock time for the whole linearizability check. At its end: undecided.
+    pub budget: Duration,
+    /// Memory for all searches together, bytes; the history itself is not counted. At its end:
+    /// undecided.
+    pub memory_bytes: u64,
+    /// Worker threads; 0 means one per core.
+    pub threads: usize,
+    /// The objects' type; `None`: told by the operations that occur.
+    pub model: Option<ModelKind>,
+    /// The history's format; `None`: told by its content.
+    pub format: Option<Format>,
+    /// The positive control: report a violation that is not there, so that everything behind the
+    /// checker can be seen to fail.
+    pub canary: bool,
+    /// Called now and then during a long check, from any thread.
+    pub progress: Option<ProgressSink>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            budget: BUDGET_DEFAULT,
+            memory_bytes: MEMORY_BYTES_DEFAULT,
+            threads: 0,
+            model: None,
+            format: None,
+            canary: false,
+            progress: None,
+        }
+    }
+}
+
+impl Options {
+    /// The number of worker threads to use, never 0.
+    pub fn worker_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            threads => threads,
+        }
+    }
+}
+
+/// The type of the objects in a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelKind {
+    /// read, write, cas, delete.
+    Register,
+    /// append, read, write, delete over strings or lists.
+    Append,
+    /// add, remove, contains, read (the whole set).
+    Set,
+    /// add (or increment) of a number, read (the sum).
+    Counter,
+    /// enqueue, dequeue, first in first out.
+    Queue,
+    /// acquire, release.
+    Mutex,
+}
+
+impl ModelKind {
+    /// Every model, in the order of the documentation.
+    pub const ALL: [ModelKind; 6] = [
+        ModelKind::Register,
+        ModelKind::Append,
+        ModelKind::Set,
+        ModelKind::Counter,
+        ModelKind::Queue,
+        ModelKind::Mutex,
+    ];
+
+    /// The word used in files and flags.
+    pub fn word(self) -> &'static str {
+        match self {
+            ModelKind::Register => "register",
+            ModelKind::Append => "append",
+            ModelKind::Set => "set",
+            ModelKind::Counter => "counter",
+            ModelKind::Queue => "queue",
+            ModelKind::Mutex => "mutex",
+        }
+    }
+}
+
+/// How a history is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One JSON object a line; see [`crate::event`].
+    Jsonl,
+    /// Jepsen's `history.edn`: one EDN map a line, or one vector of maps.
+    Edn,
+    /// `INFO  jepsen.util - 0  :invoke  :read  nil`, as Knossos and porcupine keep them.
+    Log,
+}
+
+impl Format {
+    /// The word used in files and flags.
+    pub fn word(self) -> &'static str {
+        match self {
+            Format::Jsonl => "jsonl",
+            Format::Edn => "edn",
+            Format::Log => "log",
+        }
+    }
+}
+
+/// How far a check has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The history is being read.
+    Reading {
+        /// Bytes read so far.
+        bytes: u64,
+        /// Bytes in the file; 0 where that is not known.
+        bytes_total: u64,
+    },
+    /// Keys are being checked.
+    Checking {
+        /// Keys decided, or given up, so far.
+        keys: u64,
+        /// Keys in the history.
+        keys_total: u64,
+    },
+}
+
+/// Where progress is told.
+#[derive(Clone)]
+pub struct ProgressSink(Arc<dyn Fn(Progress) + Send + Sync>);
+
+impl ProgressSink {
+    /// Wraps a function. It is called from worker threads and must be quick.
+    pub fn new(sink: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        ProgressSink(Arc::new(sink))
+    }
+
+    /// Tells it.
+    pub fn tell(&self, progress: Progress) {
+        (self.0)(progress);
+    }
+}
+
+impl fmt::Debug for ProgressSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProgressSink")
+    }
+}
