@@ -1,0 +1,103 @@
+//! Exit codes: the one place that says what the process's end means.
+//!
+//! CI reads these, so they are stable: a product bug, a call to mend, a machine to mend and a tool
+//! bug all look different. Nothing else in the crate names a number.
+
+use std::io;
+
+use whitewater_checker::Verdict;
+
+/// What the process says when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything held, and enough happened to say so.
+    Pass,
+    /// The target broke a promise.
+    Violation,
+    /// The call or the configuration is wrong.
+    Usage,
+    /// Too little happened, or a budget ran out.
+    Undecided,
+    /// The machine does not let the run happen: port, rights, disk, a server that does not start.
+    Environment,
+    /// A bug of this tool.
+    Internal,
+    /// Stopped by SIGINT; what was recorded is kept.
+    Interrupted,
+    /// Stopped by SIGTERM; what was recorded is kept.
+    Terminated,
+}
+
+impl Exit {
+    /// The number the shell sees.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Exit::Pass => 0,
+            Exit::Violation => 1,
+            Exit::Usage => 2,
+            Exit::Undecided => 3,
+            Exit::Environment => 4,
+            Exit::Internal => 70,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
+        }
+    }
+
+    /// What a verdict comes to.
+    pub(crate) fn of_verdict(verdict: Verdict) -> Exit {
+        match verdict {
+            Verdict::Pass => Exit::Pass,
+            Verdict::Undecided => Exit::Undecided,
+            Verdict::Error => Exit::Environment,
+            Verdict::Violation => Exit::Violation,
+        }
+    }
+
+    /// What an error comes to: a [`Refusal`] says so itself, trouble with files and sockets is the
+    /// machine's, anything else is a bug here.
+    pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
+        if let Some(refusal) = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>()) {
+            return match refusal {
+                Refusal::Usage(_) => Exit::Usage,
+                Refusal::Environment(_) => Exit::Environment,
+            };
+        }
+        if error.chain().any(|cause| cause.is::<io::Error>()) {
+            return Exit::Environment;
+        }
+        Exit::Internal
+    }
+}
+
+/// An error that says whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The caller can mend it by calling differently.
+    #[error("{0}")]
+    Usage(String),
+    /// The machine, or the server under test before the first fault, does not allow the run.
+    #[error("{0}")]
+    Environment(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_exit_code_under_context() {
+        let usage = anyhow::Error::new(Refusal::Usage("no such file".into())).context("read plan");
+        assert_eq!(Exit::of_error(&usage), Exit::Usage);
+        let disk = Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull)).context("write");
+        assert_eq!(Exit::of_error(&disk.unwrap_err()), Exit::Environment);
+        assert_eq!(Exit::of_error(&anyhow::anyhow!("impossible")), Exit::Internal);
+    }
+
+    #[test]
+    fn an_undecided_run_is_never_a_pass() {
+        assert_eq!(Exit::of_verdict(Verdict::Undecided).code(), 3);
+        assert_eq!(Exit::of_verdict(Verdict::Pass).code(), 0);
+    }
+}

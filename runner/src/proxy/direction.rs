@@ -1,0 +1,102 @@
+//! One direction between two parties: the rule in force and what it did.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use crate::clock::monotonic_ns;
+
+use super::rule::Rule;
+
+/// The rule for bytes from one party to another, on whichever connection they travel, and what was
+/// seen to happen to them.
+///
+/// - A writer hands bytes to the kernel only while it holds a look at the rule (`rule.borrow()`),
+///   and changing the rule waits for such looks to end. So after [`Direction::set`] returned, no
+///   byte crosses against the new rule.
+#[derive(Debug, Default)]
+pub(crate) struct Direction {
+    pub(super) rule: watch::Sender<Rule>,
+    bytes_passed: AtomicU64,
+    bytes_blocked: AtomicU64,
+    connections_blocked: AtomicU64,
+    connections_reset: AtomicU64,
+    first_effect_ns: AtomicU64,
+}
+
+/// What a direction's counters say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Bytes handed on.
+    pub(crate) bytes_passed: u64,
+    /// Bytes that did not arrive.
+    pub(crate) bytes_blocked: u64,
+    /// Connections that were tried, or stood open, against a block.
+    pub(crate) connections_blocked: u64,
+    /// Connections reset because of a rule.
+    pub(crate) connections_reset: u64,
+    /// CLOCK_MONOTONIC of the first byte or connection stopped since the rule was set; 0: none.
+    pub(crate) first_effect_ns: u64,
+}
+
+impl Direction {
+    /// Puts a rule in force. When this returns, nothing crosses that the rule stops.
+    pub(crate) fn set(&self, rule: Rule) {
+        self.first_effect_ns.store(0, Ordering::Relaxed);
+        self.rule.send_replace(rule);
+    }
+
+    pub(crate) fn current(&self) -> Rule {
+        *self.rule.borrow()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counters {
+            bytes_passed: read(&self.bytes_passed),
+            bytes_blocked: read(&self.bytes_blocked),
+            connections_blocked: read(&self.connections_blocked),
+            connections_reset: read(&self.connections_reset),
+            first_effect_ns: read(&self.first_effect_ns),
+        }
+    }
+
+    pub(super) fn count_passed(&self, bytes: usize) {
+        self.bytes_passed.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_blocked(&self, bytes: usize) {
+        self.bytes_blocked.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.note_effect();
+    }
+
+    pub(super) fn count_blocked_connection(&self) {
+        self.connections_blocked.fetch_add(1, Ordering::Relaxed);
+        self.note_effect();
+    }
+
+    pub(super) fn count_reset(&self) {
+        self.connections_reset.fetch_add(1, Ordering::Relaxed);
+        self.note_effect();
+    }
+
+    fn note_effect(&self) {
+        let now = monotonic_ns();
+        let _ = self.first_effect_ns.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+impl std::ops::Sub for Counters {
+    type Output = Counters;
+
+    /// What was counted since `before`; the first effect is the later reading's.
+    fn sub(self, before: Counters) -> Counters {
+        Counters {
+            bytes_passed: self.bytes_passed - before.bytes_passed,
+            bytes_blocked: self.bytes_blocked - before.bytes_blocked,
+            connections_blocked: self.connections_blocked - before.connections_blocked,
+            connections_reset: self.connections_reset - before.connections_reset,
+            first_effect_ns: self.first_effect_ns,
+        }
+    }
+}
