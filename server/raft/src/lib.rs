@@ -1,10 +1,28 @@
-//! The Raft protocol as a value (tour to be written by the crate's author).
+//! The Raft protocol as a value: no clock, socket, file or thread.
 
+mod candidate;
+mod chain;
+mod config;
 pub mod event;
+mod follower;
+mod leader;
+mod log;
+mod membership;
 mod message;
+mod outbox;
+mod output;
+mod progress;
 mod raft;
+mod read;
+mod ready;
+mod rng;
 mod rules;
+mod status;
+mod transfer;
 
+pub use config::*;
 pub use message::*;
-pub use raft::*;
+pub use raft::Raft;
+pub use ready::*;
 pub use rules::*;
+pub use status::*;

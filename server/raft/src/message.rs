@@ -13,7 +13,9 @@ pub type Term = u64;
 pub type Index = u64;
 
 /// The index and term of an entry: together they name it (Log Matching, paper section 5.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub struct Position {
     /// Where.
     pub index: Index,
@@ -120,10 +122,12 @@ pub struct Message {
     pub from: NodeId,
     /// The receiver.
     pub to: NodeId,
-    /// The sender's term (for a pre-vote request: the term it would campaign in).
+    /// The sender's term. A pre-vote request and the grant of one carry the term that would be
+    /// campaigned in instead.
     pub term: Term,
     /// Numbers the sender's requests; a reply repeats the number of its request. The core answers
-    /// every request that it is stepped with, so that an RPC handler can wait for the reply.
+    /// every request that it is stepped with, so that an RPC handler can wait for the reply. A reply
+    /// must not outlive the process that asked: connections see to that, simulators must.
     pub request: u64,
     /// What is said.
     pub body: Body,
@@ -164,7 +168,8 @@ pub enum Body {
         /// `Ok`: the highest index known to match the leader and durable here.
         /// `Err`: the receiver's log does not match; where to try next.
         result: Result<Index, Conflict>,
-        /// Repeats the request's round.
+        /// Repeats the request's round. 0: the request came from a deposed leader and was not looked
+        /// at; the reply tells a term and nothing else.
         round: u64,
     },
     /// InstallSnapshot (paper Figure 13), once all chunks have arrived; the chunks travel outside

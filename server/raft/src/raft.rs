@@ -1,176 +1,395 @@
-//! The protocol as a value: inputs go in, a [`Ready`] comes out, and nothing happens by itself.
+//! The protocol as a value: inputs go in, a [`crate::Ready`] comes out, and nothing happens by itself.
+//!
+//! This file holds the state and takes the inputs apart; the roles' answers are in `follower`,
+//! `candidate` and `leader`, reads in `read`, and the output side in `output`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::{Role, Traced};
+use crate::config::{Config, Restored};
+use crate::event::{Event, Role, Traced};
+use crate::leader::Leader;
+use crate::log::Log;
+use crate::membership::Memberships;
 use crate::message::{
-    Chain, Entry, HardState, Index, Membership, Message, NodeId, Position, SnapshotMeta, Term,
+    Body, Chain, Entry, HardState, Index, Membership, Message, NodeId, Payload, Position,
+    SnapshotMeta, Term,
 };
+use crate::outbox::Outbox;
+use crate::read::Reads;
+use crate::rng::Rng;
 use crate::rules::Rules;
+use crate::status::{PeerStatus, Status};
 
-/// How linearizable reads are served.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ReadMode {
-    /// Confirm leadership by a heartbeat round that begins after the read (thesis 6.4).
-    #[default]
-    Index,
-    /// Put the read through the log: slow, and an oracle for the other two.
-    Log,
-    /// Trust a lease measured in ticks (thesis 6.4.1): wrong when clocks or schedulers misbehave.
-    Lease,
-}
-
-/// What a node is told once.
+/// One node of a Raft cluster. See the crate's documentation for the tour.
 #[derive(Clone, Debug)]
-pub struct Config {
-    /// This node.
-    pub id: NodeId,
-    /// Shortest election timeout, in ticks.
-    pub election_timeout_ticks_min: u32,
-    /// Longest election timeout, in ticks.
-    pub election_timeout_ticks_max: u32,
-    /// Ticks between heartbeats.
-    pub heartbeat_ticks: u32,
-    /// Ask before campaigning (thesis 9.6).
-    pub pre_vote: bool,
-    /// A leader without a quorum for an election timeout steps down (thesis 6.2).
-    pub check_quorum: bool,
-    /// How reads are served.
-    pub read_mode: ReadMode,
-    /// Most entries of one append.
-    pub append_entries_max: usize,
-    /// Most payload bytes of one append (one entry always goes).
-    pub append_bytes_max: usize,
-    /// Most appends on their way to one follower.
-    pub appends_in_flight_max: usize,
-    /// Feeds the election jitter; the only randomness there is.
-    pub seed: u64,
-    /// The safety rules, or a mutant's.
-    pub rules: Arc<dyn Rules>,
+pub struct Raft {
+    pub(crate) config: Config,
+    pub(crate) rng: Rng,
+    /// Term and vote as they are now; the outbox knows what of it is durable.
+    pub(crate) hard_state: HardState,
+    pub(crate) log: Log,
+    pub(crate) memberships: Memberships,
+    pub(crate) state: State,
+    pub(crate) commit: Index,
+    /// Committed entries are handed out up to here.
+    pub(crate) given: Index,
+    pub(crate) applied: Index,
+    /// The latest durable snapshot's last entry.
+    pub(crate) snapshot: Position,
+    /// Entries to keep in the log behind a snapshot, for followers that are a little late.
+    pub(crate) log_tail: u64,
+    /// Ticks since the election timer was last set back.
+    pub(crate) election_elapsed: u32,
+    pub(crate) election_timeout: u32,
+    /// The last request number given. Numbers begin at a random place so that a reply to an earlier
+    /// life of this node is not taken for one to this life.
+    pub(crate) request: u64,
+    /// The last heartbeat round begun. Rises over all terms, so that no reply is counted twice.
+    pub(crate) round: u64,
+    pub(crate) reads: Reads,
+    pub(crate) outbox: Outbox,
+    /// First entry appended as a leader whose `Append` event is not written yet: one event tells a
+    /// whole batch.
+    pub(crate) appended_from: Option<Position>,
+    /// The next `ready` has something to decide (send, confirm a read).
+    pub(crate) is_dirty: bool,
 }
 
-/// What was found on disk.
-#[derive(Clone, Debug, Default)]
-pub struct Restored {
-    /// Term and vote.
-    pub hard_state: HardState,
-    /// What the snapshot covers, if there is one.
-    pub snapshot: Option<SnapshotMeta>,
-    /// The log after the snapshot, without gaps.
-    pub entries: Vec<Entry>,
-    /// The membership to start from where neither snapshot nor log tells one.
-    pub bootstrap: Membership,
+/// What a node is, and what only that role knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum State {
+    Follower(Follower),
+    Candidate(Candidate),
+    Leader(Leader),
 }
 
-/// What must be made durable, as one step. `number`s rise by one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Persist {
-    /// Give this to [`Raft::persisted`] when it is done.
-    pub number: u64,
-    /// Term and vote, if they changed.
-    pub hard_state: Option<HardState>,
-    /// Entries to write. The first one's index implies the removal of everything from there on.
-    pub entries: Vec<Entry>,
-    /// A received snapshot that replaces state and log up to its last entry. The driver holds its data.
-    pub snapshot: Option<SnapshotMeta>,
+/// Waits for a leader, or follows one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Follower {
+    pub(crate) leader: Option<NodeId>,
+    /// Ticks since the leader was last heard of.
+    pub(crate) silent_ticks: u32,
+    /// The highest index acknowledged to this leader; repetitions are not told again.
+    pub(crate) acked: Option<Index>,
 }
 
-/// A read that is settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadOutcome {
-    /// The number given to [`Raft::read`].
-    pub context: u64,
-    /// `Some`: answer it now from the state machine, which has applied at least this index.
-    /// `None`: leadership was lost, or no leader is known; the reader may try again.
-    pub index: Option<Index>,
+/// Asks for votes, or whether it would get them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Candidate {
+    pub(crate) pre_vote: bool,
+    pub(crate) votes: BTreeMap<NodeId, bool>,
 }
 
-/// What the driver must carry out, in this order:
-///
-/// 1. write `events` to the trace,
-/// 2. send `messages`,
-/// 3. make `persist` durable (in the background if it likes; several may be on their way, in order),
-/// 4. apply `committed` and call [`Raft::applied`],
-/// 5. answer `reads`,
-/// 6. once this `persist` and all before it are durable (at once where none is outstanding): write
-///    `events_after_persist`, send `messages_after_persist`, then call [`Raft::persisted`].
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ready {
-    /// True before anything of this `Ready` is carried out.
-    pub events: Vec<Traced>,
-    /// May leave at once, before the own disk has anything (thesis 10.2.1).
-    pub messages: Vec<Message>,
-    /// To be made durable.
-    pub persist: Option<Persist>,
-    /// True once `persist` is durable.
-    pub events_after_persist: Vec<Traced>,
-    /// Votes, acks: must not leave before `persist`, and every earlier one, is durable.
-    pub messages_after_persist: Vec<Message>,
-    /// Committed and locally durable entries, each exactly once and in order.
-    pub committed: Vec<Entry>,
-    /// Reads that can be answered, or that failed.
-    pub reads: Vec<ReadOutcome>,
-    /// Peers whose next entry is compacted away: send them the snapshot, then call
-    /// [`Raft::snapshot_sent`].
-    pub snapshots_wanted: Vec<NodeId>,
-}
+impl Raft {
+    /// A node that knows what its disk knew. It begins as a follower.
+    ///
+    /// # Panics
+    /// Where the restored entries do not follow the snapshot without gaps.
+    pub fn new(config: Config, restored: Restored) -> Raft {
+        let (base, chain, membership) = match restored.snapshot {
+            Some(meta) => (meta.last, meta.chain, meta.membership),
+            None => (Position::default(), Chain::default(), restored.bootstrap),
+        };
+        let mut log = Log::new(base, chain);
+        let mut memberships = Memberships::new(base.index, membership);
+        for entry in restored.entries {
+            if let Payload::Membership(membership) = &entry.payload {
+                memberships.push(entry.index, membership.clone());
+            }
+            log.append(entry);
+        }
+        let mut rng = Rng::new(config.seed);
+        let request = rng.next() >> 16;
+        let mut raft = Raft {
+            hard_state: restored.hard_state,
+            outbox: Outbox::new(log.last().index),
+            log,
+            memberships,
+            state: State::Follower(Follower::default()),
+            commit: base.index,
+            given: base.index,
+            applied: base.index,
+            snapshot: base,
+            log_tail: 0,
+            election_elapsed: 0,
+            election_timeout: 0,
+            request,
+            round: 0,
+            reads: Reads::default(),
+            appended_from: None,
+            is_dirty: false,
+            config,
+            rng,
+        };
+        raft.reset_election_timer();
+        raft
+    }
 
-/// Why a proposal was not taken. Nothing of it stays in the log: a definite refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// Not the leader; who is, as far as known.
-    NotLeader(Option<NodeId>),
-    /// The leader is handing over its leadership.
-    Transferring,
-    /// Another membership change is under way, or the change makes no sense.
-    Membership,
-}
+    /// A unit of time passed. Never call it several times to make up for a pause: a node that slept
+    /// does not know what it missed, and must not conclude that it heard nothing.
+    pub fn tick(&mut self) {
+        self.expire_reads();
+        if matches!(self.state, State::Leader(_)) {
+            self.tick_leader();
+            return;
+        }
+        if let State::Follower(follower) = &mut self.state {
+            follower.silent_ticks = follower.silent_ticks.saturating_add(1);
+        }
+        self.election_elapsed = self.election_elapsed.saturating_add(1);
+        if self.election_elapsed >= self.election_timeout {
+            self.campaign();
+        }
+    }
 
-/// A change of the members, one at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MembershipChange {
-    /// Add a node that only listens.
-    AddLearner(NodeId),
-    /// Make a learner a voter.
-    Promote(NodeId),
-    /// Remove a voter or learner.
-    Remove(NodeId),
-}
+    /// A message arrived. Every request gets exactly one reply, now or later.
+    pub fn step(&mut self, message: Message) {
+        if message.to != self.config.id {
+            return;
+        }
+        // Votes look at the term themselves: a voter within a leader's lease does not even take the
+        // candidate's term (thesis 4.2.3), and trials change no term (thesis 9.6).
+        match message.body {
+            Body::Vote { .. } => return self.on_vote(&message),
+            Body::VoteReply { granted: true, pre_vote: true } => {
+                return self.on_vote_reply(&message, true, true);
+            }
+            _ => {}
+        }
+        if self.rules().adopts_term(self.hard_state.term, message.term) {
+            self.become_follower(message.term, "saw a higher term");
+        }
+        match message.body {
+            Body::VoteReply { granted, pre_vote } => {
+                self.on_vote_reply(&message, granted, pre_vote);
+            }
+            Body::AppendReply { result, round } => self.on_append_reply(&message, result, round),
+            Body::SnapshotReply { matched, round } => {
+                self.on_snapshot_reply(&message, matched, round);
+            }
+            Body::ReadIndex { context } => self.on_read_index(&message, context),
+            Body::ReadIndexReply { context, index } => {
+                self.on_read_index_reply(&message, context, index);
+            }
+            Body::Append { .. } => self.on_append(message),
+            Body::Snapshot { .. } => self.on_snapshot(message),
+            Body::TimeoutNow => self.on_timeout_now(&message),
+            Body::Vote { .. } | Body::TimeoutNowReply => {}
+        }
+    }
 
-/// What a leader knows of one peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerStatus {
-    /// The peer.
-    pub id: NodeId,
-    /// The last index known to match.
-    pub matched: Index,
-    /// The next index to send.
-    pub next: Index,
-    /// Heard of within the last election timeout.
-    pub active: bool,
-    /// `probe`, `replicate` or `snapshot`.
-    pub mode: &'static str,
-}
+    /// The driver's state machine has applied everything up to `index`.
+    pub fn applied(&mut self, index: Index) {
+        self.applied = self.applied.max(index);
+    }
 
-/// A node's view of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Role.
-    pub role: Role,
-    /// Term and vote.
-    pub hard_state: HardState,
-    /// The leader of the term, if known.
-    pub leader: Option<NodeId>,
-    /// Commit index.
-    pub commit: Index,
-    /// Applied index.
-    pub applied: Index,
-    /// Last entry.
-    pub last: Position,
-    /// The snapshot's last entry.
-    pub snapshot: Position,
-    /// Membership in force.
-    pub membership: Membership,
-    /// On a leader: its peers.
-    pub peers: Vec<PeerStatus>,
+    /// The leader of the term, as far as known.
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.state {
+            State::Follower(follower) => follower.leader,
+            State::Candidate(_) => None,
+            State::Leader(_) => Some(self.config.id),
+        }
+    }
+
+    /// What the node is now.
+    pub fn role(&self) -> Role {
+        match &self.state {
+            State::Follower(_) if !self.membership().is_voter(self.config.id) => Role::Learner,
+            State::Follower(_) => Role::Follower,
+            State::Candidate(candidate) if candidate.pre_vote => Role::PreCandidate,
+            State::Candidate(_) => Role::Candidate,
+            State::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// The node's view of itself.
+    pub fn status(&self) -> Status {
+        let lost_ticks = self.config.election_timeout_ticks_max;
+        let peers = match &self.state {
+            State::Leader(leader) => leader
+                .peers
+                .iter()
+                .map(|(id, progress)| PeerStatus {
+                    id: *id,
+                    matched: progress.matched,
+                    next: progress.next,
+                    active: progress.silent_ticks < lost_ticks,
+                    mode: progress.mode.name(),
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        Status {
+            role: self.role(),
+            hard_state: self.hard_state,
+            leader: self.leader(),
+            commit: self.commit,
+            applied: self.applied,
+            last: self.log.last(),
+            snapshot: self.snapshot,
+            membership: self.membership().clone(),
+            peers,
+        }
+    }
+
+    /// The chain hash at an index the log still knows.
+    pub fn chain_at(&self, index: Index) -> Option<Chain> {
+        self.log.chain_at(index)
+    }
+
+    /// The term at an index the log still knows.
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        self.log.term_at(index)
+    }
+
+    /// Whether a client may be told that its command at `index` is done. The driver asks right after
+    /// `propose` and whenever the commit index moves.
+    pub fn acknowledges(&self, index: Index) -> bool {
+        self.rules().acknowledges(index, self.commit)
+    }
+
+    /// The membership in force.
+    pub fn membership(&self) -> &Membership {
+        self.memberships.current()
+    }
+
+    /// Where the log now begins: entries up to here are compacted away.
+    pub fn log_base(&self) -> Position {
+        self.log.base()
+    }
+
+    pub(crate) fn rules(&self) -> &dyn Rules {
+        &*self.config.rules
+    }
+
+    /// A second handle on the rules, for use beside borrowed state.
+    pub(crate) fn rules_handle(&self) -> Arc<dyn Rules> {
+        Arc::clone(&self.config.rules)
+    }
+
+    /// Gives up whatever the node was. In a new term there is no vote yet, and no leader is known.
+    pub(crate) fn become_follower(&mut self, term: Term, cause: &str) {
+        let is_follower = matches!(self.state, State::Follower(_));
+        if !is_follower {
+            self.emit(Event::Stepdown { cause: cause.to_owned() });
+        }
+        self.fail_reads();
+        if !is_follower {
+            // A leader's timer stood still and a candidate's belongs to its election.
+            self.reset_election_timer();
+        }
+        let old = self.hard_state.term;
+        self.state = State::Follower(Follower::default());
+        if term != old {
+            self.set_hard_state(HardState { term, vote: None });
+            self.emit_after(Event::Term { old });
+        }
+    }
+
+    pub(crate) fn set_hard_state(&mut self, hard_state: HardState) {
+        self.tell_appended();
+        self.hard_state = hard_state;
+        self.outbox.set_hard_state(hard_state);
+    }
+
+    pub(crate) fn reset_election_timer(&mut self) {
+        let (min, max) =
+            (self.config.election_timeout_ticks_min, self.config.election_timeout_ticks_max);
+        let random = self.rng.next();
+        self.election_elapsed = 0;
+        self.election_timeout =
+            self.rules().election_timeout_ticks(min, max.max(min), random).max(1);
+    }
+
+    /// Tells an event that is true now, or, while a term or vote is not durable, with it.
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.tell_appended();
+        let traced = self.traced(event);
+        if self.outbox.is_settled() {
+            self.outbox.events.push(traced);
+        } else {
+            self.outbox.events_after.push(traced);
+        }
+    }
+
+    /// Tells an event once everything so far is durable.
+    pub(crate) fn emit_after(&mut self, event: Event) {
+        let traced = self.traced(event);
+        self.outbox.events_after.push(traced);
+    }
+
+    pub(crate) fn traced(&self, event: Event) -> Traced {
+        Traced { term: self.hard_state.term, role: self.role(), event }
+    }
+
+    /// Tells the batch that a leader has appended, before anything that comes after it.
+    pub(crate) fn tell_appended(&mut self) {
+        let Some(first) = self.appended_from.take() else { return };
+        let last = self.log.last();
+        let chain = self.log.chain_at(last.index).unwrap_or_default();
+        self.outbox.events.push(self.traced(Event::Append { first, last, chain }));
+    }
+
+    /// A new request of this node.
+    pub(crate) fn request(&mut self, to: NodeId, term: Term, body: Body) -> Message {
+        self.request += 1;
+        Message { from: self.config.id, to, term, request: self.request, body }
+    }
+
+    /// The reply to a request.
+    pub(crate) fn reply(&self, to: &Message, body: Body) -> Message {
+        Message {
+            from: self.config.id,
+            to: to.from,
+            term: self.hard_state.term,
+            request: to.request,
+            body,
+        }
+    }
+
+    /// Puts an entry into the log, and its membership in force.
+    pub(crate) fn append_entry(&mut self, entry: Entry) {
+        let membership = match &entry.payload {
+            Payload::Membership(membership) => Some(membership.clone()),
+            Payload::Noop | Payload::Command(_) => None,
+        };
+        let index = entry.index;
+        self.log.append(entry);
+        if let Some(membership) = membership {
+            self.memberships.push(index, membership);
+        }
+    }
+
+    /// Moves the commit index, and tells it once the entries' own event is told.
+    pub(crate) fn set_commit(&mut self, commit: Index, matched: Vec<(NodeId, Index)>) {
+        let commit = commit.min(self.log.last().index);
+        if commit == self.commit {
+            return;
+        }
+        self.commit = commit;
+        self.is_dirty = true;
+        let (Some(to), Some(chain)) = (self.log.position_at(commit), self.log.chain_at(commit))
+        else {
+            return; // Only a seeded bug brings the commit index back behind the base.
+        };
+        let event = Event::Commit { to, chain, matched };
+        let is_leader = matches!(self.state, State::Leader(_));
+        if is_leader || commit <= self.outbox.durable {
+            self.emit(event);
+        } else {
+            self.emit_after(event);
+        }
+    }
+
+    /// The log now begins with a received snapshot.
+    pub(crate) fn install_snapshot(&mut self, meta: &SnapshotMeta) {
+        self.outbox.install(meta.clone(), self.commit);
+        self.log = Log::new(meta.last, meta.chain);
+        self.memberships = Memberships::new(meta.last.index, meta.membership.clone());
+        self.commit = meta.last.index;
+        self.given = meta.last.index;
+        self.snapshot = meta.last;
+    }
 }

@@ -127,10 +127,27 @@ pub trait Rules: Debug + Send + Sync {
         commit_term == current
     }
 
+    /// The heartbeat round that a read waits for, `begun` being the latest one: one that begins after
+    /// the read arrived, never one that is under way (thesis 6.4).
+    fn read_round(&self, begun: u64) -> u64 {
+        begun + 1
+    }
+
+    /// Whether a lease still holds, `age` ticks after the round began that a quorum confirmed. Once
+    /// a transfer was tried it means nothing: the target may win within it (thesis 6.4.1).
+    fn lease_holds(&self, age: u32, lease: u32, has_transferred: bool) -> bool {
+        age < lease && !has_transferred
+    }
+
     /// Whether a read may be served: not before a quorum confirmed a heartbeat round that began
     /// after the read arrived (thesis 6.4).
     fn serves_read(&self, confirmed: bool) -> bool {
         confirmed
+    }
+
+    /// Whether a membership change may begin: not before the last one is committed (thesis 4.1).
+    fn changes_membership(&self, last_change: Index, commit: Index) -> bool {
+        last_change <= commit
     }
 
     /// Whether a snapshot replaces the own state: only one that is ahead of it (section 7).

@@ -1,0 +1,141 @@
+//! Who counts: quorums over one or two voter sets, and which membership is in force.
+//!
+//! A membership is in force from the moment its entry is in the log, committed or not (paper section
+//! 6, thesis 4.1), so truncation can bring an earlier one back.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::message::{Index, Membership, NodeId};
+use crate::rules::Rules;
+use crate::status::MembershipChange;
+
+impl Membership {
+    /// Whether a node's vote is asked for.
+    pub fn is_voter(&self, id: NodeId) -> bool {
+        self.voters.contains(&id) || self.voters_outgoing.contains(&id)
+    }
+
+    /// Whether a node receives the log.
+    pub fn contains(&self, id: NodeId) -> bool {
+        self.is_voter(id) || self.learners.contains(&id)
+    }
+
+    /// Whether two voter sets are in force at once (paper section 6).
+    pub fn is_joint(&self) -> bool {
+        !self.voters_outgoing.is_empty()
+    }
+
+    /// Every voter of either set.
+    pub fn all_voters(&self) -> BTreeSet<NodeId> {
+        self.voters.union(&self.voters_outgoing).copied().collect()
+    }
+
+    /// Everyone who receives the log.
+    pub fn all(&self) -> BTreeSet<NodeId> {
+        self.all_voters().union(&self.learners).copied().collect()
+    }
+
+    /// Whether those for whom `says_yes` holds are a quorum of every voter set in force.
+    pub(crate) fn has_quorum(&self, rules: &dyn Rules, says_yes: impl Fn(NodeId) -> bool) -> bool {
+        !self.voters.is_empty()
+            && self.voter_sets().all(|voters| {
+                let yes = voters.iter().filter(|id| says_yes(**id)).count();
+                yes >= rules.quorum(voters.len()).max(1)
+            })
+    }
+
+    /// The highest number that a quorum of every voter set in force has reached.
+    pub(crate) fn quorum_number(&self, rules: &dyn Rules, of: impl Fn(NodeId) -> u64) -> u64 {
+        self.voter_sets()
+            .map(|voters| {
+                let mut reached: Vec<u64> = voters.iter().map(|id| of(*id)).collect();
+                reached.sort_unstable_by(|a, b| b.cmp(a));
+                let quorum = rules.quorum(voters.len()).max(1);
+                reached.get(quorum - 1).copied().unwrap_or(0)
+            })
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// The membership a change leads to: itself joint where voters change. `None` where the change
+    /// makes no sense: the node is already that, is not there, or would leave no voter.
+    pub(crate) fn changed(&self, change: MembershipChange) -> Option<Membership> {
+        let mut next = self.clone();
+        match change {
+            MembershipChange::AddLearner(id) => {
+                let is_new = id != 0 && !self.contains(id);
+                (is_new && next.learners.insert(id)).then_some(next)
+            }
+            MembershipChange::Promote(id) => {
+                let is_learner = next.learners.remove(&id);
+                next.voters_outgoing.clone_from(&self.voters);
+                (is_learner && next.voters.insert(id)).then_some(next)
+            }
+            MembershipChange::Remove(id) if self.learners.contains(&id) => {
+                next.learners.remove(&id);
+                Some(next)
+            }
+            MembershipChange::Remove(id) => {
+                let was_voter = next.voters.remove(&id);
+                next.voters_outgoing.clone_from(&self.voters);
+                (was_voter && !next.voters.is_empty()).then_some(next)
+            }
+        }
+    }
+
+    /// The membership after a joint one: the outgoing voters go.
+    pub(crate) fn without_outgoing(&self) -> Membership {
+        Membership { voters_outgoing: BTreeSet::new(), ..self.clone() }
+    }
+
+    fn voter_sets(&self) -> impl Iterator<Item = &BTreeSet<NodeId>> {
+        [&self.voters, &self.voters_outgoing].into_iter().filter(|voters| !voters.is_empty())
+    }
+}
+
+/// The membership at the log's base and every one the log holds after it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Memberships {
+    base: (Index, Membership),
+    later: VecDeque<(Index, Membership)>,
+}
+
+impl Memberships {
+    /// The membership a log begins with.
+    pub(crate) fn new(index: Index, membership: Membership) -> Self {
+        Self { base: (index, membership), later: VecDeque::new() }
+    }
+
+    /// The membership in force.
+    pub(crate) fn current(&self) -> &Membership {
+        self.later.back().map_or(&self.base.1, |(_, membership)| membership)
+    }
+
+    /// The entry that brought the membership in force.
+    pub(crate) fn current_index(&self) -> Index {
+        self.later.back().map_or(self.base.0, |(index, _)| *index)
+    }
+
+    /// A membership entry was appended.
+    pub(crate) fn push(&mut self, index: Index, membership: Membership) {
+        self.later.push_back((index, membership));
+    }
+
+    /// The log was truncated. True where that brought an earlier membership back.
+    pub(crate) fn truncate(&mut self, from: Index) -> bool {
+        let before = self.later.len();
+        while self.later.back().is_some_and(|(index, _)| *index >= from) {
+            self.later.pop_back();
+        }
+        self.later.len() != before
+    }
+
+    /// The log was compacted.
+    pub(crate) fn compact(&mut self, to: Index) {
+        while self.later.front().is_some_and(|(index, _)| *index <= to) {
+            if let Some(first) = self.later.pop_front() {
+                self.base = first;
+            }
+        }
+    }
+}
