@@ -82,7 +82,12 @@ impl Raft {
             self.become_follower(message.term, "another node won the term");
         }
         self.reset_election_timer();
-        self.state = State::Follower(Follower { leader: Some(message.from), silent_ticks: 0 });
+        if let State::Follower(follower) = &mut self.state {
+            if follower.leader != Some(message.from) {
+                *follower = Follower { leader: Some(message.from), ..Follower::default() };
+            }
+            follower.silent_ticks = 0;
+        }
         let vote = self.rules().vote_after_append(self.hard_state.vote);
         if vote != self.hard_state.vote {
             self.set_hard_state(HardState { vote, ..self.hard_state });
