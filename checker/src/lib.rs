@@ -5,6 +5,7 @@ pub mod analysis;
 mod error;
 pub mod event;
 pub mod fault;
+pub mod history;
 pub mod observation;
 pub mod options;
 mod run;

@@ -1,0 +1,443 @@
+//! Jepsen's `history.edn`: one map a line, or one vector of maps.
+//!
+//! The reader knows as much of EDN as histories use: nil, booleans, numbers, strings, keywords,
+//! symbols, lists, vectors, sets, maps, tagged values (the tag is dropped), comments and discards. A
+//! map with `:type`, `:f`, `:process` is an event. Independent keys are `[key value]` tuples as Jepsen
+//! writes them (`jepsen.independent`), recognised where every client value is a tuple, or tagged
+//! `#jepsen.independent/tuple`; our own export writes a `:key` field instead.
+
+use serde_json::{Map, Value as Json};
+
+use super::line::{Chunk, LineError};
+use crate::event::{Event, EventType, Process, Seen};
+
+/// Deepest nesting. History values are flat; a file of brackets must not exhaust the stack.
+const DEPTH_MAX: usize = 64;
+
+/// A value in EDN.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Edn {
+    Nil,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+    Keyword(String),
+    Symbol(String),
+    List(Vec<Edn>),
+    Map(Vec<(Edn, Edn)>),
+    /// `#jepsen.independent/tuple [key value]`, a map entry in Clojure.
+    Tuple(Box<(Edn, Edn)>),
+}
+
+/// What is wrong, and at which byte.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct EdnError {
+    pub(super) at: usize,
+    pub(super) message: String,
+}
+
+impl Edn {
+    pub(super) fn to_json(&self) -> Json {
+        match self {
+            Edn::Nil => Json::Null,
+            Edn::Bool(value) => Json::from(*value),
+            Edn::Integer(number) => Json::from(*number),
+            Edn::Float(number) => Json::from(*number),
+            Edn::Text(text) | Edn::Keyword(text) | Edn::Symbol(text) => Json::from(text.as_str()),
+            Edn::List(members) => members.iter().map(Edn::to_json).collect(),
+            Edn::Map(fields) => {
+                let name = |edn: &Edn| match edn.to_json() {
+                    Json::String(text) => text,
+                    other => other.to_string(),
+                };
+                Json::Object(
+                    fields.iter().map(|(k, v)| (name(k), v.to_json())).collect::<Map<_, _>>(),
+                )
+            }
+            Edn::Tuple(pair) => Json::from(vec![pair.0.to_json(), pair.1.to_json()]),
+        }
+    }
+
+    fn get(&self, field: &str) -> Option<&Edn> {
+        let Edn::Map(fields) = self else { return None };
+        fields.iter().find(|(name, _)| *name == Edn::Keyword(field.to_owned())).map(|(_, v)| v)
+    }
+
+    fn word(&self) -> Option<&str> {
+        match self {
+            Edn::Text(text) | Edn::Keyword(text) | Edn::Symbol(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Reads EDN values from text, one after the other.
+pub(super) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Reader { text, at: 0 }
+    }
+
+    /// The next value; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Edn>, EdnError> {
+        self.skip()?;
+        if self.at >= self.text.len() { Ok(None) } else { self.value(0).map(Some) }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn error<T>(&self, message: impl Into<String>) -> Result<T, EdnError> {
+        Err(EdnError { at: self.at, message: message.into() })
+    }
+
+    /// Passes over space, commas, comments and discarded values.
+    fn skip(&mut self) -> Result<(), EdnError> {
+        loop {
+            match self.peek() {
+                Some(byte) if byte.is_ascii_whitespace() || byte == b',' => self.at += 1,
+                Some(b';') => {
+                    let rest = &self.text.as_bytes()[self.at..];
+                    self.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                }
+                Some(b'#') if self.text.as_bytes().get(self.at + 1) == Some(&b'_') => {
+                    self.at += 2;
+                    self.value(1)?;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Edn, EdnError> {
+        if depth > DEPTH_MAX {
+            return self.error(format!("nested deeper than {DEPTH_MAX}"));
+        }
+        // A discard nests in itself, so `skip` alone would not see the depth.
+        while matches!(self.peek(), Some(byte) if byte.is_ascii_whitespace() || byte == b',') {
+            self.at += 1;
+        }
+        match self.peek() {
+            None => self.error("the text ends where a value should be"),
+            Some(b'"') => self.string(),
+            Some(b'[') => self.members(b']', depth).map(Edn::List),
+            Some(b'(') => self.members(b')', depth).map(Edn::List),
+            Some(b'{') => self.map(depth),
+            Some(b'#') => self.tagged(depth),
+            Some(b']' | b')' | b'}') => self.error("a closing bracket that nothing opened"),
+            Some(_) => self.atom(),
+        }
+    }
+
+    fn members(&mut self, close: u8, depth: usize) -> Result<Vec<Edn>, EdnError> {
+        let opened_at = self.at;
+        self.at += 1;
+        let mut members = Vec::new();
+        loop {
+            self.skip()?;
+            match self.peek() {
+                None => {
+                    self.at = opened_at;
+                    return self.error("a bracket that nothing closes");
+                }
+                Some(byte) if byte == close => break,
+                Some(_) => members.push(self.value(depth + 1)?),
+            }
+        }
+        self.at += 1;
+        Ok(members)
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Edn, EdnError> {
+        let opened_at = self.at;
+        let members = self.members(b'}', depth)?;
+        if members.len() % 2 != 0 {
+            self.at = opened_at;
+            return self.error("a map with a key and no value");
+        }
+        let mut members = members.into_iter();
+        let mut fields = Vec::with_capacity(members.len() / 2);
+        while let (Some(key), Some(value)) = (members.next(), members.next()) {
+            fields.push((key, value));
+        }
+        Ok(Edn::Map(fields))
+    }
+
+    fn tagged(&mut self, depth: usize) -> Result<Edn, EdnError> {
+        self.at += 1;
+        if self.peek() == Some(b'{') {
+            return self.members(b'}', depth).map(Edn::List);
+        }
+        if self.peek() == Some(b'_') {
+            self.at += 1;
+            self.value(depth + 1)?;
+            return self.value(depth + 1);
+        }
+        let tag = self.token();
+        if tag.is_empty() {
+            return self.error("a # that begins nothing known");
+        }
+        let value = self.value(depth + 1)?;
+        Ok(match value {
+            // Jepsen writes events as records and tuples as tagged vectors.
+            Edn::List(mut two) if tag.ends_with("tuple") && two.len() == 2 => {
+                let second = two.pop().unwrap_or(Edn::Nil);
+                let first = two.pop().unwrap_or(Edn::Nil);
+                Edn::Tuple(Box::new((first, second)))
+            }
+            value => value,
+        })
+    }
+
+    fn string(&mut self) -> Result<Edn, EdnError> {
+        let opened_at = self.at;
+        self.at += 1;
+        let mut text = String::new();
+        loop {
+            let Some(character) = self.text[self.at..].chars().next() else {
+                self.at = opened_at;
+                return self.error("a string that nothing closes");
+            };
+            self.at += character.len_utf8();
+            match character {
+                '"' => return Ok(Edn::Text(text)),
+                '\\' => text.push(self.escape()?),
+                other => text.push(other),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, EdnError> {
+        let escaped = self.text[self.at..].chars().next();
+        self.at += escaped.map_or(0, char::len_utf8);
+        match escaped {
+            Some('n') => Ok('\n'),
+            Some('t') => Ok('\t'),
+            Some('r') => Ok('\r'),
+            Some('u') => {
+                let digits = self.text.get(self.at..self.at + 4);
+                let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+                self.at += digits.map_or(0, str::len);
+                match code.and_then(char::from_u32) {
+                    Some(character) => Ok(character),
+                    None => self.error("\\u needs four hexadecimal digits of a character"),
+                }
+            }
+            Some(other) => Ok(other),
+            None => self.error("a string that nothing closes"),
+        }
+    }
+
+    fn token(&mut self) -> &'a str {
+        let start = self.at;
+        while let Some(byte) = self.peek() {
+            if byte.is_ascii_whitespace() || b",;\"()[]{}".contains(&byte) {
+                break;
+            }
+            self.at += 1;
+        }
+        &self.text[start..self.at]
+    }
+
+    fn atom(&mut self) -> Result<Edn, EdnError> {
+        let start = self.at;
+        let token = self.token();
+        if let Some(word) = token.strip_prefix(':') {
+            return Ok(Edn::Keyword(word.to_owned()));
+        }
+        match token {
+            "nil" => return Ok(Edn::Nil),
+            "true" => return Ok(Edn::Bool(true)),
+            "false" => return Ok(Edn::Bool(false)),
+            _ => {}
+        }
+        let digits = token.strip_prefix(['-', '+']).unwrap_or(token);
+        if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+            return Ok(Edn::Symbol(token.to_owned()));
+        }
+        let whole = token.trim_end_matches('N').trim_start_matches('+');
+        if let Ok(number) = whole.parse() {
+            return Ok(Edn::Integer(number));
+        }
+        match token.trim_end_matches('M').parse() {
+            Ok(number) => Ok(Edn::Float(number)),
+            Err(_) => {
+                self.at = start;
+                self.error(format!("not a number: {token}"))
+            }
+        }
+    }
+}
+
+/// Parses a whole history.
+pub(super) fn parse(bytes: &[u8]) -> Chunk {
+    let mut chunk = Chunk::default();
+    if let Err(error) = events(bytes).and_then(|events| take(&mut chunk, events)) {
+        let before = &bytes[..error.at.min(bytes.len())];
+        let line = memchr::memchr_iter(b'\n', before).count() + 1;
+        let column = before.len() - memchr::memrchr(b'\n', before).map_or(0, |at| at + 1) + 1;
+        chunk.error = Some(LineError {
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+            message: error.message,
+        });
+    }
+    chunk
+}
+
+/// All maps of the text with the bytes they begin at.
+fn events(bytes: &[u8]) -> Result<Vec<(usize, Edn)>, EdnError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| EdnError { at: error.valid_up_to(), message: "not UTF-8".to_owned() })?;
+    let mut reader = Reader::new(text);
+    let mut events = Vec::new();
+    loop {
+        reader.skip()?;
+        let at = reader.at;
+        match reader.next()? {
+            None => return Ok(events),
+            Some(Edn::List(members)) => events.extend(members.into_iter().map(|edn| (at, edn))),
+            Some(edn) => events.push((at, edn)),
+        }
+    }
+}
+
+fn take(chunk: &mut Chunk, events: Vec<(usize, Edn)>) -> Result<(), EdnError> {
+    let has_tuples = all_values_are_pairs(&events);
+    for (at, edn) in events {
+        chunk.positions += 1;
+        let event =
+            event(&edn, has_tuples, chunk.positions).map_err(|message| EdnError { at, message })?;
+        if let Some(event) = event {
+            chunk.event(event).map_err(|(_, message)| EdnError { at, message })?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether every client's read, at its invocation, has a value `[key nil]`: Jepsen's independent keys.
+fn all_values_are_pairs(events: &[(usize, Edn)]) -> bool {
+    let mut reads = events
+        .iter()
+        .filter(|(_, event)| event.get("f").and_then(Edn::word) == Some("read"))
+        .filter(|(_, event)| event.get("type").and_then(Edn::word) == Some("invoke"))
+        .peekable();
+    reads.peek().is_some()
+        && reads.all(|(_, event)| match event.get("value") {
+            Some(Edn::Tuple(_)) => true,
+            Some(Edn::List(two)) => two.len() == 2 && two[1] == Edn::Nil,
+            _ => false,
+        })
+}
+
+/// The event of a map; `None` for the nemesis.
+fn event(edn: &Edn, has_tuples: bool, position: u32) -> Result<Option<Event>, String> {
+    let field = |name: &str| edn.get(name).ok_or_else(|| format!("an event needs :{name}"));
+    let process = match field("process")? {
+        Edn::Integer(number) => {
+            Process::Client(u64::try_from(*number).map_err(|_| "a negative process".to_owned())?)
+        }
+        // `:nemesis`, and other threads that are no clients.
+        _ => return Ok(None),
+    };
+    let kind = match field("type")?.word() {
+        Some("invoke") => EventType::Invoke,
+        Some("ok") => EventType::Ok,
+        Some("fail") => EventType::Fail,
+        Some("info") => EventType::Info,
+        other => return Err(format!("unknown type {other:?}; known are invoke, ok, fail, info")),
+    };
+    let f = field("f")?.word().ok_or("the function :f must be a keyword")?.to_owned();
+    let own_key = edn.get("key").map(words);
+    let (key, value) = match (own_key, edn.get("value").cloned().unwrap_or(Edn::Nil)) {
+        (Some(key), value) => (Some(key), value),
+        (None, Edn::Tuple(pair)) => (Some(words(&pair.0)), pair.1),
+        (None, Edn::List(mut two)) if has_tuples && two.len() == 2 => {
+            let value = two.pop().unwrap_or(Edn::Nil);
+            (Some(words(&two[0])), value)
+        }
+        (None, value) => (None, value),
+    };
+    let time_ns = match edn.get("time") {
+        Some(Edn::Integer(time)) => u64::try_from(*time).unwrap_or(0),
+        _ => u64::from(position) * 1000,
+    };
+    Ok(Some(Event {
+        process,
+        kind,
+        f,
+        key,
+        value: value.to_json(),
+        time_ns,
+        error: edn.get("error").filter(|error| **error != Edn::Nil).map(words),
+        saw: edn.get("saw").map(|value| Seen { is: value.to_json() }),
+        node: edn.get("node").and_then(Edn::word).map(str::to_owned),
+        term: None,
+        command: None,
+    }))
+}
+
+/// A value as a plain word, for keys and errors.
+fn words(edn: &Edn) -> String {
+    match edn.to_json() {
+        Json::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_histories_hold() {
+        let text = r#"{:a [1 -2 3N 1.5 "x\n\u0041" :k/w sym], #_ignored :b #{1}, ; comment
+                       :c #inst "2026" :d nil :e (true false)}"#;
+        let edn = Reader::new(text).next().unwrap().unwrap();
+        assert_eq!(
+            edn.to_json(),
+            serde_json::json!({"a": [1, -2, 3, 1.5, "x\nA", "k/w", "sym"], "b": [1],
+                               "c": "2026", "d": null, "e": [true, false]})
+        );
+    }
+
+    #[test]
+    fn both_layouts_and_both_kinds_of_keys() {
+        let lines = "{:process 0, :type :invoke, :f :read, :value [7 nil], :time 5}\n\
+                     {:process :nemesis, :type :info, :f :start}\n\
+                     {:process 0, :type :ok, :f :read, :value [7 3], :time 9}\n";
+        let vector = format!("[{lines}]");
+        for text in [lines.to_owned(), vector] {
+            let chunk = parse(text.as_bytes());
+            assert!(chunk.error.is_none(), "{:?}", chunk.error);
+            assert_eq!(chunk.events.len(), 2);
+            assert_eq!(chunk.keys.text(0), "7");
+            assert_eq!(chunk.events[1].value.number(), Some(3));
+            assert_eq!(chunk.events[1].position, 3);
+        }
+        let tagged = lines.replace("[7", "#jepsen.independent/tuple [7");
+        assert_eq!(parse(tagged.as_bytes()).keys.text(0), "7");
+    }
+
+    #[test]
+    fn errors_have_line_and_column() {
+        let chunk = parse(b"{:process 0 :type :invoke :f :read}\n{:process 0 :type [}");
+        let error = chunk.error.unwrap();
+        assert_eq!((error.line, error.column), (2, 20));
+        let chunk = parse(b"{:process 0 :type :began :f :read}");
+        assert!(chunk.error.unwrap().message.contains("known are invoke"));
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_not_a_crash() {
+        for text in ["[".repeat(100_000), "#_".repeat(100_000), "#a ".repeat(100_000)] {
+            assert!(parse(text.as_bytes()).error.is_some());
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A history written out as Jepsen's `history.edn`, for a second opinion by Knossos or another
+//! checker.
+//!
+//! Values keep their meaning; independent keys become `[key value]` tuples, as `jepsen.independent`
+//! writes them, unless there is only one object. A cas that was rejected and said what it saw keeps that
+//! in `:saw`. The nemesis's events are left out.
+
+use std::io::{self, Write};
+
+use serde_json::Value as Json;
+
+use super::{Function, History, NEVER, Operation, Outcome, Value};
+
+/// Writes all client operations, one map a line, in real-time order.
+pub fn edn(history: &History, out: &mut dyn Write) -> io::Result<()> {
+    let mut events: Vec<(u32, u32, bool)> = Vec::with_capacity(2 * history.operations.len());
+    for (index, operation) in history.operations.iter().enumerate() {
+        events.push((operation.invoked, index as u32, true));
+        if operation.completed != NEVER {
+            events.push((operation.completed, index as u32, false));
+        }
+    }
+    events.sort_unstable();
+    let one_object = history.keys() == 1 && history.key(0).is_empty();
+    let mut out = io::BufWriter::new(out);
+    for (number, (_, index, is_invocation)) in events.into_iter().enumerate() {
+        let operation = &history.operations[index as usize];
+        let value = value(history, operation, is_invocation);
+        let value = if one_object {
+            value
+        } else {
+            format!("[{} {value}]", text(&Json::from(history.key(operation.key))))
+        };
+        let (kind, time) = match (is_invocation, operation.outcome) {
+            (true, _) => ("invoke", operation.invoked_at_ns),
+            (false, outcome) => (outcome.word(), operation.completed_at_ns),
+        };
+        write!(
+            out,
+            "{{:index {number}, :time {time}, :type :{kind}, :process {}, :f :{}, :value {value}",
+            operation.process,
+            operation.function.word(),
+        )?;
+        if !is_invocation && operation.outcome == Outcome::Fail {
+            // Without it, a failed cas would say that the value was another.
+            write!(out, ", :error :no-effect")?;
+        }
+        if !is_invocation && operation.saw != Value::UNTOLD {
+            write!(out, ", :saw {}", text(&history.values.json(operation.saw)))?;
+        }
+        writeln!(out, "}}")?;
+    }
+    out.flush()
+}
+
+fn value(history: &History, operation: &Operation, is_invocation: bool) -> String {
+    let show = |value: Value| text(&history.values.json(value));
+    let unanswered = is_invocation || operation.outcome != Outcome::Ok;
+    match operation.function {
+        Function::Read | Function::Dequeue if unanswered => "nil".to_owned(),
+        Function::Cas => format!("[{} {}]", show(operation.value), show(operation.second)),
+        Function::Contains if !unanswered => {
+            format!("[{} {}]", show(operation.value), operation.second.number() == Some(1))
+        }
+        _ => show(operation.value),
+    }
+}
+
+/// A JSON value as EDN text.
+fn text(json: &Json) -> String {
+    match json {
+        Json::Null => "nil".to_owned(),
+        Json::Array(members) => {
+            let members: Vec<String> = members.iter().map(text).collect();
+            format!("[{}]", members.join(" "))
+        }
+        Json::Object(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{} {}", Json::from(name.as_str()), text(value)))
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
+}

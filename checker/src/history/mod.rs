@@ -1,0 +1,112 @@
+//! A history in memory: the operations of all clients in real-time order, compact enough that ten
+//! million of them are no burden.
+//!
+//! [`read`] turns a file into a [`History`]; [`export`] writes one out again. Keys, nodes and
+//! uncommon values are stored once and referred to by number. A history says nothing about right or
+//! wrong; that is for [`crate::linear`].
+
+mod assemble;
+mod detect;
+mod edn;
+pub mod export;
+mod interner;
+mod line;
+mod log;
+pub(crate) mod operation;
+mod read;
+mod scan;
+mod value;
+
+use crate::event::Event;
+use interner::Interner;
+
+pub use operation::{Function, NEVER, NEVER_NS, Operation, Outcome};
+pub use read::{Source, read, read_from};
+pub use value::{Value, Values};
+
+/// The number a client session gave a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Index of the operation.
+    pub operation: u32,
+    /// The session.
+    pub session: u64,
+    /// The number in the session.
+    pub sequence: u64,
+}
+
+/// Everything that clients and the nemesis did.
+///
+/// - `operations` is ordered by invocation.
+/// - Positions of invocations and completions are all different.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The client operations by invocation.
+    pub operations: Vec<Operation>,
+    /// The session commands of operations that told them, by operation.
+    pub commands: Vec<Command>,
+    /// The nemesis's events with their positions.
+    pub nemesis: Vec<(u32, Event)>,
+    /// The values that need a table.
+    pub values: Values,
+    /// Number of events, blank lines included.
+    pub events: u64,
+    keys: Interner,
+    nodes: Interner,
+}
+
+impl History {
+    /// How many keys there are.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// A key's name.
+    pub fn key(&self, number: u32) -> &str {
+        self.keys.text(number)
+    }
+
+    /// The number of a key.
+    pub fn find_key(&self, name: &str) -> Option<u32> {
+        self.keys.find(name)
+    }
+
+    /// The node that an operation was sent to, or that answered it.
+    pub fn node(&self, operation: &Operation) -> Option<&str> {
+        (operation.node != operation::NO_NODE).then(|| self.nodes.text(u32::from(operation.node)))
+    }
+
+    /// For each key, its operations' indices, in order of invocation.
+    pub fn by_key(&self) -> ByKey {
+        let mut starts = vec![0u32; self.keys() + 1];
+        for operation in &self.operations {
+            starts[operation.key as usize + 1] += 1;
+        }
+        for key in 1..starts.len() {
+            starts[key] += starts[key - 1];
+        }
+        let mut next = starts.clone();
+        let mut indices = vec![0u32; self.operations.len()];
+        for (index, operation) in self.operations.iter().enumerate() {
+            let place = &mut next[operation.key as usize];
+            indices[*place as usize] = index as u32;
+            *place += 1;
+        }
+        ByKey { starts, indices }
+    }
+}
+
+/// Operation indices grouped by key.
+#[derive(Clone, Debug)]
+pub struct ByKey {
+    starts: Vec<u32>,
+    indices: Vec<u32>,
+}
+
+impl ByKey {
+    /// The operations of one key.
+    pub fn operations(&self, key: u32) -> &[u32] {
+        let key = key as usize;
+        &self.indices[self.starts[key] as usize..self.starts[key + 1] as usize]
+    }
+}
