@@ -1,0 +1,175 @@
+//! Mutants of the disk: what is forgotten, promised too early, or written in the wrong order.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use whitewater_raft::{HardState, Index, Persist, SnapshotMeta};
+
+use crate::storage::{Disk, FileDisk, Recovered, StorageError, snapshot};
+
+/// How long a window of a disk mutant stays open: long enough for a kill to fall into it.
+const WINDOW: Duration = Duration::from_millis(300);
+
+/// Writes terms and leaves the votes out.
+pub(super) struct VoteVolatile(pub(super) FileDisk);
+
+impl Disk for VoteVolatile {
+    fn append(&mut self, persist: &Persist) -> Result<(), StorageError> {
+        let hard_state = persist.hard_state.map(|state| HardState { vote: None, ..state });
+        self.0.append(&Persist { hard_state, ..persist.clone() })
+    }
+    fn recover(&mut self) -> Result<Recovered, StorageError> {
+        self.0.recover()
+    }
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.0.flush()
+    }
+    fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
+        self.0.save_snapshot(meta, data)
+    }
+    fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        self.0.compact(index)
+    }
+}
+
+/// Takes the last entry's term for the own one.
+pub(super) struct TermVolatile(pub(super) FileDisk);
+
+impl Disk for TermVolatile {
+    fn recover(&mut self) -> Result<Recovered, StorageError> {
+        let mut recovered = self.0.recover()?;
+        let snapshot = recovered.snapshot.as_ref().map_or(0, |(meta, _)| meta.last.term);
+        let term = recovered.entries.last().map_or(snapshot, |entry| entry.term);
+        recovered.hard_state = HardState { term, vote: None };
+        Ok(recovered)
+    }
+    fn append(&mut self, persist: &Persist) -> Result<(), StorageError> {
+        self.0.append(persist)
+    }
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.0.flush()
+    }
+    fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
+        self.0.save_snapshot(meta, data)
+    }
+    fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        self.0.compact(index)
+    }
+}
+
+/// Says that a flush is done and does it with a later one.
+pub(super) struct AckBeforeFlush {
+    disk: FileDisk,
+    flushed: Instant,
+}
+
+impl AckBeforeFlush {
+    pub(super) fn new(disk: FileDisk) -> AckBeforeFlush {
+        AckBeforeFlush { disk, flushed: Instant::now() }
+    }
+}
+
+impl Disk for AckBeforeFlush {
+    fn flush(&mut self) -> Result<(), StorageError> {
+        if self.flushed.elapsed() < 3 * WINDOW {
+            return Ok(());
+        }
+        self.flushed = Instant::now();
+        self.disk.flush()
+    }
+    fn recover(&mut self) -> Result<Recovered, StorageError> {
+        self.disk.recover()
+    }
+    fn append(&mut self, persist: &Persist) -> Result<(), StorageError> {
+        self.disk.append(persist)
+    }
+    fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
+        self.disk.save_snapshot(meta, data)
+    }
+    fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        self.disk.compact(index)
+    }
+}
+
+/// Drops the log first, and writes the snapshot that should replace it a moment later.
+pub(super) struct PurgeBeforeDurable(pub(super) FileDisk);
+
+impl Disk for PurgeBeforeDurable {
+    fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
+        self.0.compact(meta.last.index)?;
+        thread::sleep(WINDOW);
+        self.0.save_snapshot(meta, data)
+    }
+    fn recover(&mut self) -> Result<Recovered, StorageError> {
+        self.0.recover()
+    }
+    fn append(&mut self, persist: &Persist) -> Result<(), StorageError> {
+        self.0.append(persist)
+    }
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.0.flush()
+    }
+    fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        self.0.compact(index)
+    }
+}
+
+/// Writes half of a snapshot under its final name, and the rest a moment later.
+pub(super) struct SnapshotInPlace(pub(super) FileDisk);
+
+impl Disk for SnapshotInPlace {
+    fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
+        let path = snapshot::path_of(self.0.directory(), meta);
+        let write = || {
+            let mut file =
+                OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
+            file.write_all(&snapshot::header(meta, data))?;
+            let (first, rest) = data.split_at(data.len() / 2);
+            file.write_all(first)?;
+            thread::sleep(WINDOW);
+            file.write_all(rest)
+        };
+        write().map_err(|source| StorageError::io("write snapshot", &path, source))
+    }
+    fn recover(&mut self) -> Result<Recovered, StorageError> {
+        self.0.recover()
+    }
+    fn append(&mut self, persist: &Persist) -> Result<(), StorageError> {
+        self.0.append(persist)
+    }
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.0.flush()
+    }
+    fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        self.0.compact(index)
+    }
+}
+
+/// Takes a torn tail for corruption.
+pub(super) struct TornTailFatal(pub(super) FileDisk);
+
+impl Disk for TornTailFatal {
+    fn recover(&mut self) -> Result<Recovered, StorageError> {
+        let recovered = self.0.recover()?;
+        match recovered.torn {
+            Some(torn) => {
+                Err(StorageError::corrupt(&torn.segment, torn.offset, "the tail is torn"))
+            }
+            None => Ok(recovered),
+        }
+    }
+    fn append(&mut self, persist: &Persist) -> Result<(), StorageError> {
+        self.0.append(persist)
+    }
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.0.flush()
+    }
+    fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
+        self.0.save_snapshot(meta, data)
+    }
+    fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        self.0.compact(index)
+    }
+}

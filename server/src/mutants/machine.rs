@@ -1,0 +1,149 @@
+//! Mutants around the state machine: sessions that forget, and a cas that is decided too early.
+
+use std::collections::BTreeMap;
+
+use crate::command::{Command, Operation, SessionId};
+use crate::intake::Intake;
+use crate::kv::Effect;
+use crate::machine::{Machine, Reply};
+use crate::session::{Seen, Session, SessionTable, Sessions};
+
+/// Sessions are kept, and every command counts as new.
+#[derive(Debug)]
+pub(super) struct NoDedupe(pub(super) SessionTable);
+
+impl Sessions for NoDedupe {
+    fn seen(&self, id: SessionId, sequence: u64) -> Seen {
+        match self.0.seen(id, sequence) {
+            Seen::Unknown => Seen::Unknown,
+            _ => Seen::Fresh,
+        }
+    }
+    fn open(&mut self, id: SessionId, session: Session) {
+        self.0.open(id, session);
+    }
+    fn record(&mut self, id: SessionId, sequence: u64, effect: &Effect, time_ms: u64) {
+        self.0.record(id, sequence, effect, time_ms);
+    }
+    fn expire(&mut self, time_ms: u64) {
+        self.0.expire(time_ms);
+    }
+    fn hash(&self) -> u64 {
+        self.0.hash()
+    }
+    fn save(&self) -> BTreeMap<SessionId, Session> {
+        self.0.save()
+    }
+    fn load(&mut self, sessions: BTreeMap<SessionId, Session>) {
+        self.0.load(sessions);
+    }
+}
+
+/// Sessions survive a snapshot, and what they were answered does not.
+#[derive(Debug)]
+pub(super) struct SnapshotDropsSessions(pub(super) SessionTable);
+
+impl Sessions for SnapshotDropsSessions {
+    fn save(&self) -> BTreeMap<SessionId, Session> {
+        let mut sessions = self.0.save();
+        for session in sessions.values_mut() {
+            (session.sequence, session.effect) = (0, None);
+        }
+        sessions
+    }
+    fn open(&mut self, id: SessionId, session: Session) {
+        self.0.open(id, session);
+    }
+    fn seen(&self, id: SessionId, sequence: u64) -> Seen {
+        self.0.seen(id, sequence)
+    }
+    fn record(&mut self, id: SessionId, sequence: u64, effect: &Effect, time_ms: u64) {
+        self.0.record(id, sequence, effect, time_ms);
+    }
+    fn expire(&mut self, time_ms: u64) {
+        self.0.expire(time_ms);
+    }
+    fn hash(&self) -> u64 {
+        self.0.hash()
+    }
+    fn load(&mut self, sessions: BTreeMap<SessionId, Session>) {
+        self.0.load(sessions);
+    }
+}
+
+/// Compares when the command comes in, and proposes the outcome.
+#[derive(Debug)]
+pub(super) struct CasAtPropose;
+
+impl Intake for CasAtPropose {
+    fn admit(&self, command: Command, machine: &Machine) -> Result<Command, Reply> {
+        let preview = machine.preview(&command, 0);
+        match command {
+            Command::Write {
+                time_ms,
+                session,
+                sequence,
+                key,
+                operation: Operation::Cas { new, .. },
+            } => {
+                if !matches!(preview, Reply::Effect(Effect::Written { .. })) {
+                    return Err(preview);
+                }
+                let operation = new.map_or(Operation::Delete, Operation::Put);
+                Ok(Command::Write { time_ms, session, sequence, key, operation })
+            }
+            other => Ok(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn run(machine: &mut Machine, command: &Command) -> Reply {
+        machine.apply(machine.applied() + 1, &command.encode()).reply
+    }
+
+    fn append(sequence: u64) -> Command {
+        let operation = Operation::Append(Bytes::from_static(b"x"));
+        Command::Write { time_ms: 0, session: 1, sequence, key: "k".into(), operation }
+    }
+
+    #[test]
+    fn no_dedupe_applies_a_retry_again() {
+        let mut machine = Machine::new(Box::new(NoDedupe(SessionTable::default())));
+        run(&mut machine, &Command::OpenSession { time_ms: 0, expiry_ms: 1 });
+        run(&mut machine, &append(1));
+        run(&mut machine, &append(1));
+        assert_eq!(machine.get("k").unwrap(), "xx");
+    }
+
+    #[test]
+    fn a_retry_after_a_snapshot_that_dropped_the_answers_is_applied_again() {
+        let sessions = || Box::new(SnapshotDropsSessions(SessionTable::default()));
+        let mut machine = Machine::new(sessions());
+        run(&mut machine, &Command::OpenSession { time_ms: 0, expiry_ms: 1 });
+        run(&mut machine, &append(1));
+        let mut restored = Machine::new(sessions());
+        restored.load(&machine.save()).unwrap();
+        run(&mut restored, &append(1));
+        assert_eq!(restored.get("k").unwrap(), "xx");
+    }
+
+    #[test]
+    fn two_cas_decided_at_once_both_succeed() {
+        let mut machine = Machine::default();
+        let cas = |new: &'static str| {
+            let operation =
+                Operation::Cas { expected: None, new: Some(Bytes::from_static(new.as_bytes())) };
+            Command::Write { time_ms: 0, session: 0, sequence: 0, key: "k".into(), operation }
+        };
+        let admitted = ["a", "b"].map(|new| CasAtPropose.admit(cas(new), &machine).unwrap());
+        for command in &admitted {
+            assert_eq!(run(&mut machine, command), Reply::Effect(Effect::Done));
+        }
+        assert!(CasAtPropose.admit(cas("c"), &machine).is_err());
+    }
+}

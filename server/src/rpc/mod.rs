@@ -1,0 +1,97 @@
+//! gRPC: the only place with generated types.
+//!
+//! One port serves clients ([`client`]), peers ([`peer`]) and operators ([`admin`]). [`link`] is the other
+//! direction: a connection to each peer. All of them only turn requests into inputs of the loop in
+//! [`crate::run`] and its answers into replies.
+
+mod admin;
+mod client;
+mod convert;
+mod install;
+mod link;
+mod peer;
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use whitewater_proto::{admin as admin_proto, kv as kv_proto, raft as raft_proto};
+use whitewater_raft::NodeId;
+
+use crate::ServeError;
+use crate::config::Config;
+use crate::run::{ClientRequest, PeerInput};
+
+pub(crate) use convert::is_reply;
+pub(crate) use link::{Link, LinkSettings};
+
+/// Largest request or reply. An append holds at most its byte limit or one entry, and a value has
+/// [`VALUE_BYTES_MAX`]; the rest is room for headers.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Longest key.
+pub(crate) const KEY_BYTES_MAX: usize = 4 << 10;
+/// Longest value, also as the result of an append: a session keeps its last answer in memory.
+pub(crate) const VALUE_BYTES_MAX: usize = 4 << 20;
+
+/// What every service needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Doors {
+    pub(crate) config: Arc<Config>,
+    pub(crate) addresses: Addresses,
+    pub(crate) clients: mpsc::Sender<ClientRequest>,
+    pub(crate) peers: mpsc::Sender<PeerInput>,
+}
+
+/// Where clients reach the nodes: what this node was told, and what the log tells later.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    config: Arc<Config>,
+    learned: Arc<RwLock<BTreeMap<NodeId, String>>>,
+}
+
+impl Addresses {
+    pub(crate) fn new(config: Arc<Config>) -> Addresses {
+        Addresses { config, learned: Arc::default() }
+    }
+
+    pub(crate) fn learn(&self, addresses: &BTreeMap<NodeId, String>) {
+        let mut learned = self.learned.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        learned.clone_from(addresses);
+    }
+
+    pub(crate) fn of(&self, node: NodeId) -> String {
+        let learned = self.learned.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.config.client_address(node).or_else(|| learned.get(&node).cloned()).unwrap_or_default()
+    }
+}
+
+/// Serves all three services until `stop` is ready, and then for as long as a second.
+pub(crate) async fn serve(
+    doors: Doors,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let internal = |error: String| ServeError::Internal(error);
+    listener.set_nonblocking(true).map_err(|error| internal(error.to_string()))?;
+    let listener =
+        tokio::net::TcpListener::from_std(listener).map_err(|error| internal(error.to_string()))?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let kv = kv_proto::kv_server::KvServer::new(client::KvService(doors.clone()))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let raft = raft_proto::raft_server::RaftServer::new(peer::RaftService::new(doors.clone()))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let admin = admin_proto::admin_server::AdminServer::new(admin::AdminService(doors));
+    Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(5)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+        .add_service(kv)
+        .add_service(raft)
+        .add_service(admin)
+        .serve_with_incoming_shutdown(incoming, stop)
+        .await
+        .map_err(|error| internal(error.to_string()))
+}

@@ -1,0 +1,177 @@
+//! A node's effects on the real world: trace file, log, links to peers, disk thread, waiting clients.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use whitewater_raft::event::{Record, Traced};
+use whitewater_raft::{Index, Message, NodeId, Persist, SnapshotMeta, Term};
+
+use super::{Client, PeerInput};
+use crate::ServeError;
+use crate::answer::Answer;
+use crate::clock;
+use crate::config::Config;
+use crate::log::Log;
+use crate::node::Effects;
+use crate::rpc::{Addresses, Link, LinkSettings, is_reply};
+use crate::storage::{Job, Writer};
+use crate::trace::TraceFile;
+
+/// The real world.
+#[derive(Debug)]
+pub(super) struct World {
+    config: Arc<Config>,
+    addresses: Addresses,
+    trace: Option<(PathBuf, TraceFile)>,
+    log: Log,
+    links: BTreeMap<NodeId, Link>,
+    inputs: mpsc::Sender<PeerInput>,
+    writer: Writer,
+    /// RPC handlers that wait for the core's reply to their request.
+    waiting: HashMap<u64, oneshot::Sender<Message>>,
+    /// Why nothing more may leave.
+    failure: Option<ServeError>,
+}
+
+impl World {
+    pub(super) fn new(
+        config: &Arc<Config>,
+        addresses: Addresses,
+        writer: Writer,
+        inputs: mpsc::Sender<PeerInput>,
+        log: Log,
+    ) -> Result<World, ServeError> {
+        let trace = match &config.trace {
+            None => None,
+            Some(path) => {
+                let opened = TraceFile::open(path);
+                let path = path.clone();
+                let file =
+                    opened.map_err(|source| ServeError::Trace { path: path.clone(), source })?;
+                Some((path, file))
+            }
+        };
+        let mut world = World {
+            config: Arc::clone(config),
+            addresses,
+            trace,
+            log,
+            links: BTreeMap::new(),
+            inputs,
+            writer,
+            waiting: HashMap::new(),
+            failure: None,
+        };
+        for (peer, address) in &config.peers {
+            world.connect(*peer, address)?;
+        }
+        Ok(world)
+    }
+
+    /// Begins a link to a peer.
+    fn connect(&mut self, peer: NodeId, address: &str) -> Result<(), ServeError> {
+        let config = &self.config;
+        let settings = LinkSettings {
+            cluster_id: config.cluster_id.clone(),
+            own: config.node_id,
+            peer,
+            address: address.to_owned(),
+            deadline: config.election_timeout_max,
+            chunk_bytes: config.snapshot_chunk_bytes,
+        };
+        let link =
+            Link::start(settings, self.inputs.clone(), self.log.clone()).map_err(|error| {
+                ServeError::Config(format!("the address {address:?} of node {peer}: {error}"))
+            })?;
+        self.links.insert(peer, link);
+        Ok(())
+    }
+
+    /// A request's reply goes to this handler.
+    pub(super) fn expect_reply(&mut self, request: u64, reply: oneshot::Sender<Message>) {
+        self.waiting.insert(request, reply);
+    }
+
+    /// Fails if something went wrong that ends the node.
+    pub(super) fn check(&mut self) -> Result<(), ServeError> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Effects for World {
+    type Client = Client;
+
+    fn now_ns(&self) -> u64 {
+        clock::monotonic_ns()
+    }
+
+    fn trace(&mut self, records: &[Record]) {
+        let Some((path, file)) = &mut self.trace else { return };
+        if let Err(source) = file.write(records) {
+            self.failure.get_or_insert(ServeError::Trace { path: path.clone(), source });
+        }
+    }
+
+    fn log(&mut self, event: &Traced) {
+        self.log.event(event);
+    }
+
+    fn send(&mut self, message: Message) {
+        if self.failure.is_some() {
+            return;
+        }
+        if is_reply(&message.body) {
+            if let Some(handler) = self.waiting.remove(&message.request) {
+                // The peer may have given up.
+                let _ = handler.send(message);
+            }
+        } else if let Some(link) = self.links.get(&message.to) {
+            link.send(message);
+        }
+    }
+
+    fn persist(&mut self, persist: Persist, snapshot: Option<Bytes>) {
+        self.writer.submit(Job::Persist(persist, snapshot));
+    }
+
+    fn save_snapshot(&mut self, meta: SnapshotMeta, data: Bytes) {
+        self.writer.submit(Job::Snapshot(meta, data));
+    }
+
+    fn compact(&mut self, index: Index) {
+        self.writer.submit(Job::Compact(index));
+    }
+
+    fn send_snapshot(&mut self, peer: NodeId, term: Term, (meta, data): (SnapshotMeta, Bytes)) {
+        if let Some(link) = self.links.get(&peer) {
+            self.log.info(format_args!("sends n{peer} the snapshot at {}", meta.last.index));
+            link.send_snapshot(term, meta, data);
+        }
+    }
+
+    fn learn_addresses(&mut self, addresses: &BTreeMap<NodeId, String>) {
+        self.addresses.learn(addresses);
+        for (peer, address) in addresses {
+            if *peer != self.config.node_id
+                && !self.links.contains_key(peer)
+                && let Err(error) = self.connect(*peer, address)
+            {
+                self.log.warn(error);
+            }
+        }
+    }
+
+    fn answer(&mut self, client: Client, answer: Answer) {
+        if self.failure.is_none() {
+            // The client may have given up.
+            let _ = client.reply.send(answer);
+        }
+    }
+
+    fn waits(&self, client: &Client) -> bool {
+        !client.reply.is_closed()
+    }
+}

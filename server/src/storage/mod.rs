@@ -1,0 +1,187 @@
+//! What survives a crash: the write-ahead log, snapshots, and who this directory belongs to.
+//!
+//! [`Disk`] is the seam: the real one is [`FileDisk`], mutants wrap it, and the simulator has its own.
+//! [`Writer`] is the thread that owns a disk. Nothing here knows roles or elections.
+
+mod directory;
+mod record;
+mod segment;
+pub(crate) mod snapshot;
+mod wal;
+mod writer;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use whitewater_raft::{Entry, HardState, Index, Persist, SnapshotMeta};
+
+pub use directory::{DataDirectory, Identity};
+pub use wal::{Wal, WalContents, WalOptions};
+pub use writer::{Job, Report, Writer};
+
+/// Why the disk cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The operating system said no.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Bytes that were acknowledged once are not there any more.
+    #[error(
+        "{} is damaged at byte {offset}: {why}. This node will not start, because it may have \
+         promised what it can no longer keep. Remove the data directory and let the node rejoin \
+         as a new member, or restore the file", path.display()
+    )]
+    Corrupt {
+        /// The file: a WAL segment or a snapshot.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        why: String,
+    },
+    /// Another process uses the directory.
+    #[error("data directory {} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// The directory is another node's.
+    #[error("data directory {} belongs to {found}, not to {expected}", path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Who asked.
+        expected: String,
+    },
+}
+
+impl StorageError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> StorageError {
+        StorageError::Io { action, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn corrupt(path: &Path, offset: u64, why: impl Into<String>) -> StorageError {
+        StorageError::Corrupt { path: path.to_owned(), offset, why: why.into() }
+    }
+}
+
+/// The end of the log that a crash left half-written. It was never acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The file.
+    pub segment: PathBuf,
+    /// Where the valid part ends.
+    pub offset: u64,
+    /// How many bytes were dropped.
+    pub bytes: u64,
+}
+
+/// What was on disk.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Term and vote.
+    pub hard_state: HardState,
+    /// The snapshot and its data.
+    pub snapshot: Option<(SnapshotMeta, Bytes)>,
+    /// The log behind the snapshot, without gaps.
+    pub entries: Vec<Entry>,
+    /// What had to be cut off.
+    pub torn: Option<TornTail>,
+}
+
+/// A place that keeps what a node must not forget.
+pub trait Disk: Send {
+    /// Reads everything. Called once, before anything else.
+    fn recover(&mut self) -> Result<Recovered, StorageError>;
+    /// Takes term, vote and entries. They may be lost until the next [`Disk::flush`] returns.
+    fn append(&mut self, persist: &Persist) -> Result<(), StorageError>;
+    /// Makes everything appended durable.
+    fn flush(&mut self) -> Result<(), StorageError>;
+    /// Makes a snapshot durable, replacing an older one.
+    fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError>;
+    /// May drop the log up to here; a durable snapshot covers it.
+    fn compact(&mut self, index: Index) -> Result<(), StorageError>;
+}
+
+/// The real disk: segments and snapshots in one directory.
+#[derive(Debug)]
+pub struct FileDisk {
+    directory: PathBuf,
+    options: WalOptions,
+    /// `None` until recovered.
+    wal: Option<Wal>,
+}
+
+impl FileDisk {
+    /// A disk in this directory.
+    pub fn new(directory: &Path, options: WalOptions) -> FileDisk {
+        FileDisk { directory: directory.to_owned(), options, wal: None }
+    }
+
+    /// Where the files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn wal(&mut self) -> &mut Wal {
+        self.wal.as_mut().expect("a disk is recovered before it is used")
+    }
+}
+
+impl Disk for FileDisk {
+    fn recover(&mut self) -> Result<Recovered, StorageError> {
+        let snapshot = snapshot::load(&self.directory)?;
+        let (wal, contents) = Wal::open(&self.directory, self.options)?;
+        self.wal = Some(wal);
+        let WalContents { is_new, hard_state, mut entries, reset, torn } = contents;
+        let covered = snapshot.as_ref().map_or(0, |(meta, _)| meta.last.index);
+        if covered > 0 && is_new {
+            let why = "there is a snapshot and no log: term and vote are lost";
+            return Err(StorageError::corrupt(&self.directory, 0, why));
+        }
+        let first = entries.first().map_or(covered + 1, |first| first.index);
+        let needed = reset.map_or(first - 1, |reset| reset.index.max(first - 1));
+        if needed > covered {
+            let why = format!(
+                "the log begins at entry {} and the snapshot before it is missing",
+                needed + 1
+            );
+            return Err(StorageError::corrupt(&self.directory, 0, why));
+        }
+        if let Some((meta, _)) = &snapshot {
+            wal::keep_after_snapshot(&mut entries, meta.last);
+        }
+        Ok(Recovered { hard_state, snapshot, entries, torn })
+    }
+
+    fn append(&mut self, persist: &Persist) -> Result<(), StorageError> {
+        self.wal().append(persist);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.wal().flush()
+    }
+
+    fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
+        snapshot::save(&self.directory, meta, data, self.options.fsync)
+    }
+
+    fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        self.wal().compact(index)
+    }
+}
+
+/// Makes names in a directory durable.
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), StorageError> {
+    let sync = || File::open(directory)?.sync_all();
+    sync().map_err(|source| StorageError::io("sync directory", directory, source))
+}
