@@ -2,7 +2,8 @@
 //!
 //! Two queues of events and messages: those that may be told at once, and those that must wait until
 //! the disk has what they speak of. While a term or vote is on its way to the disk *everything* waits,
-//! so that a node never says anything of a term it could forget.
+//! so that a node never says anything of a term it could forget; and once an event waits, those after
+//! it do, so that a trace is in order.
 
 use std::collections::VecDeque;
 
@@ -32,8 +33,10 @@ pub(crate) struct Outbox {
     hard_state: Option<HardState>,
     /// A snapshot to install with the next persist.
     snapshot: Option<SnapshotMeta>,
-    /// The persist that holds the latest term and vote.
-    hard_state_number: u64,
+    /// An event waits only because the node is not settled.
+    has_deferred: bool,
+    /// The persist that settles term, vote and deferred events.
+    settled_by: u64,
     /// The last persist given out, and the last one confirmed.
     given: u64,
     done: u64,
@@ -56,7 +59,8 @@ impl Outbox {
             snapshots_wanted: Vec::new(),
             hard_state: None,
             snapshot: None,
-            hard_state_number: 0,
+            has_deferred: false,
+            settled_by: 0,
             given: 0,
             done: 0,
             outstanding: VecDeque::new(),
@@ -65,9 +69,29 @@ impl Outbox {
         }
     }
 
-    /// Whether term and vote are durable.
+    /// Whether term and vote are durable, and nothing that waited for them still waits.
     pub(crate) fn is_settled(&self) -> bool {
-        self.hard_state.is_none() && self.hard_state_number <= self.done
+        self.hard_state.is_none() && !self.has_deferred && self.settled_by <= self.done
+    }
+
+    /// An event that needs no write of its own.
+    pub(crate) fn tell(&mut self, traced: Traced) {
+        if self.is_settled() {
+            self.events.push(traced);
+        } else {
+            self.events_after.push(traced);
+            self.has_deferred = true;
+        }
+    }
+
+    /// What waits is handed out now, with the latest persist.
+    pub(crate) fn take_after(&mut self) -> (Vec<Traced>, Vec<Message>) {
+        if std::mem::take(&mut self.has_deferred) {
+            self.settled_by = self.given;
+        }
+        let mut events = std::mem::take(&mut self.events_after);
+        events.append(&mut self.acks_after);
+        (events, std::mem::take(&mut self.messages_after))
     }
 
     /// Whether something waits to be handed out, the log and reads not counted.
@@ -139,7 +163,7 @@ impl Outbox {
     pub(crate) fn next_persist(&mut self, last: Index) -> Persist {
         self.given += 1;
         if self.hard_state.is_some() {
-            self.hard_state_number = self.given;
+            self.settled_by = self.given;
         }
         self.handed = last;
         self.outstanding.push_back(Outstanding { number: self.given, last });

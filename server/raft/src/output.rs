@@ -25,17 +25,17 @@ impl Raft {
         self.send_appends();
         self.is_dirty = false;
         self.tell_appended();
+        self.tell_commit();
         let persist = self.take_persist();
         let committed = self.take_committed();
         let reads = self.take_settled_reads();
-        let mut events_after_persist = std::mem::take(&mut self.outbox.events_after);
-        events_after_persist.append(&mut self.outbox.acks_after);
+        let (events_after_persist, messages_after_persist) = self.outbox.take_after();
         Ready {
             events: std::mem::take(&mut self.outbox.events),
             messages: std::mem::take(&mut self.outbox.messages),
             persist,
             events_after_persist,
-            messages_after_persist: std::mem::take(&mut self.outbox.messages_after),
+            messages_after_persist,
             committed,
             reads,
             snapshots_wanted: std::mem::take(&mut self.outbox.snapshots_wanted),
@@ -95,7 +95,7 @@ impl Raft {
 
     /// Entries are given out only where they are locally durable too: a state machine that is ahead
     /// of its log cannot be rebuilt after a crash.
-    fn committed_to(&self) -> Index {
+    pub(crate) fn committed_to(&self) -> Index {
         self.commit.min(self.outbox.durable)
     }
 

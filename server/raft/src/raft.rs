@@ -32,6 +32,8 @@ pub struct Raft {
     pub(crate) memberships: Memberships,
     pub(crate) state: State,
     pub(crate) commit: Index,
+    /// The commit index of the last `Commit` event.
+    commit_told: Index,
     /// Committed entries are handed out up to here.
     pub(crate) given: Index,
     pub(crate) applied: Index,
@@ -108,6 +110,7 @@ impl Raft {
             memberships,
             state: State::Follower(Follower::default()),
             commit: base.index,
+            commit_told: base.index,
             given: base.index,
             applied: base.index,
             snapshot: base,
@@ -307,11 +310,7 @@ impl Raft {
     pub(crate) fn emit(&mut self, event: Event) {
         self.tell_appended();
         let traced = self.traced(event);
-        if self.outbox.is_settled() {
-            self.outbox.events.push(traced);
-        } else {
-            self.outbox.events_after.push(traced);
-        }
+        self.outbox.tell(traced);
     }
 
     /// Tells an event once everything so far is durable.
@@ -329,7 +328,8 @@ impl Raft {
         let Some(first) = self.appended_from.take() else { return };
         let last = self.log.last();
         let chain = self.log.chain_at(last.index).unwrap_or_default();
-        self.outbox.events.push(self.traced(Event::Append { first, last, chain }));
+        let traced = self.traced(Event::Append { first, last, chain });
+        self.outbox.tell(traced);
     }
 
     /// A new request of this node.
@@ -362,7 +362,8 @@ impl Raft {
         }
     }
 
-    /// Moves the commit index, and tells it once the entries' own event is told.
+    /// Moves the commit index. A leader tells it now, with what it knew of the voters; others tell it
+    /// when the entries are durable too.
     pub(crate) fn set_commit(&mut self, commit: Index, matched: Vec<(NodeId, Index)>) {
         let commit = commit.min(self.log.last().index);
         if commit == self.commit {
@@ -370,16 +371,24 @@ impl Raft {
         }
         self.commit = commit;
         self.is_dirty = true;
-        let (Some(to), Some(chain)) = (self.log.position_at(commit), self.log.chain_at(commit))
-        else {
-            return; // Only a seeded bug brings the commit index back behind the base.
-        };
-        let event = Event::Commit { to, chain, matched };
-        let is_leader = matches!(self.state, State::Leader(_));
-        if is_leader || commit <= self.outbox.durable {
-            self.emit(event);
-        } else {
-            self.emit_after(event);
+        if !matched.is_empty() {
+            self.tell_commit_at(commit, matched);
+        }
+    }
+
+    /// Tells how far the log is committed and durable, if that is news.
+    pub(crate) fn tell_commit(&mut self) {
+        let to = self.committed_to();
+        if self.outbox.is_settled() && (to > self.commit_told || self.commit < self.commit_told) {
+            self.tell_commit_at(to, Vec::new());
+        }
+    }
+
+    fn tell_commit_at(&mut self, index: Index, matched: Vec<(NodeId, Index)>) {
+        self.commit_told = index;
+        // Only a seeded bug brings the commit index back behind the base.
+        if let (Some(to), Some(chain)) = (self.log.position_at(index), self.log.chain_at(index)) {
+            self.emit(Event::Commit { to, chain, matched });
         }
     }
 
@@ -389,6 +398,7 @@ impl Raft {
         self.log = Log::new(meta.last, meta.chain);
         self.memberships = Memberships::new(meta.last.index, meta.membership.clone());
         self.commit = meta.last.index;
+        self.commit_told = meta.last.index;
         self.given = meta.last.index;
         self.snapshot = meta.last;
     }

@@ -1,0 +1,5 @@
+//! The protocol, exercised through its public interface by clusters in memory.
+
+mod invariants;
+mod network;
+mod random;

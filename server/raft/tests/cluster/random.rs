@@ -1,0 +1,420 @@
+//! Thousands of small random schedules: messages lost, doubled and reordered, nodes crashed with what
+//! their disks had not completed, members changed, logs compacted.
+//!
+//! Each schedule follows from its seed. The correct rules must survive all of them and recover at the
+//! end of each; every seeded bug here must be caught by at least one, or the checks are worth nothing.
+
+use std::sync::Arc;
+
+use whitewater_raft::event::Role;
+use whitewater_raft::{
+    Ballot, Index, MembershipChange, NodeId, Paper, Position, Raft, ReadMode, Rules, Term,
+};
+
+use crate::invariants::Invariants;
+use crate::network::Cluster;
+
+/// What a schedule is made of.
+#[derive(Clone)]
+struct Plan {
+    rules: Arc<dyn Rules>,
+    forgets_votes: bool,
+    read_mode: ReadMode,
+    steps: u32,
+}
+
+impl Plan {
+    fn of(rules: impl Rules + 'static) -> Self {
+        Self {
+            rules: Arc::new(rules),
+            forgets_votes: false,
+            read_mode: ReadMode::Index,
+            steps: 400,
+        }
+    }
+}
+
+/// A seeded generator of its own: the schedules must not change when the core's does.
+struct Dice(u64);
+
+impl Dice {
+    /// One of `count` places.
+    fn pick(&mut self, count: usize) -> usize {
+        usize::try_from(self.roll(count as u64)).expect("smaller than a length")
+    }
+
+    fn roll(&mut self, sides: u64) -> u64 {
+        // xorshift64*; the low bits are the weak ones.
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) % sides
+    }
+}
+
+/// One schedule under way.
+struct Run {
+    cluster: Cluster,
+    invariants: Invariants,
+    dice: Dice,
+    size: u64,
+    contexts: u64,
+    commands: u64,
+}
+
+impl Run {
+    fn new(plan: &Plan, seed: u64) -> Self {
+        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        dice.roll(2);
+        let size = if dice.roll(3) == 0 { 5 } else { 3 };
+        let mut cluster = Cluster::new(size, seed, Arc::clone(&plan.rules));
+        cluster.pre_vote = dice.roll(2) == 0;
+        cluster.read_mode = plan.read_mode;
+        cluster.forgets_votes = plan.forgets_votes;
+        for id in 1..=size {
+            cluster.crash(id);
+            cluster.start(id);
+        }
+        Self { cluster, invariants: Invariants::default(), dice, size, contexts: 0, commands: 0 }
+    }
+
+    /// The whole schedule; `Err` names the invariant that broke.
+    fn run(&mut self, steps: u32) -> Result<(), String> {
+        for _ in 0..steps {
+            self.step();
+            self.invariants.check(&mut self.cluster)?;
+        }
+        self.heal()
+    }
+
+    fn node(&mut self) -> NodeId {
+        1 + self.dice.roll(self.cluster.nodes.len() as u64)
+    }
+
+    fn step(&mut self) {
+        let id = self.node();
+        match self.dice.roll(1000) {
+            0..670 => self.deliver_or_tick(id),
+            670..690 => drop(self.take_message()),
+            690..710 => {
+                if let Some(message) = self.pick().map(|at| self.cluster.network[at].clone()) {
+                    self.cluster.network.push(message);
+                }
+            }
+            710..770 => self.tick(id),
+            770..780 => self.campaign(id),
+            780..870 => self.complete_a_write(),
+            870..925 => self.propose_somewhere(id),
+            925..955 => self.read(id),
+            955..965 => self.toggle_disk(id),
+            965..975 => self.crash_or_start(id),
+            975..987 => self.toggle_isolation(id),
+            987..992 => self.cluster.snapshot(id),
+            992..997 => self.change_membership(id),
+            _ => {
+                self.cluster.input(id, |raft| raft.transfer_leadership(None));
+            }
+        }
+    }
+
+    /// Mostly one of the oldest messages, sometimes any.
+    fn pick(&mut self) -> Option<usize> {
+        let length = self.cluster.network.len();
+        let among = if self.dice.roll(4) == 0 { length } else { length.min(4) };
+        (length > 0).then(|| self.dice.pick(among))
+    }
+
+    fn take_message(&mut self) -> Option<whitewater_raft::Message> {
+        self.pick().map(|at| self.cluster.network.remove(at))
+    }
+
+    fn tick(&mut self, id: NodeId) {
+        self.cluster.input(id, Raft::tick);
+    }
+
+    fn campaign(&mut self, id: NodeId) {
+        self.cluster.input(id, Raft::campaign);
+    }
+
+    /// Where nothing is on its way, time passes instead.
+    fn deliver_or_tick(&mut self, id: NodeId) {
+        match self.take_message() {
+            Some(message) => self.cluster.deliver(message),
+            None => self.tick(id),
+        }
+    }
+
+    fn complete_a_write(&mut self) {
+        let ids = self.cluster.nodes.keys().copied();
+        let waiting: Vec<NodeId> = ids.filter(|id| self.cluster.has_writes(*id)).collect();
+        if !waiting.is_empty() {
+            let at = self.dice.pick(waiting.len());
+            self.cluster.complete_write(waiting[at]);
+        }
+    }
+
+    /// Proposes at a leader, if there is one: mostly the latest, sometimes a deposed one.
+    fn propose_somewhere(&mut self, id: NodeId) {
+        let leads =
+            |id: &NodeId| self.cluster.raft(*id).is_some_and(|raft| raft.leader() == Some(*id));
+        let leaders: Vec<NodeId> = self.cluster.nodes.keys().copied().filter(leads).collect();
+        let id = if leaders.is_empty() { id } else { leaders[self.dice.pick(leaders.len())] };
+        self.propose(id);
+    }
+
+    fn propose(&mut self, id: NodeId) {
+        self.commands += 1;
+        let command: Arc<[u8]> = Arc::from(self.commands.to_le_bytes().as_slice());
+        self.cluster.input(id, |raft| raft.propose(command));
+    }
+
+    fn read(&mut self, id: NodeId) {
+        self.contexts += 1;
+        self.invariants.read_begins(self.contexts);
+        let context = self.contexts;
+        self.cluster.input(id, |raft| raft.read(context));
+    }
+
+    fn toggle_disk(&mut self, id: NodeId) {
+        let node = self.cluster.node_mut(id);
+        node.is_disk_slow = !node.is_disk_slow;
+    }
+
+    /// One node at most is cut off; a second try heals.
+    fn toggle_isolation(&mut self, id: NodeId) {
+        let isolated = std::mem::take(&mut self.cluster.isolated);
+        if isolated.is_empty() {
+            self.cluster.isolated.insert(id);
+        }
+    }
+
+    fn crash_or_start(&mut self, id: NodeId) {
+        if self.cluster.raft(id).is_some() {
+            self.cluster.crash(id);
+        } else {
+            self.cluster.start(id);
+        }
+    }
+
+    fn change_membership(&mut self, leader: NodeId) {
+        let id = 1 + self.dice.roll(self.size + 1);
+        if !self.cluster.nodes.contains_key(&id) {
+            self.cluster.add(id);
+        }
+        let change = match self.dice.roll(3) {
+            0 => MembershipChange::AddLearner(id),
+            1 => MembershipChange::Promote(id),
+            _ => MembershipChange::Remove(id),
+        };
+        self.cluster.input(leader, |raft| raft.change_membership(change));
+    }
+
+    /// Everything works from here on: the cluster must elect a leader and commit, everywhere.
+    fn heal(&mut self) -> Result<(), String> {
+        let ids: Vec<NodeId> = self.cluster.nodes.keys().copied().collect();
+        for id in &ids {
+            if self.cluster.raft(*id).is_none() {
+                self.cluster.start(*id);
+            }
+            self.cluster.node_mut(*id).is_disk_slow = false;
+            while self.cluster.has_writes(*id) {
+                self.cluster.complete_write(*id);
+            }
+        }
+        self.cluster.isolated.clear();
+        let before = self.invariants.committed();
+        for _ in 0..400 {
+            for id in &ids {
+                self.cluster.input(*id, Raft::tick);
+                self.propose(*id);
+            }
+            for message in std::mem::take(&mut self.cluster.network) {
+                self.cluster.deliver(message);
+            }
+            self.invariants.check(&mut self.cluster)?;
+            if self.has_recovered(before + 3) {
+                return Ok(());
+            }
+        }
+        let statuses = ids.iter().filter_map(|id| self.cluster.raft(*id).map(Raft::status));
+        let lines: Vec<String> = statuses.map(|status| format!("{status:?}")).collect();
+        Err(format!("liveness: the healed cluster does not commit:\n{}", lines.join("\n")))
+    }
+
+    /// Whether every member of the leader's membership has applied up to an index.
+    fn has_recovered(&self, index: Index) -> bool {
+        let leaders = self.cluster.nodes.values().filter_map(|node| node.raft.as_ref());
+        let Some(leader) = leaders
+            .filter(|raft| raft.role() == Role::Leader)
+            .max_by_key(|raft| raft.status().hard_state.term)
+        else {
+            return false;
+        };
+        let has_applied = |id: &NodeId| self.cluster.nodes[id].applied.len() as u64 >= index;
+        leader.membership().all().iter().all(has_applied)
+    }
+}
+
+/// Runs schedules until an invariant breaks; the seed and what broke.
+fn hunt(plan: &Plan, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
+    seeds.into_iter().find_map(|seed| Some((seed, Run::new(plan, seed).run(plan.steps).err()?)))
+}
+
+/// `SEED=n` runs that schedule alone.
+#[expect(clippy::disallowed_methods, reason = "the core reads no environment; its tests may")]
+fn seeds(count: u64) -> std::ops::Range<u64> {
+    match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => seed..seed + 1,
+        None => 0..count,
+    }
+}
+
+#[track_caller]
+fn survives(plan: &Plan, test: &str) {
+    if let Some((seed, broken)) = hunt(plan, seeds(1500)) {
+        panic!("{broken}\nrepeat: SEED={seed} cargo test -p whitewater-raft --test cluster {test}");
+    }
+}
+
+#[track_caller]
+fn is_caught(plan: &Plan, by: &[&str]) {
+    is_caught_from(0, plan, by);
+}
+
+/// Hunts from a schedule on: for bugs that so few schedules show that a test has no time for the rest.
+#[track_caller]
+fn is_caught_from(first: u64, plan: &Plan, by: &[&str]) {
+    let mut others = Vec::new();
+    for seed in first..first + 2000 {
+        let Some((_, broken)) = hunt(plan, seed..seed + 1) else { continue };
+        if by.iter().any(|word| broken.contains(word)) {
+            return;
+        }
+        others.push(broken);
+    }
+    panic!("no schedule caught the seeded bug by {by:?}; other finds: {others:#?}");
+}
+
+#[test]
+fn the_published_rules_survive_random_schedules() {
+    survives(&Plan::of(Paper), "the_published_rules");
+}
+
+#[test]
+fn reads_through_the_log_survive_random_schedules() {
+    let plan = Plan { read_mode: ReadMode::Log, steps: 150, ..Plan::of(Paper) };
+    survives(&plan, "reads_through_the_log");
+}
+
+#[derive(Debug)]
+struct QuorumOffByOne;
+impl Rules for QuorumOffByOne {
+    fn quorum(&self, voters: usize) -> usize {
+        voters / 2
+    }
+}
+
+#[test]
+fn a_quorum_that_is_no_majority_is_caught() {
+    is_caught(&Plan::of(QuorumOffByOne), &["election safety", "stale read", "leader completeness"]);
+}
+
+#[derive(Debug)]
+struct NoLogCheck;
+impl Rules for NoLogCheck {
+    fn is_up_to_date(&self, _candidate_last: Position, _own_last: Position) -> bool {
+        true
+    }
+}
+
+#[test]
+fn votes_without_looking_at_the_log_are_caught() {
+    is_caught(&Plan::of(NoLogCheck), &["leader completeness"]);
+}
+
+#[derive(Debug)]
+struct CommitNoMin;
+impl Rules for CommitNoMin {
+    fn follower_commit(&self, own: Index, leader: Index, _last_in_message: Index) -> Index {
+        own.max(leader)
+    }
+}
+
+#[test]
+fn a_follower_that_commits_its_stale_tail_is_caught() {
+    let by = ["committed entry replaced", "log matching", "state machine safety"];
+    is_caught(&Plan::of(CommitNoMin), &by);
+}
+
+#[test]
+fn a_vote_lost_in_a_crash_is_caught() {
+    let plan = Plan { forgets_votes: true, ..Plan::of(Paper) };
+    is_caught(&plan, &["voted for", "election safety"]);
+}
+
+#[derive(Debug)]
+struct LeaderCountsUnsynced;
+impl Rules for LeaderCountsUnsynced {
+    fn leader_match(&self, _durable: Index, last: Index) -> Index {
+        last
+    }
+}
+
+#[test]
+fn a_leader_that_counts_what_its_disk_lacks_is_caught() {
+    let by = ["leader completeness", "committed entry replaced"];
+    is_caught(&Plan::of(LeaderCountsUnsynced), &by);
+}
+
+#[derive(Debug)]
+struct AckBeyondMatch;
+impl Rules for AckBeyondMatch {
+    fn acked(&self, _last_in_message: Index, own_last: Index) -> Index {
+        own_last
+    }
+}
+
+#[test]
+fn a_follower_that_acks_its_own_tail_is_caught() {
+    let by = ["leader completeness", "committed entry replaced"];
+    is_caught_from(3600, &Plan::of(AckBeyondMatch), &by);
+}
+
+#[derive(Debug)]
+struct LeaderLocalRead;
+impl Rules for LeaderLocalRead {
+    fn serves_read(&self, _confirmed: bool) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_leader_that_reads_without_asking_is_caught() {
+    is_caught(&Plan::of(LeaderLocalRead), &["stale read"]);
+}
+
+#[derive(Debug)]
+struct ReadBeforeOwnCommit;
+impl Rules for ReadBeforeOwnCommit {
+    fn may_read(&self, _commit_term: Term, _current: Term) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_read_before_the_first_commit_of_the_term_is_caught() {
+    is_caught(&Plan::of(ReadBeforeOwnCommit), &["stale read"]);
+}
+
+#[derive(Debug)]
+struct SecondVote;
+impl Rules for SecondVote {
+    fn grants_vote(&self, ballot: &Ballot) -> bool {
+        self.is_up_to_date(ballot.candidate_last, ballot.own_last)
+    }
+}
+
+#[test]
+fn a_second_vote_in_a_term_is_caught() {
+    is_caught(&Plan::of(SecondVote), &["voted for", "election safety"]);
+}
