@@ -14,14 +14,15 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// CPU time, user and system, in the kernel's ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ticks(u64);
+pub(super) struct Ticks(pub(super) u64);
 
 impl Ticks {
     /// Used by process `pid` so far, all of its threads, without its children.
     pub(super) fn of_process(pid: u32) -> Result<Ticks> {
         let path = format!("/proc/{pid}/stat");
         let text = read(&path)?;
-        process_ticks(&text).with_context(|| format!("find utime and stime in {path}: `{}`", text.trim_end()))
+        process_ticks(&text)
+            .with_context(|| format!("find utime and stime in {path}: `{}`", text.trim_end()))
     }
 
     /// Used by everything on the machine so far, including time taken by its hypervisor.
@@ -75,8 +76,11 @@ fn process_ticks(stat: &str) -> Option<Ticks> {
 /// in user time already.
 fn machine_ticks(stat: &str) -> Option<Ticks> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let ticks: Vec<u64> = line.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
-    let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
+    let ticks: Vec<u64> =
+        line.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks[..] else {
+        return None;
+    };
     Some(Ticks(user + nice + system + irq + softirq + steal))
 }
 
@@ -108,7 +112,10 @@ mod tests {
 
     #[test]
     fn peak_memory_is_read_in_bytes() {
-        assert_eq!(peak_rss("Name:\tetcd\nVmHWM:\t   12048 kB\nVmRSS:\t 100 kB\n"), Some(12048 * 1024));
+        assert_eq!(
+            peak_rss("Name:\tetcd\nVmHWM:\t   12048 kB\nVmRSS:\t 100 kB\n"),
+            Some(12048 * 1024)
+        );
         assert_eq!(peak_rss("Name:\tkthreadd\n"), None);
     }
 
@@ -116,7 +123,9 @@ mod tests {
     fn this_process_has_counters_and_a_missing_one_is_named() {
         let own = std::process::id();
         assert!(peak_rss_bytes(own).unwrap() > 1 << 20);
-        assert!(Ticks::of_machine().unwrap().since(Ticks::of_process(own).unwrap()).as_micros() > 0.0);
+        assert!(
+            Ticks::of_machine().unwrap().since(Ticks::of_process(own).unwrap()).as_micros() > 0.0
+        );
         let error = format!("{:#}", Ticks::of_process(u32::MAX).unwrap_err());
         assert!(error.contains("/proc/4294967295/stat"), "{error}");
     }

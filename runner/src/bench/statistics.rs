@@ -53,7 +53,11 @@ impl Spread {
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
         let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
+        let median = if sorted.len() % 2 == 1 {
+            sorted[middle]
+        } else {
+            f64::midpoint(sorted[middle - 1], sorted[middle])
+        };
         Some(Spread { median, min, max })
     }
 
@@ -61,7 +65,11 @@ impl Spread {
     /// a machine that became slower half-way moves both sides alike.
     pub(super) fn of_ratios(numerators: &[f64], denominators: &[f64]) -> Option<Spread> {
         let pairs = numerators.iter().zip(denominators);
-        Spread::of(pairs.filter(|(_, denominator)| **denominator > 0.0).map(|(numerator, denominator)| numerator / denominator))
+        Spread::of(
+            pairs
+                .filter(|(_, denominator)| **denominator > 0.0)
+                .map(|(numerator, denominator)| numerator / denominator),
+        )
     }
 }
 

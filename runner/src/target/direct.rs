@@ -3,17 +3,18 @@
 //! No session, retry, redirect or clock, so that nothing but the server's own work and one gRPC call is
 //! measured, and the same call is made of every server. Chaos runs use the target's full client.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tonic::transport::{Channel, Endpoint};
 use whitewater_proto::admin::StatusRequest;
 use whitewater_proto::admin::admin_client::AdminClient;
 use whitewater_proto::kv::kv_client::KvClient;
 use whitewater_proto::kv::write_request::Operation;
 use whitewater_proto::kv::{Failure, GetRequest, Put, WriteRequest, get_reply, write_reply};
 
+use super::channel::Channel;
 use super::etcd::EtcdClient;
 
 /// The protocol a node speaks.
@@ -34,7 +35,7 @@ pub(crate) enum Refused {
         /// Where to.
         address: SocketAddr,
         /// What was in the way.
-        source: tonic::transport::Error,
+        source: io::Error,
     },
     /// The call failed on its way, or etcd refused it.
     #[error("{}: {}", .0.code(), .0.message())]
@@ -80,14 +81,21 @@ pub(crate) enum DirectClient {
 
 impl DirectClient {
     /// Connects within `deadline`, or says why not.
-    pub(crate) async fn connect(protocol: Protocol, address: SocketAddr, deadline: Duration) -> Result<Self, Refused> {
-        let refused = |source| Refused::Connect { address, source };
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(refused)?;
-        let endpoint = endpoint.connect_timeout(deadline).tcp_nodelay(true);
-        let channel = endpoint.connect().await.map_err(refused)?;
+    pub(crate) async fn connect(
+        protocol: Protocol,
+        address: SocketAddr,
+        deadline: Duration,
+    ) -> Result<Self, Refused> {
+        let connected = tokio::time::timeout(deadline, Channel::connect(address)).await;
+        let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let channel = connected.map_err(|source| Refused::Connect { address, source })?;
+        let origin = Channel::origin(address);
         Ok(match protocol {
-            Protocol::Bundled => Self::Bundled(KvClient::new(channel.clone()), AdminClient::new(channel)),
-            Protocol::Etcd => Self::Etcd(EtcdClient::new(channel)),
+            Protocol::Bundled => Self::Bundled(
+                KvClient::with_origin(channel.clone(), origin.clone()),
+                AdminClient::with_origin(channel, origin),
+            ),
+            Protocol::Etcd => Self::Etcd(EtcdClient::new(channel, origin)),
         })
     }
 

@@ -10,12 +10,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use http::Uri;
 use nix::unistd::{AccessFlags, access};
-use tonic::transport::Channel;
 use whitewater_proto::etcd::kv_client::KvClient;
 use whitewater_proto::etcd::maintenance_client::MaintenanceClient;
 use whitewater_proto::etcd::{PutRequest, RangeRequest, StatusRequest};
 
+use super::channel::Channel;
 use super::direct::Standing;
 use crate::exit::Refusal;
 
@@ -54,10 +55,12 @@ impl Members {
     /// The command line of member `node`, counted from 0, of a new cluster. The same one restarts it:
     /// once the data folder exists, etcd reads the members from there.
     pub(crate) fn arguments(&self, node: usize, data_dir: &Path) -> Vec<OsString> {
-        let peer_url = |node: usize| format!("http://{}", SocketAddr::new(self.hosts[node], self.peer_port));
+        let peer_url =
+            |node: usize| format!("http://{}", SocketAddr::new(self.hosts[node], self.peer_port));
         let client_url = format!("http://{}", SocketAddr::new(self.hosts[node], self.client_port));
-        let members: Vec<String> =
-            (0..self.hosts.len()).map(|other| format!("n{}={}", other + 1, peer_url(other))).collect();
+        let members: Vec<String> = (0..self.hosts.len())
+            .map(|other| format!("n{}={}", other + 1, peer_url(other)))
+            .collect();
         let mut arguments: Vec<OsString> = vec!["--data-dir".into(), data_dir.into()];
         let options = [
             ("--name", format!("n{}", node + 1)),
@@ -82,8 +85,11 @@ pub(crate) struct EtcdClient {
 
 impl EtcdClient {
     /// A client over a channel to the member's client port.
-    pub(crate) fn new(channel: Channel) -> Self {
-        Self { kv: KvClient::new(channel.clone()), maintenance: MaintenanceClient::new(channel) }
+    pub(crate) fn new(channel: Channel, origin: Uri) -> Self {
+        Self {
+            kv: KvClient::with_origin(channel.clone(), origin.clone()),
+            maintenance: MaintenanceClient::with_origin(channel, origin),
+        }
     }
 
     /// Sets `key`; returns when a quorum has it on disk.
@@ -122,7 +128,8 @@ mod tests {
         let hosts = vec!["127.9.9.1".parse().unwrap(), "127.9.9.2".parse().unwrap()];
         let members = Members { hosts, client_port: 2379, peer_port: 2380 };
         let arguments = members.arguments(1, Path::new("/data/n2"));
-        let arguments: Vec<_> = arguments.iter().map(|argument| argument.to_str().unwrap()).collect();
+        let arguments: Vec<_> =
+            arguments.iter().map(|argument| argument.to_str().unwrap()).collect();
         assert_eq!(
             arguments.join(" "),
             "--data-dir /data/n2 --name n2 --listen-client-urls http://127.9.9.2:2379 \
