@@ -1,9 +1,6 @@
 //! Mutants of the disk: what is forgotten, promised too early, or written in the wrong order.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use whitewater_raft::{HardState, Index, Persist, SnapshotMeta};
 
@@ -62,21 +59,22 @@ impl Disk for TermVolatile {
 /// Says that a flush is done and does it with a later one.
 pub(super) struct AckBeforeFlush {
     disk: FileDisk,
-    flushed: Instant,
+    flushed: Duration,
 }
 
 impl AckBeforeFlush {
     pub(super) fn new(disk: FileDisk) -> AckBeforeFlush {
-        AckBeforeFlush { disk, flushed: Instant::now() }
+        AckBeforeFlush { flushed: disk.volume().elapsed(), disk }
     }
 }
 
 impl Disk for AckBeforeFlush {
     fn flush(&mut self) -> Result<(), StorageError> {
-        if self.flushed.elapsed() < 3 * WINDOW {
+        let now = self.disk.volume().elapsed();
+        if now.saturating_sub(self.flushed) < 3 * WINDOW {
             return Ok(());
         }
-        self.flushed = Instant::now();
+        self.flushed = now;
         self.disk.flush()
     }
     fn recover(&mut self) -> Result<Recovered, StorageError> {
@@ -99,7 +97,7 @@ pub(super) struct PurgeBeforeDurable(pub(super) FileDisk);
 impl Disk for PurgeBeforeDurable {
     fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
         self.0.compact(meta.last.index)?;
-        thread::sleep(WINDOW);
+        self.0.volume().wait(WINDOW);
         self.0.save_snapshot(meta, data)
     }
     fn recover(&mut self) -> Result<Recovered, StorageError> {
@@ -121,17 +119,18 @@ pub(super) struct SnapshotInPlace(pub(super) FileDisk);
 
 impl Disk for SnapshotInPlace {
     fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
-        let path = snapshot::path_of(self.0.directory(), meta);
+        let volume = self.0.volume();
+        let name = snapshot::name_of(meta);
         let write = || {
-            let mut file =
-                OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
-            file.write_all(&snapshot::header(meta, data))?;
+            let header = snapshot::header(meta, data);
             let (first, rest) = data.split_at(data.len() / 2);
-            file.write_all(first)?;
-            thread::sleep(WINDOW);
-            file.write_all(rest)
+            let mut file = volume.create(&name)?;
+            file.write_at(&header, 0)?;
+            file.write_at(first, header.len() as u64)?;
+            volume.wait(WINDOW);
+            file.write_at(rest, (header.len() + first.len()) as u64)
         };
-        write().map_err(|source| StorageError::io("write snapshot", &path, source))
+        write().map_err(|e| StorageError::io("write snapshot", &volume.path(&name), e))
     }
     fn recover(&mut self) -> Result<Recovered, StorageError> {
         self.0.recover()

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use super::{StorageError, sync_directory};
+use super::{Directory, StorageError, sync_names};
 
 /// The layout of the whole directory. Raise it with an incompatible change of any file in it.
 const FORMAT: u32 = 1;
@@ -114,7 +114,7 @@ fn write(directory: &Path, file: &Path, content: &NodeFile) -> Result<(), Storag
         fs::rename(&temporary, file)
     };
     save().map_err(|source| StorageError::io("write", file, source))?;
-    sync_directory(directory)
+    sync_names(&Directory::new(directory))
 }
 
 #[cfg(test)]

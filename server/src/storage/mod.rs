@@ -1,23 +1,25 @@
 //! What survives a crash: the write-ahead log, snapshots, and who this directory belongs to.
 //!
-//! [`Disk`] is the seam: the real one is [`FileDisk`], mutants wrap it, and the simulator has its own.
-//! [`Writer`] is the thread that owns a disk. Nothing here knows roles or elections.
+//! Two seams. [`Disk`] is what a node writes to: the one there is is [`FileDisk`], and mutants wrap it.
+//! [`Volume`] is what that one lies on: a [`Directory`], or the simulator's memory. [`Writer`] is the thread that owns a disk. Nothing here knows roles or elections.
 
 mod directory;
 mod record;
 mod segment;
 pub(crate) mod snapshot;
+mod volume;
 mod wal;
 mod writer;
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use whitewater_raft::{Entry, HardState, Index, Persist, SnapshotMeta};
 
 pub use directory::{DataDirectory, Identity};
+pub use volume::{Directory, Volume, VolumeFile};
 pub use wal::{Wal, WalContents, WalOptions};
 pub use writer::{Job, Report, Writer};
 
@@ -111,10 +113,10 @@ pub trait Disk: Send {
     fn compact(&mut self, index: Index) -> Result<(), StorageError>;
 }
 
-/// The real disk: segments and snapshots in one directory.
+/// The disk: segments and snapshots in one directory.
 #[derive(Debug)]
 pub struct FileDisk {
-    directory: PathBuf,
+    volume: Arc<dyn Volume>,
     options: WalOptions,
     /// `None` until recovered.
     wal: Option<Wal>,
@@ -123,12 +125,17 @@ pub struct FileDisk {
 impl FileDisk {
     /// A disk in this directory.
     pub fn new(directory: &Path, options: WalOptions) -> FileDisk {
-        FileDisk { directory: directory.to_owned(), options, wal: None }
+        FileDisk::on(Arc::new(Directory::new(directory)), options)
+    }
+
+    /// A disk on this volume.
+    pub fn on(volume: Arc<dyn Volume>, options: WalOptions) -> FileDisk {
+        FileDisk { volume, options, wal: None }
     }
 
     /// Where the files are.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    pub fn volume(&self) -> &dyn Volume {
+        &*self.volume
     }
 
     fn wal(&mut self) -> &mut Wal {
@@ -138,14 +145,14 @@ impl FileDisk {
 
 impl Disk for FileDisk {
     fn recover(&mut self) -> Result<Recovered, StorageError> {
-        let snapshot = snapshot::load(&self.directory)?;
-        let (wal, contents) = Wal::open(&self.directory, self.options)?;
+        let snapshot = snapshot::load(&*self.volume)?;
+        let (wal, contents) = Wal::open(&self.volume, self.options)?;
         self.wal = Some(wal);
         let WalContents { is_new, hard_state, mut entries, reset, torn } = contents;
         let covered = snapshot.as_ref().map_or(0, |(meta, _)| meta.last.index);
         if covered > 0 && is_new {
             let why = "there is a snapshot and no log: term and vote are lost";
-            return Err(StorageError::corrupt(&self.directory, 0, why));
+            return Err(StorageError::corrupt(&self.volume.path(""), 0, why));
         }
         let first = entries.first().map_or(covered + 1, |first| first.index);
         let needed = reset.map_or(first - 1, |reset| reset.index.max(first - 1));
@@ -154,7 +161,7 @@ impl Disk for FileDisk {
                 "the log begins at entry {} and the snapshot before it is missing",
                 needed + 1
             );
-            return Err(StorageError::corrupt(&self.directory, 0, why));
+            return Err(StorageError::corrupt(&self.volume.path(""), 0, why));
         }
         if let Some((meta, _)) = &snapshot {
             wal::keep_after_snapshot(&mut entries, meta.last);
@@ -172,7 +179,7 @@ impl Disk for FileDisk {
     }
 
     fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
-        snapshot::save(&self.directory, meta, data, self.options.fsync)
+        snapshot::save(&*self.volume, meta, data, self.options.fsync)
     }
 
     fn compact(&mut self, index: Index) -> Result<(), StorageError> {
@@ -180,8 +187,7 @@ impl Disk for FileDisk {
     }
 }
 
-/// Makes names in a directory durable.
-pub(crate) fn sync_directory(directory: &Path) -> Result<(), StorageError> {
-    let sync = || File::open(directory)?.sync_all();
-    sync().map_err(|source| StorageError::io("sync directory", directory, source))
+/// Makes names durable.
+pub(crate) fn sync_names(volume: &dyn Volume) -> Result<(), StorageError> {
+    volume.sync().map_err(|source| StorageError::io("sync directory", &volume.path(""), source))
 }

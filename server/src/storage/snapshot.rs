@@ -8,61 +8,62 @@
 //! durable, and the directory is synced before anyone is told, so a file with a snapshot's name is
 //! complete: a damaged one is corruption, and is refused. Names with `.tmp` are leftovers of a crash.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
 use bytes::Bytes;
 use whitewater_raft::{Index, SnapshotMeta};
 
-use super::StorageError;
+use super::{StorageError, Volume, sync_names};
 
 const MAGIC: &[u8; 8] = b"WWSNAP01";
 const HEADER_BYTES: usize = 24;
 
 /// Writes a snapshot durably, then removes the older ones.
 pub(crate) fn save(
-    directory: &Path,
+    volume: &dyn Volume,
     meta: &SnapshotMeta,
     data: &[u8],
     fsync: bool,
 ) -> Result<(), StorageError> {
-    let path = path_of(directory, meta);
-    let temporary = path.with_extension("tmp");
+    let name = name_of(meta);
+    let temporary = format!("{}.tmp", stem_of(meta));
     let bytes = header(meta, data);
     let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(&bytes)?;
-        file.write_all(data)?;
+        let mut file = volume.create(&temporary)?;
+        file.write_at(&bytes, 0)?;
+        file.write_at(data, bytes.len() as u64)?;
         if fsync {
-            file.sync_all()?;
+            file.sync()?;
         }
-        fs::rename(&temporary, &path)
+        volume.rename(&temporary, &name)
     };
-    write().map_err(|source| StorageError::io("write snapshot", &path, source))?;
+    write().map_err(|source| StorageError::io("write snapshot", &volume.path(&name), source))?;
     if fsync {
-        super::sync_directory(directory)?;
+        sync_names(volume)?;
     }
-    remove_older(directory, meta.last.index)
+    remove_older(volume, meta.last.index)
 }
 
 /// The newest snapshot, if there is one. Removes what a crash left half-written.
-pub(crate) fn load(directory: &Path) -> Result<Option<(SnapshotMeta, Bytes)>, StorageError> {
-    for leftover in files(directory, "tmp")? {
-        remove(&leftover.1)?;
+pub(crate) fn load(volume: &dyn Volume) -> Result<Option<(SnapshotMeta, Bytes)>, StorageError> {
+    for (_, leftover) in files(volume, "tmp")? {
+        remove(volume, &leftover)?;
     }
-    let Some((_, path)) = files(directory, "snap")?.pop() else { return Ok(None) };
-    let bytes = fs::read(&path).map_err(|e| StorageError::io("read snapshot", &path, e))?;
+    let Some((_, name)) = files(volume, "snap")?.pop() else { return Ok(None) };
+    let path = &volume.path(&name);
+    let bytes = volume.read(&name).map_err(|e| StorageError::io("read snapshot", path, e))?;
     let (meta, data_offset) =
-        decode(&bytes).map_err(|(offset, why)| StorageError::corrupt(&path, offset as u64, why))?;
+        decode(&bytes).map_err(|(offset, why)| StorageError::corrupt(path, offset as u64, why))?;
     let data = Bytes::from(bytes).slice(data_offset..);
-    remove_older(directory, meta.last.index)?;
+    remove_older(volume, meta.last.index)?;
     Ok(Some((meta, data)))
 }
 
-/// Where a snapshot of this description lies.
-pub(crate) fn path_of(directory: &Path, meta: &SnapshotMeta) -> PathBuf {
-    directory.join(format!("snapshot-{:016}-{}.snap", meta.last.index, meta.last.term))
+/// The file name of a snapshot of this description.
+pub(crate) fn name_of(meta: &SnapshotMeta) -> String {
+    format!("{}.snap", stem_of(meta))
+}
+
+fn stem_of(meta: &SnapshotMeta) -> String {
+    format!("snapshot-{:016}-{}", meta.last.index, meta.last.term)
 }
 
 /// Everything in front of the data.
@@ -111,38 +112,31 @@ fn decode(bytes: &[u8]) -> Result<(SnapshotMeta, usize), (usize, String)> {
     Ok((meta, data_offset))
 }
 
-fn remove_older(directory: &Path, index: Index) -> Result<(), StorageError> {
-    for (older, path) in files(directory, "snap")? {
+fn remove_older(volume: &dyn Volume, index: Index) -> Result<(), StorageError> {
+    for (older, name) in files(volume, "snap")? {
         if older < index {
-            remove(&path)?;
+            remove(volume, &name)?;
         }
     }
     Ok(())
 }
 
-fn remove(path: &Path) -> Result<(), StorageError> {
-    fs::remove_file(path).map_err(|source| StorageError::io("remove", path, source))
+fn remove(volume: &dyn Volume, name: &str) -> Result<(), StorageError> {
+    volume.remove(name).map_err(|source| StorageError::io("remove", &volume.path(name), source))
 }
 
-/// The directory's snapshot files with this extension and their indexes, oldest first.
-fn files(directory: &Path, extension: &str) -> Result<Vec<(Index, PathBuf)>, StorageError> {
-    let list = || {
-        let mut found = Vec::new();
-        for file in fs::read_dir(directory)? {
-            let path = file?.path();
-            if path.extension().is_some_and(|it| it == extension)
-                && let Some(index) = index_of(&path)
-            {
-                found.push((index, path));
-            }
-        }
-        found.sort();
-        Ok(found)
-    };
-    list().map_err(|source| StorageError::io("list", directory, source))
+/// The snapshot files with this extension and their indexes, oldest first.
+fn files(volume: &dyn Volume, extension: &str) -> Result<Vec<(Index, String)>, StorageError> {
+    let names = volume.names();
+    let names = names.map_err(|source| StorageError::io("list", &volume.path(""), source))?;
+    let of_snapshot = |name: String| Some((index_of(&name, extension)?, name));
+    let mut found: Vec<(Index, String)> = names.into_iter().filter_map(of_snapshot).collect();
+    found.sort();
+    Ok(found)
 }
 
-fn index_of(path: &Path) -> Option<Index> {
-    let name = path.file_stem()?.to_str()?;
-    name.strip_prefix("snapshot-")?.split('-').next()?.parse().ok()
+fn index_of(name: &str, extension: &str) -> Option<Index> {
+    let (stem, found) = name.rsplit_once('.')?;
+    let index = stem.strip_prefix("snapshot-")?.split('-').next()?;
+    (found == extension).then(|| index.parse().ok())?
 }

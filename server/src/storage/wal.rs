@@ -6,16 +6,14 @@
 //! and [`super::record`]. A new segment begins with the term and vote, so the segments before it can be
 //! removed once a snapshot covers their entries.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use whitewater_raft::{Entry, HardState, Index, Persist, Position};
 
 use super::record::{self, Record};
 use super::segment::{self, Place, SEGMENT_HEADER_BYTES, SegmentHeader};
-use super::{StorageError, TornTail, sync_directory};
+use super::{StorageError, TornTail, Volume, VolumeFile, sync_names};
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +45,11 @@ pub struct WalContents {
 /// The open log.
 #[derive(Debug)]
 pub struct Wal {
-    directory: PathBuf,
+    volume: Arc<dyn Volume>,
     options: WalOptions,
     /// All segments in order; the last one is being written.
     segments: Vec<Segment>,
-    file: File,
+    file: Box<dyn VolumeFile>,
     /// Where the next frame goes in the file, and in the chain.
     end: usize,
     place: Place,
@@ -65,29 +63,33 @@ pub struct Wal {
 #[derive(Debug)]
 struct Segment {
     number: u64,
-    path: PathBuf,
+    name: String,
     /// The highest index of any entry in it: it can go once a snapshot covers that.
     last_index: Index,
 }
 
 impl Wal {
-    /// Opens the log in `directory`, or begins one.
-    pub fn open(directory: &Path, options: WalOptions) -> Result<(Wal, WalContents), StorageError> {
-        let paths = segment_paths(directory)?;
-        if paths.is_empty() {
+    /// Opens the log on `volume`, or begins one.
+    pub fn open(
+        volume: &Arc<dyn Volume>,
+        options: WalOptions,
+    ) -> Result<(Wal, WalContents), StorageError> {
+        let names = segment_names(&**volume)?;
+        if names.is_empty() {
             let contents = WalContents { is_new: true, ..WalContents::default() };
-            return Ok((Wal::create(directory, options)?, contents));
+            return Ok((Wal::create(volume, options)?, contents));
         }
         let mut contents = WalContents::default();
         let mut segments = Vec::new();
         let (mut place, mut end, mut capacity) = (None, 0, 0);
-        for (position, path) in paths.iter().enumerate() {
-            let is_last = position + 1 == paths.len();
+        for (position, name) in names.iter().enumerate() {
+            let is_last = position + 1 == names.len();
+            let path = &volume.path(name);
             let bytes =
-                fs::read(path).map_err(|e| StorageError::io("read wal segment", path, e))?;
+                volume.read(name).map_err(|e| StorageError::io("read wal segment", path, e))?;
             let header = check_header(path, &bytes, options.node, segments.last(), place)?;
             let scan = segment::scan(path, &bytes, header.at, is_last)?;
-            let mut segment = Segment { number: header.number, path: path.clone(), last_index: 0 };
+            let mut segment = Segment { number: header.number, name: name.clone(), last_index: 0 };
             for (offset, payload) in &scan.frames {
                 let records = record::decode(payload)
                     .and_then(|records| replay(&mut contents, &mut segment, records));
@@ -101,21 +103,21 @@ impl Wal {
             (end, capacity) = (scan.end, bytes.len().max(scan.end));
             segments.push(segment);
         }
-        let path = &paths[paths.len() - 1];
-        let file = open_segment(path, end, capacity, contents.torn.is_some())?;
+        let name = &names[names.len() - 1];
+        let file = open_segment(&**volume, name, end, capacity, contents.torn.is_some())?;
         let place = place.expect("there is at least one segment");
-        let (directory, hard_state) = (directory.to_owned(), contents.hard_state);
+        let (volume, hard_state) = (Arc::clone(volume), contents.hard_state);
         let pending = Vec::new();
         let wal =
-            Wal { directory, options, segments, file, end, place, capacity, hard_state, pending };
+            Wal { volume, options, segments, file, end, place, capacity, hard_state, pending };
         Ok((wal, contents))
     }
 
-    fn create(directory: &Path, options: WalOptions) -> Result<Wal, StorageError> {
+    fn create(volume: &Arc<dyn Volume>, options: WalOptions) -> Result<Wal, StorageError> {
         let place = Place { sequence: 1, previous: 0 };
-        let started = start_segment(directory, options, 1, place, HardState::default(), 0)?;
+        let started = start_segment(&**volume, options, 1, place, HardState::default(), 0)?;
         Ok(Wal {
-            directory: directory.to_owned(),
+            volume: Arc::clone(volume),
             options,
             segments: vec![started.segment],
             file: started.file,
@@ -155,12 +157,12 @@ impl Wal {
         }
         let mut bytes = Vec::with_capacity(segment::frame_bytes(self.pending.len()));
         let place = segment::encode_frame(&mut bytes, self.place, &self.pending);
-        let write = || {
-            self.file.write_all_at(&bytes, self.end as u64)?;
+        let mut write = || {
+            self.file.write_at(&bytes, self.end as u64)?;
             if self.options.fsync { self.file.sync_data() } else { Ok(()) }
         };
-        let path = &self.segments[self.segments.len() - 1].path;
-        write().map_err(|source| StorageError::io("write wal segment", path, source))?;
+        let name = &self.segments[self.segments.len() - 1].name;
+        write().map_err(|e| StorageError::io("write wal segment", &self.volume.path(name), e))?;
         self.end += bytes.len();
         self.place = place;
         self.pending.clear();
@@ -172,8 +174,10 @@ impl Wal {
         let covered = |segment: &Segment| segment.last_index <= index;
         let removable = self.segments.iter().take_while(|segment| covered(segment)).count();
         for segment in self.segments.drain(..removable.min(self.segments.len() - 1)) {
-            let path = &segment.path;
-            fs::remove_file(path).map_err(|e| StorageError::io("remove wal segment", path, e))?;
+            let name = &segment.name;
+            self.volume
+                .remove(name)
+                .map_err(|e| StorageError::io("remove wal segment", &self.volume.path(name), e))?;
         }
         Ok(())
     }
@@ -184,8 +188,7 @@ impl Wal {
         let number = last.number + 1;
         let room = segment::frame_bytes(self.pending.len());
         let state = self.hard_state;
-        let started =
-            start_segment(&self.directory, self.options, number, self.place, state, room)?;
+        let started = start_segment(&*self.volume, self.options, number, self.place, state, room)?;
         let mut segment = started.segment;
         // The pending entries were counted for the old segment and go into the new one.
         segment.last_index = last.last_index;
@@ -269,26 +272,27 @@ fn check_header(
 
 /// Opens the last segment for writing, without its torn tail.
 fn open_segment(
-    path: &Path,
+    volume: &dyn Volume,
+    name: &str,
     end: usize,
     capacity: usize,
     torn: bool,
-) -> Result<File, StorageError> {
+) -> Result<Box<dyn VolumeFile>, StorageError> {
     let open = || {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let mut file = volume.open(name)?;
         if torn {
-            file.set_len(end as u64)?;
-            preallocate(&file, capacity)?;
-            file.sync_all()?;
+            file.set_length(end as u64)?;
+            file.allocate(capacity as u64)?;
+            file.sync()?;
         }
         Ok(file)
     };
-    open().map_err(|source| StorageError::io("open wal segment", path, source))
+    open().map_err(|source| StorageError::io("open wal segment", &volume.path(name), source))
 }
 
 struct Started {
     segment: Segment,
-    file: File,
+    file: Box<dyn VolumeFile>,
     end: usize,
     place: Place,
     capacity: usize,
@@ -296,15 +300,15 @@ struct Started {
 
 /// Makes a segment whose first frame holds term and vote. It gets its name once that is durable.
 fn start_segment(
-    directory: &Path,
+    volume: &dyn Volume,
     options: WalOptions,
     number: u64,
     at: Place,
     state: HardState,
     room: usize,
 ) -> Result<Started, StorageError> {
-    let path = directory.join(format!("{number:016}.wal"));
-    let temporary = path.with_extension("tmp");
+    let name = format!("{number:016}.wal");
+    let temporary = format!("{number:016}.tmp");
     let mut bytes = SegmentHeader { node: options.node, number, at }.encode();
     debug_assert_eq!(bytes.len(), SEGMENT_HEADER_BYTES);
     let mut payload = Vec::new();
@@ -312,51 +316,39 @@ fn start_segment(
     let place = segment::encode_frame(&mut bytes, at, &payload);
     let capacity = options.segment_bytes.max(bytes.len() + room);
     let start = || {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&temporary)?;
-        preallocate(&file, capacity)?;
-        file.write_all_at(&bytes, 0)?;
+        let mut file = volume.create(&temporary)?;
+        file.allocate(capacity as u64)?;
+        file.write_at(&bytes, 0)?;
         if options.fsync {
-            file.sync_all()?;
+            file.sync()?;
         }
-        fs::rename(&temporary, &path)?;
+        volume.rename(&temporary, &name)?;
         Ok(file)
     };
-    let file = start().map_err(|e| StorageError::io("start wal segment", &path, e))?;
+    let file =
+        start().map_err(|e| StorageError::io("start wal segment", &volume.path(&name), e))?;
     if options.fsync {
-        sync_directory(directory)?;
+        sync_names(volume)?;
     }
-    let segment = Segment { number, path, last_index: 0 };
+    let segment = Segment { number, name, last_index: 0 };
     Ok(Started { segment, file, end: bytes.len(), place, capacity })
 }
 
-/// Gives the file its size, with zeros that take real blocks.
-fn preallocate(file: &File, bytes: usize) -> io::Result<()> {
-    let length = i64::try_from(bytes).map_err(io::Error::other)?;
-    Ok(nix::fcntl::posix_fallocate(file, 0, length)?)
-}
-
 /// The segments in order. Removes what a crash left half-made.
-fn segment_paths(directory: &Path) -> Result<Vec<PathBuf>, StorageError> {
+fn segment_names(volume: &dyn Volume) -> Result<Vec<String>, StorageError> {
     let list = || {
-        let mut paths = Vec::new();
-        for file in fs::read_dir(directory)? {
-            let path = file?.path();
-            let is_segment = path.file_stem().is_some_and(|stem| {
-                stem.len() == 16 && stem.as_encoded_bytes().iter().all(u8::is_ascii_digit)
-            });
-            match path.extension().and_then(|it| it.to_str()) {
-                Some("wal") if is_segment => paths.push(path),
-                Some("tmp") if is_segment => fs::remove_file(path)?,
+        let mut names = Vec::new();
+        for name in volume.names()? {
+            let Some((stem, extension)) = name.split_once('.') else { continue };
+            let is_segment = stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_digit());
+            match extension {
+                "wal" if is_segment => names.push(name),
+                "tmp" if is_segment => volume.remove(&name)?,
                 _ => {}
             }
         }
-        paths.sort();
-        Ok(paths)
+        names.sort();
+        Ok(names)
     };
-    list().map_err(|source| StorageError::io("list", directory, source))
+    list().map_err(|source| StorageError::io("list", &volume.path(""), source))
 }
