@@ -1,18 +1,54 @@
-//! Draws what the checker found: one self-contained HTML file, JUnit, markdown and terminal text.
+//! Draws what the checker found.
+//!
+//! A run folder goes in; what comes out is one self-contained `report.html`, `summary.md` for a CI
+//! step summary, `junit.xml`, `witness/explain.txt`, the verdict for the terminal, and an index page
+//! over many runs. This crate never decides anything: verdicts, findings and witnesses come from the
+//! checker, figures from its statistics. It keeps proof and correlation apart, and it draws whatever
+//! is left of a run that went wrong.
+//!
+//! How the parts fit:
+//!
+//! - [`run`] is the form of `run.json`, the record that the runner writes.
+//! - `load` reads a run folder; `story` puts it into the words that all outputs share, `correlation`
+//!   adds where to look.
+//! - `page` and `templates/` make the HTML; `timeline` and `role_lanes` draw the violation as SVG.
+//! - `summary`, `junit`, `explain` and `terminal` are one output each, `text_timeline` is the
+//!   drawing in characters that three of them use.
+//! - `index` is the page over all runs.
+//!
+//! Everything recorded comes from a system under test and is escaped wherever it is printed.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use whitewater_checker::statistics::Statistics;
 
+mod clock;
+mod correlation;
+mod explain;
+mod junit;
+mod load;
+mod log_time;
+mod page;
+mod palette;
+mod role_lanes;
 pub mod run;
+mod story;
+mod summary;
+mod svg;
+mod terminal;
+mod text_timeline;
+mod timeline;
 
+use load::Run;
 use run::RunRecord;
+use story::Story;
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A file of the run folder could not be read or written.
-    #[error("{action} {path}: {source}")]
+    #[error("{action} {}: {source}", path.display())]
     File {
         /// What was tried: `read`, `write`.
         action: &'static str,
@@ -22,12 +58,24 @@ pub enum ReportError {
         source: std::io::Error,
     },
     /// A file of the run folder does not have the expected form.
-    #[error("read {path}: {message}")]
+    #[error("read {}: {message}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// What is wrong, where, and what to do.
         message: String,
+    },
+    /// The page could not be filled in.
+    #[error("fill in the page: {source}")]
+    Template {
+        /// What askama said.
+        source: askama::Error,
+    },
+    /// The JUnit file could not be put together.
+    #[error("put junit.xml together: {source}")]
+    Junit {
+        /// What the writer said.
+        source: quick_junit::SerializeError,
     },
 }
 
@@ -43,9 +91,21 @@ pub struct TerminalStyle {
 }
 
 /// Writes report.html, summary.md, junit.xml and witness/explain.txt into a run folder.
+///
+/// Without run.json (the runner was killed) the recorded files are judged anew and the report says
+/// that the run has no verdict of its own.
 pub fn write_all(folder: &Path) -> Result<(), ReportError> {
-    let _ = folder;
-    Ok(())
+    write_outputs(&Run::read(folder)?)
+}
+
+/// Like [`write_all`] for a record that is at hand, whether run.json exists or not.
+pub fn write_with(folder: &Path, record: &RunRecord) -> Result<(), ReportError> {
+    write_outputs(&Run::with_record(folder, record.clone())?)
+}
+
+/// The verdict of a run for a person at a terminal.
+pub fn terminal(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> String {
+    terminal::render(record, statistics, style)
 }
 
 /// Writes `index.html` of a folder of runs.
@@ -54,8 +114,28 @@ pub fn write_index(runs_dir: &Path) -> Result<(), ReportError> {
     Ok(())
 }
 
-/// The verdict of a run for a person at a terminal.
-pub fn terminal(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> String {
-    let _ = (statistics, style);
-    format!("{} {}\n", record.verdict, record.id)
+fn write_outputs(run: &Run) -> Result<(), ReportError> {
+    let story = Story::of(run);
+    let junit = junit::render(run, &story).map_err(|source| ReportError::Junit { source })?;
+    // The smallest files first: whatever stops a later one, CI still learns the verdict.
+    write(&run.folder.join("junit.xml"), &junit)?;
+    write(&run.folder.join("summary.md"), &summary::render(run, &story))?;
+    if let Some(text) = explain::render(run, &story) {
+        let folder = run.folder.join("witness");
+        fs::create_dir_all(&folder).map_err(|source| ReportError::File {
+            action: "create",
+            path: folder.clone(),
+            source,
+        })?;
+        write(&folder.join("explain.txt"), &text)?;
+    }
+    write(&run.folder.join("report.html"), &page::render(run, &story)?)
+}
+
+/// Writes by rename, so that nobody sees half a file.
+fn write(path: &Path, text: &str) -> Result<(), ReportError> {
+    let partial = path.with_extension("partial");
+    fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|source| {
+        ReportError::File { action: "write", path: path.to_owned(), source }
+    })
 }

@@ -1,0 +1,22 @@
+//! Writes the invented runs that the tests draw, with their reports: for looking at pages while
+//! working on them. `cargo run -p whitewater-reports --example samples -- FOLDER [OPERATIONS]`
+
+#[path = "../tests/sample/mod.rs"]
+mod sample;
+
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let root = PathBuf::from(arguments.next().ok_or("usage: samples FOLDER [OPERATIONS]")?);
+    let operations = arguments.next().map_or(Ok(30_000), |text| text.parse())?;
+    for (shape, name) in sample::SHAPES {
+        let folder = root.join(name);
+        std::fs::create_dir_all(&folder)?;
+        sample::write_run(&folder, shape, operations);
+        let began = std::time::Instant::now();
+        whitewater_reports::write_all(&folder)?;
+        eprintln!("{} in {:?}", folder.join("report.html").display(), began.elapsed());
+    }
+    Ok(whitewater_reports::write_index(&root)?)
+}

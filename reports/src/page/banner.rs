@@ -1,0 +1,156 @@
+//! The first screen: what came out, in words, and the facts a reader asks for first.
+
+use whitewater_checker::Verdict;
+use whitewater_checker::statistics::fault_span;
+
+use super::Fact;
+use super::facts::verdict_class;
+use crate::clock::{Clock, counted, duration, thousands};
+use crate::load::Run;
+use crate::palette::fault_class;
+use crate::story::{Story, verdict_sign, verdict_word};
+
+/// The banner's values.
+pub(super) struct Banner {
+    pub(super) class: &'static str,
+    pub(super) sign: &'static str,
+    pub(super) word: &'static str,
+    /// The explanation around the gap that decides, which is printed strong.
+    pub(super) before: String,
+    pub(super) strong: String,
+    pub(super) after: String,
+    /// Where the correlation was taken from.
+    pub(super) sources: &'static str,
+    pub(super) chips: Vec<Chip>,
+    pub(super) facts: Vec<Fact>,
+}
+
+/// One check, or one weakness, in a few words.
+pub(super) struct Chip {
+    pub(super) class: &'static str,
+    pub(super) sign: &'static str,
+    pub(super) text: String,
+    pub(super) title: String,
+}
+
+impl Banner {
+    pub(super) fn of(run: &Run, story: &Story<'_>) -> Banner {
+        let (before, strong, after) = emphasised(story);
+        let traced = run.statistics.nodes.iter().any(|node| node.from_trace);
+        Banner {
+            class: match story.verdict {
+                Verdict::Pass => "pass",
+                Verdict::Violation => "violation",
+                Verdict::Undecided => "undecided",
+                Verdict::Error => "error",
+            },
+            sign: verdict_sign(story.verdict),
+            word: verdict_word(story.verdict),
+            before,
+            strong,
+            after,
+            sources: if traced { "traces and fault records" } else { "status polls and fault records" },
+            chips: chips(run, story),
+            facts: facts(run, story),
+        }
+    }
+}
+
+/// Splits the explanation at the gap's length, so that the eye finds it.
+fn emphasised(story: &Story<'_>) -> (String, String, String) {
+    let text = &story.explanation;
+    let gap_ns = story
+        .finding
+        .and_then(|finding| finding.witness.as_ref())
+        .and_then(|witness| witness.gap.as_ref())
+        .map(|gap| gap.gap_ns);
+    let ways = gap_ns.map(|ns| {
+        [duration(ns), format!("{:.3} ms", ns as f64 / 1e6), format!("{:.1} ms", ns as f64 / 1e6)]
+    });
+    for phrase in ways.into_iter().flatten() {
+        for strong in [format!("{phrase} later"), phrase] {
+            if let Some((before, after)) = text.split_once(&strong) {
+                return (before.to_owned(), strong, after.to_owned());
+            }
+        }
+    }
+    (text.clone(), String::new(), String::new())
+}
+
+fn chips(run: &Run, story: &Story<'_>) -> Vec<Chip> {
+    let checks = run.record.analysis.checks.iter().map(|check| Chip {
+        class: verdict_class(check.verdict),
+        sign: verdict_sign(check.verdict),
+        text: check.title.clone(),
+        title: check.summary.clone(),
+    });
+    let weak = story.weaknesses.iter().map(|weakness| Chip {
+        class: "warn",
+        sign: "!",
+        text: weakness.clone(),
+        title: String::new(),
+    });
+    checks.chain(weak).collect()
+}
+
+fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
+    let record = &run.record;
+    let mut facts = Vec::new();
+    let at_ns = story.finding.and_then(|finding| finding.at_ns);
+    if let Some(at_ns) = at_ns {
+        facts.push(Fact::new("When", when(run, at_ns)));
+    }
+    let fault = story
+        .correlation
+        .fault
+        .and_then(|id| run.recording.faults.iter().find(|fault| fault.id == id));
+    if let Some(fault) = fault {
+        let value = format!("{} · {} · {}", fault.id, fault.name, fault.nodes.join(" "));
+        facts.push(Fact { swatch: fault_class(&fault.kind), ..Fact::new("Fault", value) });
+    }
+    if let Some(signature) = &story.signature {
+        facts.push(Fact::code("Signature", signature.clone()));
+    }
+    if let Some(mutant) = &record.settings.mutant {
+        facts.push(Fact::code("Planted bug", mutant.clone()));
+    }
+    let total = run.statistics.operations.total();
+    let witness = story.finding.and_then(|finding| finding.witness.as_ref());
+    let faults = counted(run.recording.faults.len() as u64, "fault");
+    let size = match witness {
+        Some(witness) => {
+            format!("{} operations → {}", thousands(total), witness.operations.len())
+        }
+        None => format!("{} operations, {faults}", thousands(total)),
+    };
+    facts.push(Fact::new("Size", size));
+    if record.duration_ms > 0 {
+        facts.push(Fact::new("Lasted", duration(record.duration_ms * 1_000_000)));
+    }
+    facts.push(Fact::code("Seed", record.seed.to_string()));
+    if !record.started_at.is_empty() {
+        facts.push(Fact::new("Began", record.started_at.clone()));
+    }
+    facts
+}
+
+/// The moment, the phase, and how it lies to the nearest end of a fault.
+fn when(run: &Run, at_ns: u64) -> String {
+    let clock = Clock::new(run.record.origin_ns);
+    let mut text = clock.moment(at_ns);
+    let phase = run.record.phases.iter().rev().find(|(_, begin)| *begin <= at_ns);
+    if let Some((name, _)) = phase {
+        text.push_str(&format!(", in phase {name}"));
+    }
+    let ended = run
+        .recording
+        .faults
+        .iter()
+        .filter_map(|fault| Some((fault.id, fault_span(fault, run.recording.last_ns)?.1)))
+        .filter(|(_, end)| *end <= at_ns && at_ns - end < 2_000_000_000)
+        .max_by_key(|(_, end)| *end);
+    if let Some((id, end)) = ended {
+        text.push_str(&format!(" · {} after fault {id} ended", duration(at_ns - end)));
+    }
+    text
+}

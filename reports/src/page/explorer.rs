@@ -1,0 +1,99 @@
+//! What the script needs beside the operations: names, faults, roles and marks, as one JSON island.
+
+use serde_json::{Value, json};
+use whitewater_checker::statistics::{NodeRoles, State, fault_span};
+use whitewater_raft::event::Role;
+
+use super::columns::{
+    Columns, GRID_COLUMNS, GRID_FASTEST_US, GRID_ROWS, GRID_ROWS_PER_DECADE,
+};
+use crate::clock::Clock;
+use crate::load::Run;
+use crate::palette::fault_class;
+use crate::role_lanes::is_stale;
+use crate::story::{Story, words};
+
+/// The island's text. Safe inside a script element: every `<` is escaped.
+pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
+    let recording = &run.recording;
+    let clock = Clock::new(run.record.origin_ns);
+    let seconds = |time_ns: u64| round(clock.seconds(time_ns));
+    let faults: Vec<Value> = recording
+        .faults
+        .iter()
+        .filter_map(|fault| {
+            let (from, to) = fault_span(fault, recording.last_ns)?;
+            Some(json!({
+                "id": fault.id, "kind": fault.kind, "class": fault_class(&fault.kind),
+                "name": fault.name, "nodes": fault.nodes, "from": seconds(from), "to": seconds(to),
+            }))
+        })
+        .collect();
+    let nodes = &run.statistics.nodes;
+    let lanes: Vec<Value> = nodes
+        .iter()
+        .map(|roles| json!({ "node": roles.node, "spans": spans(roles, nodes, seconds) }))
+        .collect();
+    let marks = story.finding.and_then(|finding| {
+        let at = seconds(finding.at_ns?);
+        Some(json!({ "at": at, "name": words(&finding.anomaly), "key": finding.key }))
+    });
+    let witness: Vec<Value> = story
+        .finding
+        .and_then(|finding| finding.witness.as_ref())
+        .map(|witness| {
+            let operations = witness.operations.iter();
+            operations
+                .map(|one| json!([one.process, seconds(one.invoked_at_ns), one.label, one.text]))
+                .collect()
+        })
+        .unwrap_or_default();
+    let grid = columns.has_grid.then(|| {
+        json!({ "columns": GRID_COLUMNS, "rows": GRID_ROWS, "fastest": GRID_FASTEST_US,
+            "perDecade": GRID_ROWS_PER_DECADE })
+    });
+    let phases: Vec<Value> =
+        run.record.phases.iter().map(|(name, begin)| json!([name, seconds(*begin)])).collect();
+    let meta = json!({
+        "count": columns.count,
+        "first": clock.seconds(recording.first_ns),
+        "from": seconds(recording.first_ns).min(0.0),
+        "to": seconds(recording.last_ns),
+        "functions": recording.functions,
+        "keys": recording.keys,
+        "nodes": recording.nodes,
+        "faults": faults,
+        "lanes": lanes,
+        "mark": marks,
+        "witness": witness,
+        "phases": phases,
+        "grid": grid,
+    });
+    // Inside a script element `<` could end it or open a comment; in JSON text `<` occurs in
+    // strings only, where the escape means the same.
+    meta.to_string().replace('<', "\\u003c")
+}
+
+/// Each span as `[from, to, kind, term]`.
+fn spans(roles: &NodeRoles, all: &[NodeRoles], seconds: impl Fn(u64) -> f64) -> Vec<Value> {
+    roles
+        .spans
+        .iter()
+        .map(|span| {
+            let kind = match (span.state, span.role) {
+                (State::Down, _) => "down",
+                (State::Paused, _) => "paused",
+                (_, Role::Leader) if is_stale(span, &roles.node, all) => "stale",
+                (_, Role::Leader) => "leader",
+                (_, Role::Candidate | Role::PreCandidate) => "candidate",
+                _ => "follower",
+            };
+            json!([seconds(span.start_ns), seconds(span.end_ns), kind, span.term])
+        })
+        .collect()
+}
+
+/// To the microsecond: more would be bytes without meaning.
+fn round(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}

@@ -1,0 +1,69 @@
+//! The fault table: the plan beside what was observed.
+
+use whitewater_checker::fault::{FaultRecord, FaultStatus};
+use whitewater_checker::statistics::FaultStatistics;
+
+use crate::clock::{Clock, duration};
+use crate::load::Run;
+use crate::palette::fault_class;
+use crate::story::Story;
+
+/// One fault as a row of texts.
+pub(super) struct Row {
+    pub(super) id: u32,
+    pub(super) kind: String,
+    pub(super) class: &'static str,
+    pub(super) name: String,
+    pub(super) target: String,
+    pub(super) struck: String,
+    pub(super) start: String,
+    pub(super) lasted: String,
+    pub(super) gap: String,
+    pub(super) first_ok: String,
+    /// Why it counts for nothing, or empty.
+    pub(super) weak: String,
+    pub(super) effects: String,
+    /// The fault nearest to the violation.
+    pub(super) near: bool,
+}
+
+pub(super) fn rows(run: &Run, story: &Story<'_>) -> Vec<Row> {
+    let clock = Clock::new(run.record.origin_ns);
+    let figures = run.statistics.faults.iter();
+    run.recording.faults.iter().zip(figures).map(|(fault, figures)| row(fault, figures, clock, story)).collect()
+}
+
+fn row(fault: &FaultRecord, figures: &FaultStatistics, clock: Clock, story: &Story<'_>) -> Row {
+    let dash = || "–".to_owned();
+    let start = figures.start_ns.map_or_else(dash, |time| clock.bare(time));
+    let lasted = figures.start_ns.zip(fault.healed_at_ns.or(figures.end_ns));
+    let mut effects = fault.effects.clone();
+    if figures.elections_won > 0 {
+        let plural = if figures.elections_won == 1 { "" } else { "s" };
+        effects.push(format!("{} election{plural}", figures.elections_won));
+    }
+    Row {
+        id: fault.id,
+        kind: fault.kind.clone(),
+        class: fault_class(&fault.kind),
+        name: fault.name.clone(),
+        target: fault.target.clone(),
+        struck: if fault.detail.is_empty() { fault.nodes.join(" ") } else { fault.detail.clone() },
+        start,
+        lasted: lasted.map_or_else(dash, |(from, to)| format!("{:.2}", to.saturating_sub(from) as f64 / 1e9)),
+        gap: figures.longest_gap_ns.map_or_else(dash, duration),
+        first_ok: figures.first_ok_after_heal_ns.map_or_else(dash, duration),
+        weak: weakness(fault),
+        effects: effects.join("; "),
+        near: story.signature.is_some() && story.correlation.fault == Some(fault.id),
+    }
+}
+
+fn weakness(fault: &FaultRecord) -> String {
+    match &fault.status {
+        FaultStatus::Skipped { reason } => format!("skipped: {reason}"),
+        FaultStatus::Indeterminate { reason } => format!("unclear: {reason}"),
+        FaultStatus::Installed if !fault.effective => "no effect observed".to_owned(),
+        FaultStatus::Installed => String::new(),
+    }
+}

@@ -1,0 +1,160 @@
+//! Why the blocked operation fits nowhere, and what else was found.
+
+use whitewater_checker::analysis::{Finding, Witness};
+
+use super::facts::verdict_class;
+use crate::clock::{counted, listed, thousands};
+use crate::story::{Story, verdict_sign, words};
+
+/// The proof in the form of the page.
+pub(super) struct Proof {
+    pub(super) blocked: String,
+    pub(super) blocked_text: String,
+    pub(super) key: Option<String>,
+    pub(super) initial: String,
+    pub(super) order_head: String,
+    pub(super) steps: Vec<Step>,
+    pub(super) slots: Vec<SlotRow>,
+    pub(super) notes: Vec<String>,
+}
+
+/// One operation of the valid order.
+pub(super) struct Step {
+    pub(super) label: String,
+    pub(super) text: String,
+    pub(super) state: String,
+    /// Whether the state is another one than before.
+    pub(super) changes: bool,
+}
+
+/// One place the blocked operation was tried at.
+pub(super) struct SlotRow {
+    pub(super) place: String,
+    pub(super) state: String,
+    pub(super) reason: String,
+}
+
+/// A finding beside the main one.
+pub(super) struct Other {
+    pub(super) class: &'static str,
+    pub(super) sign: &'static str,
+    pub(super) headline: String,
+    pub(super) check: String,
+    pub(super) explanation: String,
+    pub(super) lines: Vec<String>,
+    pub(super) open: bool,
+}
+
+/// More findings than this are counted by the checks table and shown no further.
+const OTHERS_MAX: usize = 20;
+/// Findings beyond this start folded.
+const OTHERS_OPEN: usize = 3;
+
+impl Proof {
+    pub(super) fn of(finding: &Finding) -> Option<Proof> {
+        let witness = finding.witness.as_ref()?;
+        let blocked = witness.blocked.clone()?;
+        let text = |label: &str| {
+            let found = witness.operations.iter().find(|operation| operation.label == label);
+            found.map(|operation| operation.text.clone()).unwrap_or_default()
+        };
+        let mut state = witness.initial.clone();
+        let steps = witness.order.iter().map(|step| {
+            let changes = step.state != state;
+            state.clone_from(&step.state);
+            Step { label: step.label.clone(), text: text(&step.label), state: step.state.clone(), changes }
+        });
+        let steps: Vec<Step> = steps.collect();
+        let (placed, all) = (steps.len(), witness.operations.len());
+        Some(Proof {
+            blocked_text: text(&blocked),
+            blocked,
+            key: finding.key.clone(),
+            initial: witness.initial.clone(),
+            order_head: format!("The longest valid order takes {placed} of {all} operations:"),
+            slots: witness
+                .slots
+                .iter()
+                .map(|slot| SlotRow {
+                    place: slot.place.clone(),
+                    state: slot.state.clone(),
+                    reason: slot.reason.clone(),
+                })
+                .collect(),
+            steps,
+            notes: notes(witness),
+        })
+    }
+}
+
+fn notes(witness: &Witness) -> Vec<String> {
+    let labels = |essential: bool| -> Vec<&str> {
+        let own = witness.operations.iter().filter(|operation| operation.essential == essential);
+        own.map(|operation| operation.label.as_str()).collect()
+    };
+    let (essential, context) = (labels(true), labels(false));
+    let mut notes = Vec::new();
+    if !essential.is_empty() {
+        let mut text = format!("Leave out any one of {} and the rest has a valid order.", listed(&essential));
+        if !context.is_empty() {
+            text.push_str(&format!(" {} shown for context.", are(&context)));
+        }
+        notes.push(text);
+    }
+    if let Some(weaker) = &witness.weaker {
+        notes.push(format!("What still holds of these operations: they are {weaker}."));
+    }
+    notes
+}
+
+fn are(labels: &[&str]) -> String {
+    format!("{} {}", listed(labels), if labels.len() == 1 { "is" } else { "are" })
+}
+
+/// The line beside the picture's title.
+pub(super) fn picture_note(finding: Option<&Finding>, operations: u64, faults: usize) -> String {
+    let Some(finding) = finding else { return String::new() };
+    let Some(witness) = &finding.witness else {
+        return "the nodes around the moment, on a real time axis".to_owned();
+    };
+    let count = witness.operations.len();
+    let context = witness.operations.iter().filter(|operation| !operation.essential).count();
+    let mut clients: Vec<u64> = witness.operations.iter().map(|operation| operation.process).collect();
+    clients.sort_unstable();
+    clients.dedup();
+    let mut text = format!("smallest failing set: {}", counted((count - context) as u64, "operation"));
+    if context > 0 {
+        text.push_str(&format!(" + {context} for context"));
+    }
+    text.push_str(&format!(
+        " of {}, by {} · {} in the run · real time axis",
+        thousands(operations),
+        counted(clients.len() as u64, "client"),
+        counted(faults as u64, "fault"),
+    ));
+    text
+}
+
+pub(super) fn others(story: &Story<'_>) -> Vec<Other> {
+    story
+        .others
+        .iter()
+        .take(OTHERS_MAX)
+        .enumerate()
+        .map(|(index, (check, finding))| Other {
+            class: verdict_class(check.verdict),
+            sign: verdict_sign(check.verdict),
+            headline: match finding.headline.as_str() {
+                "" => words(&finding.anomaly),
+                text => text.to_owned(),
+            },
+            check: match &finding.key {
+                Some(key) => format!("{} · key {key}", check.title),
+                None => check.title.clone(),
+            },
+            explanation: finding.explanation.clone(),
+            lines: finding.evidence.clone(),
+            open: index < OTHERS_OPEN,
+        })
+        .collect()
+}

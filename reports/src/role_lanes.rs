@@ -1,0 +1,165 @@
+//! A node's role over time as a bar: height, hatch and words tell roles apart, not colour alone.
+
+use whitewater_checker::statistics::{NodeRoles, Span, State};
+use whitewater_raft::event::Role;
+
+use crate::clock::Clock;
+use crate::correlation::role_word;
+use crate::svg::{Anchor, Scale, Svg};
+
+/// What a character of a bar's words takes, on average, at 12 px.
+const CHARACTER: f64 = 6.6;
+
+/// The sign of a fault family beside its name.
+pub(crate) fn fault_sign(kind: &str) -> &'static str {
+    match kind {
+        "pause" => "‖",
+        "kill" => "✝",
+        "partition" => "⊘",
+        _ => "•",
+    }
+}
+
+/// `term 8`, or `terms 7–8` where it changes within the window.
+pub(crate) fn terms(roles: &NodeRoles, scale: Scale) -> String {
+    let shown = roles.spans.iter().filter(|span| scale.stretch(span.start_ns, span.end_ns).is_some());
+    let terms: Vec<u64> = shown.map(|span| span.term).collect();
+    match (terms.iter().min(), terms.iter().max()) {
+        (Some(low), Some(high)) if low == high => format!("term {low}"),
+        (Some(low), Some(high)) => format!("terms {low}–{high}"),
+        _ => String::new(),
+    }
+}
+
+/// Whether another node led a higher term while this one still led: its answers may be old.
+pub(crate) fn is_stale(span: &Span, node: &str, all: &[NodeRoles]) -> bool {
+    leads(span)
+        && all.iter().filter(|other| other.node != node).any(|other| {
+            other.spans.iter().any(|there| {
+                leads(there)
+                    && there.term > span.term
+                    && there.start_ns < span.end_ns
+                    && there.end_ns > span.start_ns
+            })
+        })
+}
+
+fn leads(span: &Span) -> bool {
+    span.role == Role::Leader && span.state == State::Running
+}
+
+/// Draws one lane; `place` is its top and the height of a full bar.
+pub(crate) fn draw(
+    svg: &mut Svg,
+    roles: &NodeRoles,
+    all: &[NodeRoles],
+    scale: Scale,
+    clock: Clock,
+    (top, height): (f64, f64),
+) {
+    for (index, span) in roles.spans.iter().enumerate() {
+        let Some((left, right)) = scale.stretch(span.start_ns, span.end_ns) else { continue };
+        let stale = is_stale(span, &roles.node, all);
+        let kind = kind(span);
+        let class = if stale { format!("role r-{kind} stale") } else { format!("role r-{kind}") };
+        let title = title(span, &roles.node, clock);
+        let width = (right - left).max(1.5);
+        svg.group(&class, &title, false, |svg| {
+            let (bar_top, bar_height) = match kind {
+                "follower" => (top + height / 2.0 - 2.5, 5.0),
+                "candidate" | "down" => (top + 3.0, height - 6.0),
+                _ => (top, height),
+            };
+            svg.rect("bar", left, bar_top, width, bar_height);
+            if matches!(kind, "candidate" | "paused") {
+                svg.rect("hatch", left, bar_top, width, bar_height);
+            }
+            let fitting = captions(span, stale, clock, scale)
+                .into_iter()
+                .find(|text| CHARACTER * text.chars().count() as f64 + 14.0 < width);
+            if let Some(text) = fitting {
+                svg.text("caption", left + 7.0, top + height / 2.0 + 4.0, Anchor::Start, &text);
+            }
+        });
+        let ends_a_reign = leads(span)
+            && roles.spans.get(index + 1).is_some_and(|next| next.role != Role::Leader)
+            && scale.contains(span.end_ns);
+        if ends_a_reign && height > 16.0 {
+            let text = format!("steps down {}", clock.bare(span.end_ns));
+            svg.text("minor", right, top + height + 13.0, Anchor::Middle, &text);
+        }
+    }
+}
+
+fn kind(span: &Span) -> &'static str {
+    match (span.state, span.role) {
+        (State::Down, _) => "down",
+        (State::Paused, _) => "paused",
+        (_, Role::Leader) => "leader",
+        (_, Role::Candidate | Role::PreCandidate) => "candidate",
+        _ => "follower",
+    }
+}
+
+/// What may be written into a bar, the longest first.
+fn captions(span: &Span, stale: bool, clock: Clock, scale: Scale) -> Vec<String> {
+    let term = span.term;
+    match (span.state, span.role) {
+        (State::Down, _) => vec!["✝ down".to_owned(), "✝".to_owned()],
+        (State::Paused, Role::Leader) => vec![
+            format!("‖ paused · still leader of term {term} in its own eyes"),
+            format!("‖ paused · leader t{term}"),
+            "‖ paused".to_owned(),
+            "‖".to_owned(),
+        ],
+        (State::Paused, _) => vec!["‖ paused".to_owned(), "‖".to_owned()],
+        (_, Role::Leader) if stale => {
+            vec![format!("stale leader · term {term}"), format!("stale t{term}"), format!("t{term}")]
+        }
+        (_, Role::Leader) => {
+            let mut words = vec![format!("leader · term {term}"), format!("leader t{term}"), format!("t{term}")];
+            // Elected in view needs no words; elected before it does.
+            if span.start_ns < scale.from_ns {
+                words.insert(0, format!("leader · term {term} · elected {}", clock.bare(span.start_ns)));
+            }
+            words
+        }
+        (_, Role::Candidate | Role::PreCandidate) => vec![format!("candidate t{term}")],
+        _ => Vec::new(),
+    }
+}
+
+fn title(span: &Span, node: &str, clock: Clock) -> String {
+    let state = match span.state {
+        State::Running => "",
+        State::Paused => "paused, ",
+        State::Down => "down, before that ",
+    };
+    format!(
+        "{node} · {state}{} in term {} · {} to {} s",
+        role_word(span.role),
+        span.term,
+        clock.bare(span.start_ns),
+        clock.bare(span.end_ns)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leader(node: &str, term: u64, start_ns: u64, end_ns: u64) -> NodeRoles {
+        let span = Span { start_ns, end_ns, role: Role::Leader, term, state: State::Running };
+        NodeRoles { node: node.to_owned(), from_trace: true, spans: vec![span] }
+    }
+
+    #[test]
+    fn only_the_lower_of_two_overlapping_terms_is_stale() {
+        let all = [leader("n1", 7, 0, 50), leader("n2", 8, 40, 90), leader("n3", 6, 0, 40)];
+        let stale: Vec<bool> =
+            all.iter().map(|roles| is_stale(&roles.spans[0], &roles.node, &all)).collect();
+        assert_eq!(stale, [true, false, true]);
+        let apart = [leader("n1", 7, 0, 40), leader("n2", 8, 40, 90)];
+        assert!(!is_stale(&apart[0].spans[0], "n1", &apart));
+    }
+}

@@ -1,0 +1,261 @@
+//! What every output says in the same words: the verdict, the headline, what to do next.
+
+use whitewater_checker::Verdict;
+use whitewater_checker::analysis::{Analysis, CheckResult, Finding};
+use whitewater_checker::fault::FaultStatus;
+use whitewater_checker::statistics::Statistics;
+
+use crate::clock::{counted, thousands};
+use crate::correlation::{self, Correlation};
+use crate::load::Run;
+use crate::run::RunRecord;
+
+/// A run in words.
+#[derive(Debug)]
+pub(crate) struct Story<'a> {
+    pub(crate) verdict: Verdict,
+    /// `broken: linearizable · stale read · key k17`.
+    pub(crate) tagline: String,
+    pub(crate) headline: String,
+    pub(crate) explanation: String,
+    /// The finding that the report is about.
+    pub(crate) finding: Option<&'a Finding>,
+    /// Findings beside it, each with its check.
+    pub(crate) others: Vec<(&'a CheckResult, &'a Finding)>,
+    pub(crate) correlation: Correlation,
+    /// Groups failures with the same cause: no values, times or node numbers.
+    pub(crate) signature: Option<String>,
+    pub(crate) commands: Vec<Command>,
+    /// Why the run counts for less than it looks: faults without effect, missing files.
+    pub(crate) weaknesses: Vec<String>,
+}
+
+/// A command line for the reader to paste.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Command {
+    pub(crate) title: &'static str,
+    pub(crate) line: String,
+}
+
+impl<'a> Story<'a> {
+    pub(crate) fn of(run: &'a Run) -> Story<'a> {
+        let record = &run.record;
+        let main = main_finding(&record.analysis);
+        let correlation =
+            main.map(|(_, finding)| correlation::of_finding(run, finding)).unwrap_or_default();
+        let signature = main
+            .filter(|_| record.verdict == Verdict::Violation)
+            .map(|(_, finding)| format!("{}/{}", finding.anomaly, correlation.context));
+        let others = findings(&record.analysis)
+            .filter(|(_, finding)| !main.is_some_and(|(_, shown)| std::ptr::eq(shown, *finding)))
+            .collect();
+        Story {
+            verdict: record.verdict,
+            tagline: tagline(record),
+            headline: headline(record, &run.statistics),
+            explanation: explanation(record, &run.statistics),
+            finding: main.map(|(_, finding)| finding),
+            others,
+            correlation,
+            signature,
+            commands: commands(record, &run.path_shown()),
+            weaknesses: weaknesses(run),
+        }
+    }
+
+    /// The command to try first.
+    pub(crate) fn repeat(&self) -> Option<&Command> {
+        self.commands.first()
+    }
+}
+
+/// All findings, those of the worst checks first.
+fn findings(analysis: &Analysis) -> impl Iterator<Item = (&CheckResult, &Finding)> {
+    let mut checks: Vec<&CheckResult> = analysis.checks.iter().collect();
+    checks.sort_by_key(|check| std::cmp::Reverse(check.verdict));
+    checks.into_iter().flat_map(|check| check.findings.iter().map(move |finding| (check, finding)))
+}
+
+/// The finding a report is about: of the worst verdict, and with a witness where one has it.
+pub(crate) fn main_finding(analysis: &Analysis) -> Option<(&CheckResult, &Finding)> {
+    let worst: Vec<_> =
+        findings(analysis).filter(|(check, _)| check.verdict == analysis.verdict).collect();
+    let with_witness = worst.iter().find(|(_, finding)| finding.witness.is_some());
+    with_witness.or(worst.first()).copied()
+}
+
+/// The word in the badge.
+pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Violation => "FAIL",
+        Verdict::Undecided => "UNDECIDED",
+        Verdict::Error => "ERROR",
+    }
+}
+
+/// The sign beside it: told apart without colour.
+pub(crate) fn verdict_sign(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "✓",
+        Verdict::Violation => "✕",
+        Verdict::Undecided => "?",
+        Verdict::Error => "!",
+    }
+}
+
+/// A slug as words: `stale-read` is `stale read`.
+pub(crate) fn words(slug: &str) -> String {
+    slug.replace('-', " ")
+}
+
+pub(crate) fn tagline(record: &RunRecord) -> String {
+    let mut parts = Vec::new();
+    match main_finding(&record.analysis) {
+        Some((check, finding)) => {
+            let lead = match record.verdict {
+                Verdict::Violation => "broken: ",
+                Verdict::Undecided => "open: ",
+                Verdict::Error | Verdict::Pass => "",
+            };
+            parts.push(format!("{lead}{}", check.title));
+            parts.push(words(&finding.anomaly));
+            parts.extend(finding.key.as_ref().map(|key| format!("key {key}")));
+        }
+        None => {
+            let checks = record.analysis.checks.len() as u64;
+            parts.push(format!("{} passed", counted(checks, "check")));
+        }
+    }
+    parts.extend(record.interrupted.as_ref().map(|reason| format!("cut short: {reason}")));
+    parts.join(" · ")
+}
+
+pub(crate) fn headline(record: &RunRecord, statistics: &Statistics) -> String {
+    match main_finding(&record.analysis) {
+        Some((_, finding)) if !finding.headline.is_empty() => finding.headline.clone(),
+        Some((check, finding)) => format!("{}: {}", check.title, words(&finding.anomaly)),
+        None if record.verdict == Verdict::Pass => format!(
+            "Nothing wrong in {} ok operations under {} with an effect",
+            thousands(statistics.operations.ok),
+            counted(statistics.effective_faults() as u64, "fault")
+        ),
+        None => match &record.interrupted {
+            Some(_) => "The run was cut short; what was recorded holds no violation".to_owned(),
+            None => "The run ended without a verdict of its own".to_owned(),
+        },
+    }
+}
+
+pub(crate) fn explanation(record: &RunRecord, statistics: &Statistics) -> String {
+    if let Some((_, finding)) = main_finding(&record.analysis) {
+        return finding.explanation.clone();
+    }
+    if record.verdict == Verdict::Pass {
+        return format!(
+            "{} of {} client processes on {} keys were judged, across {}. A pass covers the recorded \
+             history and nothing else; what was tested stands below.",
+            counted(statistics.operations.total(), "operation"),
+            thousands(statistics.processes),
+            thousands(statistics.keys),
+            counted(statistics.elections.won, "won election"),
+        );
+    }
+    record.interrupted.as_ref().map(|reason| format!("Reason: {reason}.")).unwrap_or_default()
+}
+
+fn weaknesses(run: &Run) -> Vec<String> {
+    let faults = &run.recording.faults;
+    let mut found = Vec::new();
+    let skipped =
+        faults.iter().filter(|fault| matches!(fault.status, FaultStatus::Skipped { .. })).count();
+    let idle = faults.iter().filter(|fault| !fault.effective).count() - skipped;
+    if idle > 0 {
+        found.push(format!("{idle} of {} had no effect", counted(faults.len() as u64, "fault")));
+    }
+    if skipped > 0 {
+        found.push(format!("{} skipped", counted(skipped as u64, "fault")));
+    }
+    if run.record.settings.mutant.is_some() {
+        found.push("the server ran with a planted bug".to_owned());
+    }
+    found
+}
+
+fn commands(record: &RunRecord, path: &str) -> Vec<Command> {
+    let settings = &record.settings;
+    let mut list = Vec::new();
+    if settings.command.is_empty() {
+        let line = format!("whitewater run --plan {path}/plan.json");
+        list.push(Command { title: "Run the same plan again", line });
+    } else {
+        list.push(Command { title: "Run it again", line: settings.command.clone() });
+        let mut line = format!("whitewater run --plan {path}/plan.json");
+        for (flag, value) in [("--mutant", &settings.mutant), ("--server", &settings.server)] {
+            if let Some(value) = value {
+                line.push_str(&format!(" {flag} {}", quoted(value)));
+            }
+        }
+        list.push(Command { title: "Run exactly this plan", line });
+    }
+    let check = format!("whitewater check {path}");
+    list.push(Command { title: "Judge the recorded history again, without a cluster", line: check });
+    let report = format!("whitewater report {path}");
+    list.push(Command { title: "Draw this report again", line: report });
+    list
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(verdict: Verdict, anomaly: &str, witness: bool) -> CheckResult {
+        CheckResult {
+            title: anomaly.to_owned(),
+            verdict,
+            findings: vec![Finding {
+                anomaly: anomaly.to_owned(),
+                witness: witness.then(Default::default),
+                ..Finding::default()
+            }],
+            ..CheckResult::default()
+        }
+    }
+
+    #[test]
+    fn a_finding_with_a_witness_leads() {
+        let analysis = Analysis {
+            verdict: Verdict::Violation,
+            checks: vec![
+                check(Verdict::Undecided, "too-weak", false),
+                check(Verdict::Violation, "two-leaders", false),
+                check(Verdict::Violation, "stale-read", true),
+            ],
+        };
+        assert_eq!(main_finding(&analysis).unwrap().1.anomaly, "stale-read");
+        let order: Vec<_> = findings(&analysis).map(|(_, finding)| &finding.anomaly[..]).collect();
+        assert_eq!(order, ["two-leaders", "stale-read", "too-weak"]);
+    }
+
+    #[test]
+    fn commands_survive_a_shell() {
+        assert_eq!(quoted("./target/server"), "./target/server");
+        assert_eq!(quoted("my server's"), "'my server'\\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_run_without_command_is_repeated_by_its_plan() {
+        let list = commands(&RunRecord::default(), "runs/x");
+        assert_eq!(list[0].line, "whitewater run --plan runs/x/plan.json");
+    }
+}

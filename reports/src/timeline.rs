@@ -1,0 +1,449 @@
+//! The picture of a violation: clients as lanes, the nodes' roles below, faults as bands across, on
+//! a real time axis.
+//!
+//! A finding with a witness shows its operations. One without (two leaders, a panic) shows the roles
+//! of all nodes around the moment. Nothing here decides what is wrong; it places what was found.
+
+use whitewater_checker::analysis::{Finding, Witness, WitnessOperation};
+use whitewater_checker::statistics::{NodeRoles, State, fault_span};
+use whitewater_raft::event::Role;
+
+use crate::clock::{Clock, duration};
+use crate::load::Run;
+use crate::palette::fault_class;
+use crate::role_lanes;
+use crate::svg::{Anchor, Scale, Svg, shortened};
+
+const WIDTH: f64 = 1120.0;
+const LEFT: f64 = 118.0;
+const RIGHT: f64 = 1104.0;
+/// Height of one row of operations, and of the bar in it.
+const ROW: f64 = 44.0;
+const BAR: f64 = 26.0;
+/// Height of a node's lane.
+const NODE_LANE: f64 = 52.0;
+/// Below this a bar could not be seen or pointed at.
+const BAR_WIDTH_MIN: f64 = 7.0;
+/// What a character of a label takes, on average, at 13 px.
+const CHARACTER: f64 = 7.1;
+/// More nodes than this make the picture higher than a screen.
+const NODES_MAX: usize = 7;
+/// Around a moment without operations: long enough to see an election.
+const MOMENT_NS: u64 = 1_500_000_000;
+
+/// Draws a finding; `None` where it has no place in time.
+pub(crate) fn draw(run: &Run, finding: &Finding) -> Option<String> {
+    let operations = finding.witness.as_ref().map_or(&[][..], |witness| &witness.operations);
+    let (from_ns, to_ns) = window(operations, finding.at_ns, run.recording.last_ns)?;
+    let scale = Scale { from_ns, to_ns, left: LEFT, right: RIGHT };
+    let mut picture = Picture { svg: Svg::default(), scale, clock: Clock::new(run.record.origin_ns) };
+    let lanes = lanes(&picture, operations, finding);
+    let nodes = nodes_shown(run, operations, finding, scale);
+    let faults = visible_faults(run, scale);
+
+    let top = 30.0 + 18.0 * faults.len() as f64;
+    let client_rows: usize = lanes.iter().map(|lane| lane.rows).sum();
+    let nodes_top = top + ROW * client_rows as f64 + if lanes.is_empty() { 0.0 } else { 14.0 };
+    let bottom = nodes_top + NODE_LANE * nodes.len() as f64 + 4.0;
+
+    picture.faults(run, &faults, bottom);
+    picture.axis(run.record.origin_ns, bottom);
+    let places = picture.clients(&lanes, top, finding);
+    if !lanes.is_empty() {
+        picture.svg.line("separator", (0.0, nodes_top - 8.0), (WIDTH, nodes_top - 8.0));
+    }
+    picture.nodes(&nodes, nodes_top, &run.statistics.nodes);
+    if let Some(witness) = &finding.witness {
+        picture.request(witness, &places, &nodes, nodes_top);
+        picture.gap(witness, &places);
+    } else if let Some(at_ns) = finding.at_ns.filter(|time| scale.contains(*time)) {
+        picture.moment(at_ns, bottom);
+    }
+    let (title, description) = words(run, finding, operations);
+    Some(picture.svg.finish("witness-picture", (WIDTH, bottom + 8.0), &title, &description))
+}
+
+/// The stretch of time to show, with room for labels.
+fn window(operations: &[WitnessOperation], at_ns: Option<u64>, last_ns: u64) -> Option<(u64, u64)> {
+    let Some(first) = operations.iter().map(|operation| operation.invoked_at_ns).min() else {
+        let at_ns = at_ns?;
+        return Some((at_ns.saturating_sub(MOMENT_NS), at_ns + MOMENT_NS));
+    };
+    let ends = operations.iter().map(|one| one.completed_at_ns.unwrap_or(one.invoked_at_ns));
+    let last = ends.max().unwrap_or(first);
+    let range = (last - first).max(2_000_000);
+    // Room on the right for what came of it: a stale leader usually learns its state soon after.
+    let right = (range / 4).min(last_ns.saturating_sub(last).max(range / 20));
+    Some((first.saturating_sub(range / 12), last + right))
+}
+
+/// The operations of one client, each with its row and the place of its label.
+struct Lane<'a> {
+    process: u64,
+    rows: usize,
+    operations: Vec<(&'a WitnessOperation, usize, Label)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Label {
+    Inside,
+    Right,
+    Left,
+}
+
+/// Where an operation was drawn: left, right, top.
+struct Place {
+    label: String,
+    left: f64,
+    right: f64,
+    top: f64,
+}
+
+fn lanes<'a>(
+    picture: &Picture,
+    operations: &'a [WitnessOperation],
+    finding: &Finding,
+) -> Vec<Lane<'a>> {
+    let mut lanes: Vec<Lane<'a>> = Vec::new();
+    let mut sorted: Vec<&WitnessOperation> = operations.iter().collect();
+    sorted.sort_by_key(|operation| operation.invoked_at_ns);
+    for operation in &sorted {
+        if !lanes.iter().any(|lane| lane.process == operation.process) {
+            lanes.push(Lane { process: operation.process, rows: 0, operations: Vec::new() });
+        }
+    }
+    for lane in &mut lanes {
+        let mut rows: Vec<Vec<(f64, f64)>> = vec![Vec::new()];
+        // A later bar must stay free of an earlier label, so all bars are taken first.
+        let own: Vec<_> = sorted.iter().filter(|one| one.process == lane.process).collect();
+        let bars: Vec<(f64, f64)> = own.iter().map(|one| picture.bar(one)).collect();
+        for (index, operation) in own.iter().enumerate() {
+            let width = CHARACTER * caption(operation, finding).chars().count() as f64;
+            let others: Vec<_> =
+                bars.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, bar)| *bar).collect();
+            let (row, label) = fit(&mut rows, bars[index], width, &others);
+            lane.operations.push((operation, row, label));
+        }
+        lane.rows = rows.len();
+    }
+    lanes
+}
+
+/// Finds a row and a side for a bar with its label, opening a new row where none is free.
+fn fit(
+    rows: &mut Vec<Vec<(f64, f64)>>,
+    bar: (f64, f64),
+    width: f64,
+    bars: &[(f64, f64)],
+) -> (usize, Label) {
+    let with_label = |label: Label| match label {
+        Label::Inside => bar,
+        Label::Right => (bar.0, bar.1 + 10.0 + width),
+        Label::Left => (bar.0 - 10.0 - width, bar.1),
+    };
+    let sides = if bar.1 - bar.0 > width + 14.0 {
+        &[Label::Inside][..]
+    } else {
+        &[Label::Right, Label::Left][..]
+    };
+    let overlaps = |one: &(f64, f64), other: &(f64, f64)| one.0 < other.1 && other.0 < one.1;
+    for (index, row) in rows.iter_mut().enumerate() {
+        for side in sides {
+            let space = with_label(*side);
+            let inside = space.0 >= LEFT && space.1 <= WIDTH;
+            let free = !row.iter().any(|taken| overlaps(taken, &space));
+            let clear = index > 0 || !bars.iter().any(|other| overlaps(other, &space));
+            if inside && free && clear {
+                row.push(space);
+                return (index, *side);
+            }
+        }
+    }
+    let side = if bar.1 + 10.0 + width <= WIDTH { sides[0] } else { *sides.last().unwrap_or(&Label::Left) };
+    rows.push(vec![with_label(side)]);
+    (rows.len() - 1, side)
+}
+
+/// What stands at an operation: its label, what it did, and a sign for its outcome.
+fn caption(operation: &WitnessOperation, finding: &Finding) -> String {
+    let sign = match operation.outcome.as_str() {
+        _ if is_blocked(operation, finding) => " ✕",
+        "fail" => " ×",
+        "info" => " △",
+        _ => "",
+    };
+    format!("{} {}{sign}", operation.label, shortened(&operation.text, 48))
+}
+
+fn is_blocked(operation: &WitnessOperation, finding: &Finding) -> bool {
+    let blocked = finding.witness.as_ref().and_then(|witness| witness.blocked.as_deref());
+    blocked == Some(operation.label.as_str())
+}
+
+/// Nodes worth a lane: those that answered, those named by the finding, and whoever led meanwhile.
+fn nodes_shown<'a>(
+    run: &'a Run,
+    operations: &[WitnessOperation],
+    finding: &Finding,
+    scale: Scale,
+) -> Vec<&'a NodeRoles> {
+    let led = |roles: &NodeRoles| {
+        roles.spans.iter().any(|span| {
+            span.role == Role::Leader
+                && span.state != State::Down
+                && scale.stretch(span.start_ns, span.end_ns).is_some()
+        })
+    };
+    let all = operations.is_empty();
+    let mut shown: Vec<&NodeRoles> = run
+        .statistics
+        .nodes
+        .iter()
+        .filter(|roles| {
+            all || finding.nodes.contains(&roles.node)
+                || operations.iter().any(|one| one.node.as_deref() == Some(roles.node.as_str()))
+                || led(roles)
+        })
+        .collect();
+    shown.truncate(NODES_MAX);
+    shown
+}
+
+/// Indices of the faults in force within the window, at most three rows of them.
+fn visible_faults(run: &Run, scale: Scale) -> Vec<usize> {
+    let faults = run.recording.faults.iter().enumerate();
+    faults
+        .filter(|(_, fault)| {
+            fault_span(fault, run.recording.last_ns)
+                .is_some_and(|(from, to)| scale.stretch(from, to).is_some())
+        })
+        .map(|(index, _)| index)
+        .take(3)
+        .collect()
+}
+
+struct Picture {
+    svg: Svg,
+    scale: Scale,
+    clock: Clock,
+}
+
+impl Picture {
+    /// The left and right edge of an operation's bar; one that never ended runs off the picture.
+    fn bar(&self, operation: &WitnessOperation) -> (f64, f64) {
+        let left = self.scale.x(operation.invoked_at_ns);
+        let right = operation.completed_at_ns.map_or(RIGHT, |time| self.scale.x(time));
+        (left, right.max(left + BAR_WIDTH_MIN))
+    }
+
+    fn axis(&mut self, origin_ns: u64, bottom: f64) {
+        for (time_ns, text) in self.scale.ticks(origin_ns, 8) {
+            let x = self.scale.x(time_ns);
+            self.svg.line("tick", (x, 26.0), (x, bottom));
+            self.svg.text("axis", x, 18.0, Anchor::Middle, &text);
+        }
+    }
+
+    fn faults(&mut self, run: &Run, faults: &[usize], bottom: f64) {
+        for (row, index) in faults.iter().enumerate() {
+            let fault = &run.recording.faults[*index];
+            let Some((from_ns, to_ns)) = fault_span(fault, run.recording.last_ns) else { continue };
+            let Some((left, right)) = self.scale.stretch(from_ns, to_ns) else { continue };
+            let class = fault_class(&fault.kind);
+            let top = 26.0;
+            self.svg.rect(&format!("fault f-{class}"), left, top, right - left, bottom - top);
+            self.svg.rect(&format!("hatch h-{class}"), left, top, right - left, bottom - top);
+            for edge in [from_ns, to_ns].into_iter().filter(|time| self.scale.contains(*time)) {
+                let x = self.scale.x(edge);
+                self.svg.line(&format!("edge e-{class}"), (x, top), (x, bottom));
+            }
+            let since = if self.scale.contains(from_ns) { "from" } else { "since" };
+            let mut text = format!(
+                "{} fault {} · {} · {} · {since} {}",
+                role_lanes::fault_sign(&fault.kind),
+                fault.id,
+                fault.name,
+                fault.nodes.join(" "),
+                self.clock.bare(from_ns),
+            );
+            if self.scale.contains(to_ns) {
+                text.push_str(&format!(" to {}", self.clock.bare(to_ns)));
+            }
+            let text = shortened(&text, 110);
+            let room = LEFT.max(RIGHT - CHARACTER * text.chars().count() as f64);
+            let y = 42.0 + 18.0 * row as f64;
+            self.svg.text("fault-name", (left + 8.0).min(room), y, Anchor::Start, &text);
+        }
+    }
+
+    fn clients(&mut self, lanes: &[Lane<'_>], top: f64, finding: &Finding) -> Vec<Place> {
+        let mut places = Vec::new();
+        let mut y = top;
+        for lane in lanes {
+            let targets = targets(lane);
+            self.svg.text("name", LEFT - 14.0, y + 18.0, Anchor::End, &format!("client {}", lane.process));
+            self.svg.text("minor", LEFT - 14.0, y + 33.0, Anchor::End, &targets);
+            for (operation, row, label) in &lane.operations {
+                let row_top = y + 6.0 + ROW * *row as f64;
+                let (left, right) = self.bar(operation);
+                self.operation(operation, *label, (left, right, row_top), finding);
+                places.push(Place { label: operation.label.clone(), left, right, top: row_top });
+            }
+            y += ROW * lane.rows as f64;
+            self.svg.line("grid", (LEFT, y - 2.0), (RIGHT, y - 2.0));
+        }
+        places
+    }
+
+    fn operation(
+        &mut self,
+        operation: &WitnessOperation,
+        label: Label,
+        (left, right, top): (f64, f64, f64),
+        finding: &Finding,
+    ) {
+        let outcome = match operation.outcome.as_str() {
+            "ok" => "ok",
+            "fail" => "fail",
+            _ => "info",
+        };
+        let mut class = format!("operation o-{outcome}");
+        if is_blocked(operation, finding) {
+            class.push_str(" blocked");
+        }
+        if !operation.essential {
+            class.push_str(" context");
+        }
+        let caption = caption(operation, finding);
+        let title = self.title(operation);
+        self.svg.group(&class, &title, true, |svg| {
+            svg.rounded("bar", left, top, right - left, BAR);
+            let y = top + 18.0;
+            match label {
+                Label::Inside => svg.text("caption", left + 8.0, y, Anchor::Start, &caption),
+                Label::Right => svg.text("caption", right + 7.0, y, Anchor::Start, &caption),
+                Label::Left => svg.text("caption", left - 7.0, y, Anchor::End, &caption),
+            }
+        });
+    }
+
+    fn title(&self, operation: &WitnessOperation) -> String {
+        let begin = self.clock.bare(operation.invoked_at_ns);
+        let time = match operation.completed_at_ns {
+            Some(end) => {
+                let took = duration(end.saturating_sub(operation.invoked_at_ns));
+                format!("{begin} to {} s ({took})", self.clock.bare(end))
+            }
+            None => format!("from {begin} s, never answered"),
+        };
+        let node = operation.node.as_deref().map(|node| format!(" · {node}")).unwrap_or_default();
+        let term = operation.term.map(|term| format!(" in term {term}")).unwrap_or_default();
+        let context = if operation.essential { "" } else { " · shown for context" };
+        format!(
+            "{} · client {}{node}{term} · {} · {time}{context}",
+            operation.label, operation.process, operation.text
+        )
+    }
+
+    fn nodes(&mut self, nodes: &[&NodeRoles], top: f64, all: &[NodeRoles]) {
+        for (index, roles) in nodes.iter().enumerate() {
+            let y = top + NODE_LANE * index as f64;
+            self.svg.text("name", LEFT - 14.0, y + 16.0, Anchor::End, &roles.node);
+            let terms = role_lanes::terms(roles, self.scale);
+            self.svg.text("minor", LEFT - 14.0, y + 31.0, Anchor::End, &terms);
+            role_lanes::draw(&mut self.svg, roles, all, self.scale, self.clock, (y, 22.0));
+            if index + 1 < nodes.len() {
+                let below = y + NODE_LANE - 8.0;
+                self.svg.line("grid", (LEFT, below), (RIGHT, below));
+            }
+        }
+    }
+
+    /// Dotted lines from the operation that fits nowhere to the node that answered it.
+    fn request(&mut self, witness: &Witness, places: &[Place], nodes: &[&NodeRoles], nodes_top: f64) {
+        let Some(label) = &witness.blocked else { return };
+        let operation = witness.operations.iter().find(|operation| &operation.label == label);
+        let node = operation.and_then(|operation| operation.node.as_deref());
+        let lane = nodes.iter().position(|roles| Some(roles.node.as_str()) == node);
+        let place = places.iter().find(|place| &place.label == label);
+        if let (Some(lane), Some(place)) = (lane, place) {
+            let y = nodes_top + NODE_LANE * lane as f64 - 1.0;
+            let middle = (place.left + place.right) / 2.0;
+            self.svg.line("request", (place.left + 1.0, place.top + BAR), (middle, y));
+            self.svg.line("request", (middle, y), (place.right - 1.0, place.top + BAR));
+        }
+    }
+
+    /// The real-time order that decides, as an arrow with its length in words.
+    fn gap(&mut self, witness: &Witness, places: &[Place]) {
+        let Some(gap) = &witness.gap else { return };
+        let find = |label: &str| places.iter().find(|place| place.label == label);
+        let (Some(before), Some(after)) = (find(&gap.before), find(&gap.after)) else { return };
+        let (x1, y1) = (before.right, before.top + BAR / 2.0);
+        let x2 = after.left + 2.0;
+        let (y2, bend) =
+            if after.top > before.top { (after.top - 3.0, -46.0) } else { (after.top + BAR + 3.0, 46.0) };
+        let reach = x1 + (x2 - x1) * 0.55;
+        let data = format!("M{x1:.1} {y1:.1}C{reach:.1} {y1:.1} {x2:.1} {:.1} {x2:.1} {y2:.1}", y2 + bend);
+        self.svg.path("order", &data);
+        let text =
+            format!("{} ended {} before {} began", gap.before, duration(gap.gap_ns), gap.after);
+        let width = CHARACTER * text.chars().count() as f64;
+        let x = (x1 + 12.0).min(RIGHT - width).max(LEFT);
+        self.svg.text("order-name", x, before.top - 5.0, Anchor::Start, &text);
+    }
+
+    /// The moment at which a finding without operations became certain.
+    fn moment(&mut self, at_ns: u64, bottom: f64) {
+        let x = self.scale.x(at_ns);
+        self.svg.line("moment", (x, 26.0), (x, bottom));
+        let text = format!("◆ {}", self.clock.moment(at_ns));
+        self.svg.text("moment-name", x + 6.0, bottom + 4.0, Anchor::Start, &text);
+    }
+}
+
+fn targets(lane: &Lane<'_>) -> String {
+    let mut nodes: Vec<&str> =
+        lane.operations.iter().filter_map(|(operation, ..)| operation.node.as_deref()).collect();
+    nodes.dedup();
+    if nodes.is_empty() { String::new() } else { format!("→ {}", shortened(&nodes.join(" "), 14)) }
+}
+
+fn words(run: &Run, finding: &Finding, operations: &[WitnessOperation]) -> (String, String) {
+    let clock = Clock::new(run.record.origin_ns);
+    let title = match operations.len() {
+        0 => "The nodes around the violation".to_owned(),
+        count => format!("Minimal failing set of {count} operations on a time axis"),
+    };
+    let sentences: Vec<String> = operations
+        .iter()
+        .map(|operation| {
+            let begin = clock.moment(operation.invoked_at_ns);
+            format!("{}: client {}, {}, began {begin}.", operation.label, operation.process, operation.text)
+        })
+        .collect();
+    (title, format!("{} {}", finding.explanation, sentences.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_move_aside_before_a_row_is_opened() {
+        let mut rows = vec![Vec::new()];
+        let bars = [(200.0, 210.0), (300.0, 310.0)];
+        assert_eq!(fit(&mut rows, bars[0], 120.0, &bars[1..]), (1, Label::Right));
+        let mut rows = vec![Vec::new()];
+        assert_eq!(fit(&mut rows, (400.0, 410.0), 120.0, &[(450.0, 460.0)]), (0, Label::Left));
+        assert_eq!(fit(&mut rows, (600.0, 900.0), 120.0, &[]), (0, Label::Inside));
+    }
+
+    #[test]
+    fn an_endless_operation_still_leaves_a_window() {
+        let operation = WitnessOperation { invoked_at_ns: 50, ..WitnessOperation::default() };
+        let (from, to) = window(&[operation], None, 60).unwrap();
+        assert!(from < to);
+        assert_eq!(window(&[], None, 60), None);
+    }
+}
