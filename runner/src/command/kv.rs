@@ -1,0 +1,280 @@
+//! `whitewater kv`: talks to a cluster of the bundled server from a terminal.
+//!
+//! Exit codes: 0 done; 1 the cas found another value, or the key is absent; 2 the call is wrong; 3 the
+//! outcome is unknown; 4 no node could take it. Values go to stdout as they are, everything else to
+//! stderr.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use comfy_table::Table;
+use whitewater_raft::MembershipChange;
+use whitewater_server::command::Operation;
+use whitewater_server::kv::Effect;
+use whitewater_server::{CallError, Caller, NodeReport};
+
+use super::server::parse_duration;
+use crate::exit::Exit;
+
+/// Where `whitewater cluster` puts its nodes.
+const DEFAULT_ENDPOINTS: &str =
+    "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103,127.0.0.1:7104,127.0.0.1:7105";
+
+/// Between two looks at who leads.
+const WATCH_PAUSE: Duration = Duration::from_millis(100);
+
+/// Arguments of `kv`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KvArguments {
+    /// Nodes of the cluster; any of them will do, it names the leader
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT,…",
+        value_delimiter = ',',
+        default_value = DEFAULT_ENDPOINTS,
+        env = "WHITEWATER_ENDPOINTS"
+    )]
+    endpoints: Vec<String>,
+    /// How long to try
+    #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    timeout: Duration,
+    #[command(subcommand)]
+    request: Request,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Request {
+    /// Set a key
+    Put {
+        /// The key
+        key: String,
+        /// What to set
+        value: String,
+    },
+    /// Print a key's value, as of now (linearizable); exit code 1 if it is absent
+    Get {
+        /// The key
+        key: String,
+    },
+    /// Remove a key
+    Delete {
+        /// The key
+        key: String,
+    },
+    /// Set a key if it has the expected value; exit code 1 and the value seen if it has not
+    #[command(group = clap::ArgGroup::new("expectation").required(true))]
+    Cas {
+        /// The key
+        key: String,
+        /// What to set
+        value: String,
+        /// The value it must have
+        #[arg(long, value_name = "VALUE", group = "expectation")]
+        expect: Option<String>,
+        /// It must be absent
+        #[arg(long, group = "expectation")]
+        expect_absent: bool,
+    },
+    /// Add text to the end of a key's value
+    Append {
+        /// The key
+        key: String,
+        /// What to add
+        suffix: String,
+    },
+    /// Show what each node says of itself
+    Status {
+        /// One JSON object a node
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a line whenever the leader changes, until Ctrl-C
+    WatchLeader,
+    /// Hand leadership over, to a node or to the most up-to-date one
+    Transfer {
+        /// The node to lead
+        node: Option<u64>,
+    },
+    /// Change the members, one at a time
+    #[command(subcommand)]
+    Member(Member),
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Member {
+    /// Add a node that receives the log and does not vote; start it with `server --join`
+    Add {
+        /// Its number
+        node: u64,
+        /// Where it is reached
+        #[arg(value_name = "HOST:PORT")]
+        address: String,
+    },
+    /// Make a node that was added a voter
+    Promote {
+        /// Its number
+        node: u64,
+    },
+    /// Remove a node
+    Remove {
+        /// Its number
+        node: u64,
+    },
+}
+
+/// Sends one request and prints its answer.
+pub(crate) fn run(arguments: KvArguments) -> Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut caller = Caller::new(arguments.endpoints, arguments.timeout);
+    match runtime.block_on(carry_out(&mut caller, arguments.request)) {
+        Ok(exit) => Ok(exit),
+        Err(error) => match error.downcast_ref::<CallError>() {
+            None => Err(error),
+            Some(refused) => {
+                anstream::eprintln!("error: {refused}");
+                Ok(match refused {
+                    CallError::Refused(_) => Exit::Usage,
+                    CallError::Unreachable { .. } => Exit::Environment,
+                    CallError::Unknown(_) => Exit::Undecided,
+                })
+            }
+        },
+    }
+}
+
+async fn carry_out(caller: &mut Caller, request: Request) -> Result<Exit> {
+    match request {
+        Request::Get { key } => match caller.get(&key).await? {
+            Some(value) => print_value(&value),
+            None => {
+                anstream::eprintln!("{key}: absent");
+                Ok(Exit::Violation)
+            }
+        },
+        Request::Put { key, value } => write(caller, &key, Operation::Put(value.into())).await,
+        Request::Delete { key } => write(caller, &key, Operation::Delete).await,
+        Request::Append { key, suffix } => {
+            write(caller, &key, Operation::Append(suffix.into())).await
+        }
+        Request::Cas { key, value, expect, expect_absent: _ } => {
+            let operation =
+                Operation::Cas { expected: expect.map(Bytes::from), new: Some(value.into()) };
+            write(caller, &key, operation).await
+        }
+        Request::Status { json } => status(caller, json).await,
+        Request::WatchLeader => watch_leader(caller).await,
+        Request::Transfer { node } => {
+            caller.transfer_leadership(node).await?;
+            anstream::eprintln!("the leader hands over");
+            Ok(Exit::Pass)
+        }
+        Request::Member(member) => {
+            let (change, address) = match member {
+                Member::Add { node, address } => {
+                    (MembershipChange::AddLearner(node), Some(address))
+                }
+                Member::Promote { node } => (MembershipChange::Promote(node), None),
+                Member::Remove { node } => (MembershipChange::Remove(node), None),
+            };
+            caller.change_membership(change, address).await?;
+            anstream::eprintln!("done");
+            Ok(Exit::Pass)
+        }
+    }
+}
+
+async fn write(caller: &mut Caller, key: &str, operation: Operation) -> Result<Exit> {
+    match caller.write(key, operation).await? {
+        Effect::Done | Effect::Written { .. } => {
+            anstream::eprintln!("{key}: done");
+            Ok(Exit::Pass)
+        }
+        Effect::Mismatch { seen } => {
+            let seen = seen.map_or_else(
+                || "it is absent".to_owned(),
+                |seen| format!("it is {:?}", String::from_utf8_lossy(&seen)),
+            );
+            anstream::eprintln!("{key}: not changed, {seen}");
+            Ok(Exit::Violation)
+        }
+    }
+}
+
+fn print_value(value: &[u8]) -> Result<Exit> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(value).and_then(|()| out.write_all(b"\n")).context("write to stdout")?;
+    Ok(Exit::Pass)
+}
+
+async fn status(caller: &mut Caller, json: bool) -> Result<Exit> {
+    let statuses = caller.statuses().await;
+    let is_answered = statuses.iter().any(|(_, report)| report.is_ok());
+    if json {
+        for (endpoint, report) in &statuses {
+            let line = match report {
+                Ok(report) => serde_json::to_string(report)?,
+                Err(error) => {
+                    serde_json::json!({ "endpoint": endpoint, "error": error }).to_string()
+                }
+            };
+            anstream::println!("{line}");
+        }
+    } else {
+        anstream::println!("{}", table(&statuses));
+    }
+    Ok(if is_answered { Exit::Pass } else { Exit::Environment })
+}
+
+fn table(statuses: &[(String, Result<NodeReport, String>)]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header([
+        "node", "address", "role", "term", "leader", "commit", "applied", "last", "snapshot",
+        "state", "boot", "mutant",
+    ]);
+    for (endpoint, report) in statuses {
+        match report {
+            Ok(node) => table.add_row([
+                format!("n{}", node.node_id),
+                endpoint.clone(),
+                node.role.clone(),
+                node.term.to_string(),
+                if node.leader_id == 0 { "-".into() } else { format!("n{}", node.leader_id) },
+                node.commit.to_string(),
+                node.applied.to_string(),
+                node.last_index.to_string(),
+                node.snapshot_index.to_string(),
+                node.state_hash.to_string(),
+                node.boot.to_string(),
+                node.mutant.clone(),
+            ]),
+            Err(error) => table.add_row(["-".into(), endpoint.clone(), error.clone()]),
+        };
+    }
+    table
+}
+
+async fn watch_leader(caller: &mut Caller) -> Result<Exit> {
+    let mut known = None;
+    loop {
+        let reports = caller.statuses().await.into_iter().filter_map(|(_, report)| report.ok());
+        let newest = reports.filter(|node| node.role == "leader").max_by_key(|node| node.term);
+        let leader = newest.map(|node| (node.term, node.node_id, node.endpoint));
+        if leader != known {
+            let time = jiff::Timestamp::now().strftime("%H:%M:%S%.3f");
+            match &leader {
+                Some((term, node, endpoint)) => {
+                    anstream::println!("{time}  term {term}: n{node} leads, {endpoint}");
+                }
+                None => anstream::println!("{time}  nobody leads"),
+            }
+            known = leader;
+        }
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Pass),
+            () = tokio::time::sleep(WATCH_PAUSE) => {}
+        }
+    }
+}
