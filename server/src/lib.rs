@@ -36,6 +36,7 @@ use std::path::PathBuf;
 
 pub use config::Config;
 pub use mutants::Mutant;
+pub use rpc::{CallError, Caller, NodeReport, PeerReport};
 
 /// Why a server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]

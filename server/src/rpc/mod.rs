@@ -1,10 +1,11 @@
 //! gRPC: the only place with generated types.
 //!
 //! One port serves clients ([`client`]), peers ([`peer`]) and operators ([`admin`]). [`link`] is the other
-//! direction: a connection to each peer. All of them only turn requests into inputs of the loop in
+//! direction, a connection to each peer, and [`caller`] a client for people. All of them only turn requests into inputs of the loop in
 //! [`crate::run`] and its answers into replies.
 
 mod admin;
+mod caller;
 mod client;
 mod convert;
 mod install;
@@ -26,6 +27,7 @@ use crate::ServeError;
 use crate::config::Config;
 use crate::run::{ClientRequest, PeerInput};
 
+pub use caller::{CallError, Caller, NodeReport, PeerReport};
 pub(crate) use convert::is_reply;
 pub(crate) use link::{Link, LinkSettings};
 

@@ -3,3 +3,5 @@
 mod invariants;
 mod network;
 mod random;
+mod scripts;
+mod words;

@@ -87,9 +87,9 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster of voters `1..=size`, all started.
-    pub(crate) fn new(size: u64, seed: u64, rules: Arc<dyn Rules>) -> Self {
-        let mut cluster = Self {
+    /// A cluster without nodes; set what is to be otherwise, then start the voters.
+    pub(crate) fn new(seed: u64, rules: Arc<dyn Rules>) -> Self {
+        Self {
             nodes: BTreeMap::new(),
             network: Vec::new(),
             isolated: BTreeSet::new(),
@@ -99,13 +99,17 @@ impl Cluster {
             append_entries_max: 4,
             forgets_votes: false,
             seed,
-            bootstrap: Membership { voters: (1..=size).collect(), ..Membership::default() },
+            bootstrap: Membership::default(),
             snapshots: BTreeMap::new(),
-        };
-        for id in 1..=size {
-            cluster.add(id);
         }
-        cluster
+    }
+
+    /// Starts the voters `1..=size`.
+    pub(crate) fn start_voters(&mut self, size: u64) {
+        self.bootstrap.voters = (1..=size).collect();
+        for id in 1..=size {
+            self.add(id);
+        }
     }
 
     /// Starts a node with an empty disk. Beyond the first voters it knows of no members.

@@ -67,14 +67,11 @@ impl Run {
         let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         dice.roll(2);
         let size = if dice.roll(3) == 0 { 5 } else { 3 };
-        let mut cluster = Cluster::new(size, seed, Arc::clone(&plan.rules));
+        let mut cluster = Cluster::new(seed, Arc::clone(&plan.rules));
         cluster.pre_vote = dice.roll(2) == 0;
         cluster.read_mode = plan.read_mode;
         cluster.forgets_votes = plan.forgets_votes;
-        for id in 1..=size {
-            cluster.crash(id);
-            cluster.start(id);
-        }
+        cluster.start_voters(size);
         Self { cluster, invariants: Invariants::default(), dice, size, contexts: 0, commands: 0 }
     }
 
