@@ -21,7 +21,7 @@ use whitewater_raft::{Entry, HardState, Index, Persist, SnapshotMeta};
 pub use directory::{DataDirectory, Identity};
 pub use volume::{Directory, Volume, VolumeFile};
 pub use wal::{Wal, WalContents, WalOptions};
-pub use writer::{Job, Report, Writer};
+pub use writer::{Job, Report, Writer, carry_out};
 
 /// Why the disk cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -66,29 +66,41 @@ fn run(
     reports: &UnboundedSender<Report>,
 ) -> Result<(), StorageError> {
     while let Ok(first) = queue.recv() {
-        let mut persisted = None;
-        for job in std::iter::once(first).chain(queue.try_iter()) {
-            match job {
-                Job::Persist(persist, data) => {
-                    if let (Some(meta), Some(data)) = (&persist.snapshot, data) {
-                        // The file comes first: the log must never say that a snapshot replaced
-                        // it while there is none.
-                        disk.save_snapshot(meta, &data)?;
-                    }
-                    disk.append(&persist)?;
-                    persisted = Some(persist.number);
+        let batch = std::iter::once(first).chain(queue.try_iter());
+        // Nobody listens only when the node is already gone.
+        carry_out(&mut *disk, batch, |report| drop(reports.send(report)))?;
+    }
+    Ok(())
+}
+
+/// Does what is queued, with one flush at the end. What the thread does, and the simulator.
+pub fn carry_out(
+    disk: &mut dyn Disk,
+    batch: impl IntoIterator<Item = Job>,
+    mut report: impl FnMut(Report),
+) -> Result<(), StorageError> {
+    let mut persisted = None;
+    for job in batch {
+        match job {
+            Job::Persist(persist, data) => {
+                if let (Some(meta), Some(data)) = (&persist.snapshot, data) {
+                    // The file comes first: the log must never say that a snapshot replaced it
+                    // while there is none.
+                    disk.save_snapshot(meta, &data)?;
                 }
-                Job::Snapshot(meta, data) => {
-                    disk.save_snapshot(&meta, &data)?;
-                    let _ = reports.send(Report::Snapshotted(meta));
-                }
-                Job::Compact(index) => disk.compact(index)?,
+                disk.append(&persist)?;
+                persisted = Some(persist.number);
             }
+            Job::Snapshot(meta, data) => {
+                disk.save_snapshot(&meta, &data)?;
+                report(Report::Snapshotted(meta));
+            }
+            Job::Compact(index) => disk.compact(index)?,
         }
-        disk.flush()?;
-        if let Some(number) = persisted {
-            let _ = reports.send(Report::Persisted(number));
-        }
+    }
+    disk.flush()?;
+    if let Some(number) = persisted {
+        report(Report::Persisted(number));
     }
     Ok(())
 }
