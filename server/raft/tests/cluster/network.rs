@@ -76,6 +76,8 @@ pub(crate) struct Cluster {
     pub(crate) rules: Arc<dyn Rules>,
     pub(crate) read_mode: ReadMode,
     pub(crate) pre_vote: bool,
+    /// Shortest and longest election timeout; heartbeats go out every tick.
+    pub(crate) election_ticks: (u32, u32),
     /// Most entries of one append.
     pub(crate) append_entries_max: usize,
     /// A seeded disk bug: the vote is not there after a crash.
@@ -96,6 +98,7 @@ impl Cluster {
             rules,
             read_mode: ReadMode::Index,
             pre_vote: true,
+            election_ticks: (4, 8),
             append_entries_max: 4,
             forgets_votes: false,
             seed,
@@ -137,6 +140,7 @@ impl Cluster {
         };
         let node = node_mut(&mut self.nodes, id);
         node.boot += 1;
+        node.is_disk_slow = false;
         if self.forgets_votes {
             node.disk.hard_state.vote = None;
         }
@@ -150,8 +154,8 @@ impl Cluster {
         node.applied = snapshot.map_or_else(Vec::new, |meta| self.snapshots[&meta.chain].clone());
         let config = Config {
             id,
-            election_timeout_ticks_min: 4,
-            election_timeout_ticks_max: 8,
+            election_timeout_ticks_min: self.election_ticks.0,
+            election_timeout_ticks_max: self.election_ticks.1,
             heartbeat_ticks: 1,
             pre_vote: self.pre_vote,
             check_quorum: true,

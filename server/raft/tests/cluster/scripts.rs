@@ -1,12 +1,12 @@
 //! Golden scripts: stories of a few nodes, told in commands and their outcome.
 //!
-//! A script starts with `cluster SIZE`. Nothing moves but by a command; each prints the messages that
+//! A script starts with `cluster SIZE`. Election timeouts are 10 to 30 ticks, heartbeats 1. Nothing moves but by a command; each prints the messages that
 //! arrive and what the nodes tell. `UPDATE_GOLDENFILES=1` writes the outcomes anew, for review.
 
 use std::error::Error;
 use std::sync::Arc;
 
-use whitewater_raft::{MembershipChange, NodeId, Paper, Raft, ReadMode, Refused};
+use whitewater_raft::{MembershipChange, Message, NodeId, Paper, Raft, ReadMode, Refused};
 
 use crate::invariants::Invariants;
 use crate::network::{Cluster, Node};
@@ -40,12 +40,14 @@ enum Step {
         id: NodeId,
         contexts: Vec<u64>,
     },
-    /// The messages on their way from or to a node arrive.
+    /// The messages on their way from or to a node arrive, or the first COUNT of them.
     Deliver {
         #[arg(key)]
         from: Option<NodeId>,
         #[arg(key)]
         to: Option<NodeId>,
+        #[arg(key)]
+        count: Option<usize>,
     },
     /// They are lost.
     Lose {
@@ -62,7 +64,7 @@ enum Step {
         to: Option<NodeId>,
     },
     /// Messages between these nodes (all: none named) arrive until there are none; not shown.
-    Settle(Vec<NodeId>),
+    Settle(#[arg(many, optional)] Vec<NodeId>),
     /// The messages on their way, not moved.
     Network,
     Crash(NodeId),
@@ -115,7 +117,8 @@ impl goldenscript::Runner for Script {
 
 impl Script {
     fn new() -> Self {
-        let cluster = Cluster::new(0, Arc::new(Paper));
+        let mut cluster = Cluster::new(1, Arc::new(Paper));
+        cluster.election_ticks = (10, 30);
         Self { cluster, invariants: Invariants::default() }
     }
 
@@ -132,8 +135,8 @@ impl Script {
             }
             Step::Propose { id, commands } => return self.propose(*id, commands),
             Step::Read { id, contexts } => self.read(*id, contexts),
-            Step::Deliver { from, to } => return self.deliver(*from, *to),
-            Step::Lose { from, to } => drop(self.take(*from, *to)),
+            Step::Deliver { from, to, count } => return self.deliver(*from, *to, *count),
+            Step::Lose { from, to } => drop(self.take(*from, *to, None)),
             Step::Double { from, to } => {
                 let again = cluster.network.iter().filter(|message| {
                     from.is_none_or(|id| id == message.from) && to.is_none_or(|id| id == message.to)
@@ -171,7 +174,7 @@ impl Script {
     }
 
     fn begin(&mut self, size: u64, reads: &str, pre_vote: Option<bool>) -> Result<(), String> {
-        self.cluster = Cluster::new(1, Arc::new(Paper));
+        *self = Self::new();
         self.cluster.pre_vote = pre_vote.unwrap_or(true);
         self.cluster.read_mode = match reads {
             "" | "index" => ReadMode::Index,
@@ -207,20 +210,27 @@ impl Script {
         Ok(Vec::new())
     }
 
-    fn take(&mut self, from: Option<NodeId>, to: Option<NodeId>) -> Vec<whitewater_raft::Message> {
-        let is_meant = |message: &mut whitewater_raft::Message| {
+    fn take(
+        &mut self,
+        from: Option<NodeId>,
+        to: Option<NodeId>,
+        count: Option<usize>,
+    ) -> Vec<Message> {
+        let is_meant = |message: &mut Message| {
             from.is_none_or(|id| id == message.from) && to.is_none_or(|id| id == message.to)
         };
-        self.cluster.network.extract_if(.., is_meant).collect()
+        let count = count.unwrap_or(usize::MAX);
+        self.cluster.network.extract_if(.., is_meant).take(count).collect()
     }
 
     fn deliver(
         &mut self,
         from: Option<NodeId>,
         to: Option<NodeId>,
+        count: Option<usize>,
     ) -> Result<Vec<String>, Box<dyn Error>> {
         let mut output = Vec::new();
-        for message in self.take(from, to) {
+        for message in self.take(from, to, count) {
             output.push(words::message(&message));
             self.cluster.deliver(message);
             output.extend(self.told()?.into_iter().map(|line| format!("  {line}")));
@@ -304,4 +314,26 @@ fn every_script_in_the_folder_is_run() {
 
 scripts! {
     a_candidate_wins_with_a_majority
+    a_committed_entry_of_an_old_term_waits_for_one_of_the_new
+    a_deposed_leader_answers_no_read
+    a_divergent_log_is_replaced_from_the_first_difference
+    a_follower_reads_by_asking_the_leader
+    a_late_follower_gets_a_snapshot
+    a_leader_without_a_quorum_steps_down
+    a_learner_becomes_a_voter
+    a_lease_is_worth_nothing_after_a_transfer
+    a_lost_append_is_sent_again
+    a_new_leader_reads_only_after_its_first_commit
+    a_node_alone_commits_what_its_disk_has
+    a_read_through_the_log_needs_no_round
+    a_removed_leader_steps_down_and_names_an_heir
+    a_split_vote_is_decided_in_another_term
+    a_transfer_that_fails_is_given_up
+    a_trial_disturbs_no_living_leader
+    a_vote_leaves_only_when_the_disk_has_it
+    acknowledgements_wait_for_the_disk
+    doubled_and_late_messages_change_nothing
+    leadership_passes_without_a_timeout
+    reads_share_a_heartbeat_round
+    whole_terms_are_skipped_when_logs_differ
 }
