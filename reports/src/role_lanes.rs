@@ -31,17 +31,48 @@ pub(crate) fn terms(roles: &NodeRoles, scale: Scale) -> String {
     }
 }
 
-/// Whether another node led a higher term while this one still led: its answers may be old.
-pub(crate) fn is_stale(span: &Span, node: &str, all: &[NodeRoles]) -> bool {
-    leads(span)
-        && all.iter().filter(|other| other.node != node).any(|other| {
-            other.spans.iter().any(|there| {
-                leads(there)
-                    && there.term > span.term
-                    && there.start_ns < span.end_ns
-                    && there.end_ns > span.start_ns
-            })
+/// Whether another node's leadership speaks against a node's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Nothing speaks against it.
+    Undisputed,
+    /// Another node leads a higher term: answers may be old.
+    Stale,
+    /// Another node leads the same term, which must never be.
+    Rival,
+}
+
+/// A node's spans, each cut where another node's leadership begins to speak against it.
+pub(crate) fn with_claims(roles: &NodeRoles, all: &[NodeRoles]) -> Vec<(Span, Claim)> {
+    let mut cut = Vec::with_capacity(roles.spans.len());
+    for span in &roles.spans {
+        match disputed_from(span, &roles.node, all) {
+            Some((from_ns, claim)) => {
+                if span.start_ns < from_ns {
+                    cut.push((Span { end_ns: from_ns, ..span.clone() }, Claim::Undisputed));
+                }
+                cut.push((Span { start_ns: from_ns, ..span.clone() }, claim));
+            }
+            None => cut.push((span.clone(), Claim::Undisputed)),
+        }
+    }
+    cut
+}
+
+fn disputed_from(span: &Span, node: &str, all: &[NodeRoles]) -> Option<(u64, Claim)> {
+    if !leads(span) {
+        return None;
+    }
+    all.iter()
+        .filter(|other| other.node != node)
+        .flat_map(|other| &other.spans)
+        .filter(|there| leads(there) && there.term >= span.term)
+        .filter(|there| there.start_ns < span.end_ns && there.end_ns > span.start_ns)
+        .map(|there| {
+            let claim = if there.term == span.term { Claim::Rival } else { Claim::Stale };
+            (there.start_ns.max(span.start_ns), claim)
         })
+        .min_by_key(|(from_ns, _)| *from_ns)
 }
 
 fn leads(span: &Span) -> bool {
@@ -57,11 +88,12 @@ pub(crate) fn draw(
     clock: Clock,
     (top, height): (f64, f64),
 ) {
-    for (index, span) in roles.spans.iter().enumerate() {
+    let spans = with_claims(roles, all);
+    for (index, (span, claim)) in spans.iter().enumerate() {
         let Some((left, right)) = scale.stretch(span.start_ns, span.end_ns) else { continue };
-        let stale = is_stale(span, &roles.node, all);
         let kind = kind(span);
-        let class = if stale { format!("role r-{kind} stale") } else { format!("role r-{kind}") };
+        let disputed = if *claim == Claim::Undisputed { "" } else { " stale" };
+        let class = format!("role r-{kind}{disputed}");
         let title = title(span, &roles.node, clock);
         let width = (right - left).max(1.5);
         svg.group(&class, &title, false, |svg| {
@@ -74,7 +106,7 @@ pub(crate) fn draw(
             if matches!(kind, "candidate" | "paused") {
                 svg.rect("hatch", left, bar_top, width, bar_height);
             }
-            let fitting = captions(span, stale, clock, scale)
+            let fitting = captions(span, *claim, clock, scale)
                 .into_iter()
                 .find(|text| CHARACTER * text.chars().count() as f64 + 14.0 < width);
             if let Some(text) = fitting {
@@ -82,11 +114,11 @@ pub(crate) fn draw(
             }
         });
         let ends_a_reign = leads(span)
-            && roles.spans.get(index + 1).is_some_and(|next| next.role != Role::Leader)
+            && spans.get(index + 1).is_some_and(|(next, _)| next.role != Role::Leader)
             && scale.contains(span.end_ns);
         if ends_a_reign && height > 16.0 {
             let text = format!("steps down {}", clock.bare(span.end_ns));
-            svg.text("minor", right, top + height + 13.0, Anchor::Middle, &text);
+            svg.text("minor", right, top + height + 13.0, Anchor::End, &text);
         }
     }
 }
@@ -102,7 +134,7 @@ fn kind(span: &Span) -> &'static str {
 }
 
 /// What may be written into a bar, the longest first.
-fn captions(span: &Span, stale: bool, clock: Clock, scale: Scale) -> Vec<String> {
+fn captions(span: &Span, claim: Claim, clock: Clock, scale: Scale) -> Vec<String> {
     let term = span.term;
     match (span.state, span.role) {
         (State::Down, _) => vec!["✝ down".to_owned(), "✝".to_owned()],
@@ -113,8 +145,11 @@ fn captions(span: &Span, stale: bool, clock: Clock, scale: Scale) -> Vec<String>
             "‖".to_owned(),
         ],
         (State::Paused, _) => vec!["‖ paused".to_owned(), "‖".to_owned()],
-        (_, Role::Leader) if stale => {
+        (_, Role::Leader) if claim == Claim::Stale => {
             vec![format!("stale leader · term {term}"), format!("stale t{term}"), format!("t{term}")]
+        }
+        (_, Role::Leader) if claim == Claim::Rival => {
+            vec![format!("second leader · term {term}"), format!("t{term}")]
         }
         (_, Role::Leader) => {
             let mut words = vec![format!("leader · term {term}"), format!("leader t{term}"), format!("t{term}")];
@@ -124,7 +159,6 @@ fn captions(span: &Span, stale: bool, clock: Clock, scale: Scale) -> Vec<String>
             }
             words
         }
-        (_, Role::Candidate | Role::PreCandidate) => vec![format!("candidate t{term}")],
         _ => Vec::new(),
     }
 }
@@ -154,12 +188,16 @@ mod tests {
     }
 
     #[test]
-    fn only_the_lower_of_two_overlapping_terms_is_stale() {
-        let all = [leader("n1", 7, 0, 50), leader("n2", 8, 40, 90), leader("n3", 6, 0, 40)];
-        let stale: Vec<bool> =
-            all.iter().map(|roles| is_stale(&roles.spans[0], &roles.node, &all)).collect();
-        assert_eq!(stale, [true, false, true]);
-        let apart = [leader("n1", 7, 0, 40), leader("n2", 8, 40, 90)];
-        assert!(!is_stale(&apart[0].spans[0], "n1", &apart));
+    fn a_reign_is_stale_from_the_election_of_a_higher_term() {
+        let all = [leader("n1", 7, 0, 50), leader("n2", 8, 40, 90), leader("n3", 6, 45, 60)];
+        let cut = |index: usize| -> Vec<(u64, u64, Claim)> {
+            let spans = with_claims(&all[index], &all).into_iter();
+            spans.map(|(span, claim)| (span.start_ns, span.end_ns, claim)).collect()
+        };
+        assert_eq!(cut(0), [(0, 40, Claim::Undisputed), (40, 50, Claim::Stale)]);
+        assert_eq!(cut(1), [(40, 90, Claim::Undisputed)]);
+        assert_eq!(cut(2), [(45, 60, Claim::Stale)]);
+        let rivals = [leader("n1", 7, 0, 50), leader("n2", 7, 40, 90)];
+        assert_eq!(with_claims(&rivals[1], &rivals)[0].1, Claim::Rival);
     }
 }

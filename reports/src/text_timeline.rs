@@ -6,8 +6,8 @@ use whitewater_checker::analysis::{Finding, WitnessOperation};
 use whitewater_checker::statistics::{FaultStatistics, Span, State, Statistics};
 use whitewater_raft::event::Role;
 
-use crate::clock::{Clock, duration};
-use crate::role_lanes::is_stale;
+use crate::clock::duration;
+use crate::role_lanes::{Claim, with_claims};
 use crate::svg::{Scale, shortened};
 
 /// Columns for the names of the rows.
@@ -78,7 +78,7 @@ pub(crate) fn draw(
         right: (cells - 1) as f64,
     };
     let ink = if unicode { &UNICODE } else { &ASCII };
-    let page = Page { scale, cells, ink, clock: Clock::new(clock_origin_ns) };
+    let page = Page { scale, cells, ink };
     let mut lines = vec![page.axis(clock_origin_ns)];
     let in_force = statistics.faults.iter().filter(|fault| page.overlaps(fault));
     lines.extend(in_force.take(FAULTS_MAX).map(|fault| page.fault(fault)));
@@ -101,7 +101,6 @@ struct Page<'a> {
     scale: Scale,
     cells: usize,
     ink: &'a Ink,
-    clock: Clock,
 }
 
 impl Page<'_> {
@@ -230,14 +229,14 @@ impl Page<'_> {
         });
         let rows = shown.take(NODES_MAX).map(|roles| {
             let mut cells = vec![' '; self.cells];
-            let inside =
-                roles.spans.iter().filter(|span| self.scale.stretch(span.start_ns, span.end_ns).is_some());
-            for span in inside {
+            for (span, claim) in with_claims(roles, &statistics.nodes) {
+                if self.scale.stretch(span.start_ns, span.end_ns).is_none() {
+                    continue;
+                }
                 let (left, right) = (self.cell(span.start_ns), self.cell(span.end_ns));
-                cells[left..=right].fill(self.mark(span));
+                cells[left..=right].fill(self.mark(&span));
                 if span.role == Role::Leader && span.state == State::Running {
-                    let stale = is_stale(span, &roles.node, &statistics.nodes);
-                    let text = format!(" {}leader t{} ", if stale { "stale " } else { "" }, span.term);
+                    let text = format!(" {}leader t{} ", if claim == Claim::Stale { "stale " } else { "" }, span.term);
                     if right - left > text.chars().count() + 1 {
                         write(&mut cells, left + 2, &text);
                     }

@@ -257,18 +257,15 @@ impl Picture {
                 let x = self.scale.x(edge);
                 self.svg.line(&format!("edge e-{class}"), (x, top), (x, bottom));
             }
-            let since = if self.scale.contains(from_ns) { "from" } else { "since" };
-            let mut text = format!(
-                "{} fault {} · {} · {} · {since} {}",
+            let text = format!(
+                "{} fault {} · {} · {} · {} to {}",
                 role_lanes::fault_sign(&fault.kind),
                 fault.id,
                 fault.name,
                 fault.nodes.join(" "),
                 self.clock.bare(from_ns),
+                self.clock.bare(to_ns),
             );
-            if self.scale.contains(to_ns) {
-                text.push_str(&format!(" to {}", self.clock.bare(to_ns)));
-            }
             let text = shortened(&text, 110);
             let room = LEFT.max(RIGHT - CHARACTER * text.chars().count() as f64);
             let y = 42.0 + 18.0 * row as f64;

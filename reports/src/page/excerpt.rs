@@ -270,11 +270,13 @@ fn log_rows(run: &Run, (from_ns, to_ns): (u64, u64), rows: &mut Vec<Row>) -> usi
             // A line without a time (a backtrace, say) belongs to the one before it.
             time_ns = time.or(time_ns);
             let Some(time_ns) = time_ns.filter(|time| (from_ns..=to_ns).contains(time)) else { continue };
-            let rest = rest.strip_prefix(&node.node).unwrap_or(rest).trim_start();
+            // The columns of a log are aligned with spaces, which mean nothing here.
+            let rest = rest.strip_prefix(&node.node).unwrap_or(rest);
+            let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
             let lower = rest.to_ascii_lowercase();
             let loud = ["warn", "error", "panic", "fatal"].iter().any(|word| lower.contains(word));
             let class = if loud { "loud" } else { "" };
-            rows.push(row(time_ns, &node.node, "LOG", class, rest));
+            rows.push(row(time_ns, &node.node, "LOG", class, &rest));
         }
     }
     rows.len() - before

@@ -8,9 +8,10 @@ use super::columns::{
     Columns, GRID_COLUMNS, GRID_FASTEST_US, GRID_ROWS, GRID_ROWS_PER_DECADE,
 };
 use crate::clock::Clock;
+use crate::correlation::blocked_operation;
 use crate::load::Run;
 use crate::palette::fault_class;
-use crate::role_lanes::is_stale;
+use crate::role_lanes::{Claim, with_claims};
 use crate::story::{Story, words};
 
 /// The island's text. Safe inside a script element: every `<` is escaped.
@@ -35,8 +36,13 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
         .map(|roles| json!({ "node": roles.node, "spans": spans(roles, nodes, seconds) }))
         .collect();
     let marks = story.finding.and_then(|finding| {
-        let at = seconds(finding.at_ns?);
-        Some(json!({ "at": at, "name": words(&finding.anomaly), "key": finding.key }))
+        let blocked = blocked_operation(finding);
+        let took = blocked.and_then(|one| Some(one.completed_at_ns? - one.invoked_at_ns.min(one.completed_at_ns?)));
+        Some(json!({
+            "at": seconds(finding.at_ns?), "name": words(&finding.anomaly),
+            "from": blocked.map(|one| seconds(one.invoked_at_ns)),
+            "latency": took.map(|ns| ns as f64 / 1e6),
+        }))
     });
     let witness: Vec<Value> = story
         .finding
@@ -76,14 +82,14 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
 
 /// Each span as `[from, to, kind, term]`.
 fn spans(roles: &NodeRoles, all: &[NodeRoles], seconds: impl Fn(u64) -> f64) -> Vec<Value> {
-    roles
-        .spans
-        .iter()
-        .map(|span| {
+    with_claims(roles, all)
+        .into_iter()
+        .map(|(span, claim)| {
             let kind = match (span.state, span.role) {
                 (State::Down, _) => "down",
                 (State::Paused, _) => "paused",
-                (_, Role::Leader) if is_stale(span, &roles.node, all) => "stale",
+                (_, Role::Leader) if claim == Claim::Stale => "stale",
+                (_, Role::Leader) if claim == Claim::Rival => "rival",
                 (_, Role::Leader) => "leader",
                 (_, Role::Candidate | Role::PreCandidate) => "candidate",
                 _ => "follower",

@@ -134,17 +134,17 @@ function drawRole(g, kind, term, x, y, w, h) {
   if (kind === "follower") {
     g.fillStyle = colours.follower;
     g.fillRect(x, y + h / 2 - 2, w, 4);
-  } else if (kind === "leader" || kind === "stale") {
+  } else if (["leader", "stale", "rival"].includes(kind)) {
     g.fillStyle = colours.leader;
     g.fillRect(x, y, w, h);
-    if (kind === "stale") {
+    if (kind !== "leader") {
       g.strokeStyle = colours.bad;
       g.lineWidth = 2;
       g.setLineDash([4, 3]);
       g.strokeRect(x + 1, y + 1, Math.max(1, w - 2), h - 2);
       g.setLineDash([]);
     }
-    const name = kind === "stale" ? "stale leader t" : "leader t";
+    const name = { leader: "leader t", stale: "stale leader t", rival: "second leader t" }[kind];
     words(name + term, colours["leader-text"]) || words("t" + term, colours["leader-text"]);
   } else if (kind === "candidate") {
     g.fillStyle = colours.candidate;
@@ -260,11 +260,15 @@ function drawGrid(data, { g, width, height, x }) {
 
 function drawMark({ g, width, height, x }) {
   if (!meta.mark || meta.mark.at < view.from || meta.mark.at > view.to) return;
-  const px = x(meta.mark.at), py = 26;
+  // At the operation that fits nowhere, or at the top where there is none.
+  const px = x(meta.mark.from ?? meta.mark.at);
+  const py = meta.mark.latency === null ? 26 : latencyY(height, meta.mark.latency);
   g.fillStyle = colours.violation;
   g.beginPath();
   g.moveTo(px, py - 7), g.lineTo(px + 7, py), g.lineTo(px, py + 7), g.lineTo(px - 7, py);
   g.fill();
+  g.strokeStyle = colours.card;
+  g.stroke();
   const text = "◆ " + meta.mark.name, room = g.measureText(text).width + 8;
   const left = px + room + 12 > width ? px - room - 10 : px + 10;
   g.fillRect(left, py - 8, room, 16);

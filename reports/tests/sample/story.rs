@@ -159,6 +159,12 @@ pub fn polls() -> Vec<StatusPoll> {
     polls
 }
 
+/// Whether a partition keeps a node from hearing of an election.
+fn cut_off(node: u64, time: f64) -> bool {
+    (node == 1 && (8.0..12.0).contains(&time))
+        || ([2, 5].contains(&node) && (22.0..25.0).contains(&time))
+}
+
 fn boot() -> Event {
     let text = r#"{"event":"boot","hard_state":{"term":1,"vote":null},"snapshot":{"index":0,"term":0},
         "last":{"index":0,"term":0},"chain":"0","applied":0,"state_hash":"0",
@@ -182,7 +188,7 @@ pub fn trace(node: u64, shape: Shape) -> Vec<Record> {
                 let cause = "saw a higher term".to_owned();
                 events.push((ended, term + 1, Role::Follower, Event::Stepdown { cause }));
             }
-        } else {
+        } else if !cut_off(node, elected) {
             let seen = elected + 0.004 * node as f64;
             events.push((seen, term, Role::Follower, Event::Term { old: term - 1 }));
         }
