@@ -152,3 +152,86 @@ fn payload_bytes(payload: &Payload) -> usize {
         Payload::Noop | Payload::Membership(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// A log whose entries 1, 2, ... have these terms.
+    fn log(terms: &[Term]) -> Log {
+        let mut log = Log::new(Position::default(), Chain::default());
+        for (index, term) in (1..).zip(terms) {
+            let payload = Payload::Command(Arc::from([0; 10].as_slice()));
+            log.append(Entry { index, term: *term, payload });
+        }
+        log
+    }
+
+    fn indexes(entries: &[Entry]) -> Vec<Index> {
+        entries.iter().map(|entry| entry.index).collect()
+    }
+
+    #[test]
+    fn compaction_and_truncation_leave_what_a_shorter_history_would_have() {
+        // Every cut of a log with runs of all lengths, against one built without the rest.
+        let terms = [1, 1, 2, 4, 4, 4, 7];
+        for end in 0..=terms.len() {
+            for base in 0..=end {
+                let mut cut = log(&terms);
+                cut.compact(base as Index);
+                if end < terms.len() {
+                    cut.truncate(end as Index + 1);
+                }
+                let mut expected = log(&terms[..base]);
+                expected = Log::new(expected.last(), expected.chain_at(base as Index).unwrap());
+                for entry in log(&terms).read(1, end, usize::MAX).split_off(base) {
+                    expected.append(entry);
+                }
+                assert_eq!(cut, expected, "entries {base} to {end} of {terms:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn terms_and_runs_are_found_by_index_and_by_term() {
+        let mut log = log(&[1, 1, 2, 4, 4, 4, 7]);
+        log.compact(1);
+        assert_eq!(log.term_at(0), None);
+        assert_eq!(log.term_at(1), Some(1), "the base has a term");
+        assert_eq!(log.term_at(8), None);
+        assert_eq!(
+            (2..=7).map(|at| log.run_start(at)).collect::<Vec<_>>(),
+            [Some(2), Some(3), Some(4), Some(4), Some(4), Some(7)]
+        );
+        assert_eq!(
+            [1, 2, 4, 7].map(|term| log.last_of_term(term)),
+            [Some(2), Some(3), Some(6), Some(7)]
+        );
+        assert_eq!(log.last_of_term(3), None);
+    }
+
+    #[test]
+    fn a_read_is_bounded_but_never_empty() {
+        let log = log(&[1; 6]);
+        assert_eq!(indexes(&log.read(2, 3, usize::MAX)), [2, 3, 4]);
+        assert_eq!(indexes(&log.read(2, 9, 25)), [2, 3], "two of ten bytes fit in 25");
+        assert_eq!(indexes(&log.read(2, 9, 5)), [2], "one entry always goes");
+        assert_eq!(indexes(&log.read(7, 9, 5)), [] as [Index; 0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "would leave a gap")]
+    fn a_gap_is_refused() {
+        log(&[1, 1]).append(Entry { index: 4, term: 1, payload: Payload::Noop });
+    }
+
+    #[test]
+    #[should_panic(expected = "reaches the base")]
+    fn what_is_compacted_cannot_be_truncated() {
+        let mut log = log(&[1, 1, 1]);
+        log.compact(2);
+        log.truncate(2);
+    }
+}

@@ -139,3 +139,67 @@ impl Memberships {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Paper;
+
+    fn membership(voters: &[NodeId], outgoing: &[NodeId], learners: &[NodeId]) -> Membership {
+        Membership {
+            voters: voters.iter().copied().collect(),
+            voters_outgoing: outgoing.iter().copied().collect(),
+            learners: learners.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn a_joint_quorum_needs_a_majority_of_both_sets() {
+        let joint = membership(&[1, 2, 3], &[3, 4, 5], &[6]);
+        let has_quorum = |yes: &[NodeId]| joint.has_quorum(&Paper, |id| yes.contains(&id));
+        assert!(has_quorum(&[2, 3, 4]));
+        assert!(!has_quorum(&[1, 2, 3]), "one of the outgoing");
+        assert!(!has_quorum(&[3, 4, 5]), "one of the incoming");
+        assert!(!has_quorum(&[3, 6]), "learners do not count");
+        assert!(!Membership::default().has_quorum(&Paper, |_| true), "nobody cannot decide");
+    }
+
+    #[test]
+    fn a_quorum_number_agrees_with_the_quorums() {
+        // All match indexes of a joint membership of four, against the definition.
+        let joint = membership(&[1, 2, 3], &[2, 3, 4], &[]);
+        for code in 0..256_u64 {
+            let matched = |id: NodeId| code >> (2 * (id - 1)) & 3;
+            let reached = |number| joint.has_quorum(&Paper, |id| matched(id) >= number);
+            let expected = (0..4).rev().find(|number| reached(*number)).unwrap();
+            assert_eq!(joint.quorum_number(&Paper, matched), expected, "code {code}");
+        }
+    }
+
+    #[test]
+    fn changes_are_joint_where_voters_change_and_refused_where_they_are_nonsense() {
+        use MembershipChange::{AddLearner, Promote, Remove};
+        let start = membership(&[1, 2], &[], &[3]);
+        assert_eq!(start.changed(AddLearner(4)), Some(membership(&[1, 2], &[], &[3, 4])));
+        assert_eq!(start.changed(Promote(3)), Some(membership(&[1, 2, 3], &[1, 2], &[])));
+        assert_eq!(start.changed(Remove(3)), Some(membership(&[1, 2], &[], &[])));
+        assert_eq!(start.changed(Remove(2)), Some(membership(&[1], &[1, 2], &[3])));
+        for nonsense in
+            [AddLearner(0), AddLearner(1), AddLearner(3), Promote(1), Promote(9), Remove(9)]
+        {
+            assert_eq!(start.changed(nonsense), None, "{nonsense:?}");
+        }
+        assert_eq!(membership(&[1], &[], &[3]).changed(Remove(1)), None, "the last voter");
+    }
+
+    #[test]
+    fn truncation_brings_the_membership_before_back() {
+        let mut memberships = Memberships::new(0, membership(&[1], &[], &[]));
+        memberships.push(3, membership(&[1, 2], &[], &[]));
+        memberships.push(5, membership(&[1, 2, 3], &[], &[]));
+        memberships.compact(3);
+        assert!(memberships.truncate(5));
+        assert!(!memberships.truncate(4));
+        assert_eq!((memberships.current_index(), memberships.current().voters.len()), (3, 2));
+    }
+}

@@ -6,6 +6,7 @@
 //! it do, so that a trace is in order.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 use crate::event::{Event, Traced};
 use crate::message::{Body, HardState, Index, Message, NodeId, SnapshotMeta};
@@ -188,5 +189,15 @@ impl Outbox {
             }
         }
         self.done = self.done.max(number);
+    }
+}
+
+/// Events are left out; see [`crate::Raft`]'s.
+impl Hash for Outbox {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.messages, &self.messages_after, &self.snapshots_wanted).hash(state);
+        (&self.hard_state, &self.snapshot, &self.outstanding).hash(state);
+        (self.has_deferred, self.settled_by, self.given, self.done).hash(state);
+        (self.handed, self.durable).hash(state);
     }
 }

@@ -4,6 +4,7 @@
 //! `candidate` and `leader`, reads in `read`, and the output side in `output`.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::config::{Config, Restored};
@@ -401,5 +402,24 @@ impl Raft {
         self.commit_told = meta.last.index;
         self.given = meta.last.index;
         self.snapshot = meta.last;
+    }
+}
+
+/// Everything that the future depends on, but for the rules: two nodes that hash alike behave alike.
+/// What waits to be traced is left out, for nothing follows from it.
+impl Hash for Raft {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.config.id.hash(state);
+        self.rng.hash(state);
+        self.hard_state.hash(state);
+        self.log.hash(state);
+        self.memberships.hash(state);
+        self.state.hash(state);
+        (self.commit, self.commit_told, self.given, self.applied).hash(state);
+        (self.snapshot, self.log_tail).hash(state);
+        (self.election_elapsed, self.election_timeout).hash(state);
+        (self.request, self.round, self.is_dirty).hash(state);
+        self.reads.hash(state);
+        self.outbox.hash(state);
     }
 }
