@@ -249,11 +249,16 @@ impl Script {
     async fn carry_out(&self, client: &mut DirectClient, key: &str) -> Result<(), String> {
         match self.operation {
             Operation::Put => client.put(key, self.value.clone()).await.map_err(in_words),
-            Operation::Get => match client.get(key).await.map_err(in_words)? {
-                Some(value) if value == self.value => Ok(()),
-                Some(_) => Err(format!("{key} holds another value than was written")),
-                None => Err(format!("{key} is absent though it was written")),
-            },
+            Operation::Get => self.compare(key, client.get(key).await.map_err(in_words)?.as_ref()),
+        }
+    }
+
+    /// A read that does not find what was written is no answer, however fast it came.
+    fn compare(&self, key: &str, read: Option<&Bytes>) -> Result<(), String> {
+        match read {
+            Some(value) if *value == self.value => Ok(()),
+            Some(_) => Err(format!("{key} holds another value than was written")),
+            None => Err(format!("{key} is absent though it was written")),
         }
     }
 }
@@ -291,6 +296,16 @@ mod tests {
         assert_eq!((tally.latencies_us.len(), tally.errors), (3, 2));
         assert_eq!(tally.latencies_us.min(), 1, "less than a microsecond counts as one");
         assert_eq!(tally.first_error.as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn a_read_of_something_else_than_was_written_is_an_error() {
+        let script = Script::new(Operation::Get, 16);
+        assert_eq!(script.compare("k", Some(&script.value)), Ok(()));
+        assert!(
+            script.compare("k", Some(&Bytes::from_static(b"x"))).unwrap_err().contains("another")
+        );
+        assert!(script.compare("k", None).unwrap_err().contains("k is absent"));
     }
 
     #[tokio::test]

@@ -6,8 +6,8 @@ use super::statistics::{Distribution, Spread};
 use super::{Contender, failover, server};
 use crate::bench::server::Metric;
 
-/// Wide enough for `12.6 k/s (12.3-13.0)`.
-const COLUMN: usize = 26;
+/// Wide enough for `1274 / 1315 / 12714 / 12714`.
+const COLUMN: usize = 30;
 
 const NAME_COLUMN: usize = 34;
 
@@ -21,9 +21,10 @@ pub(crate) fn of_server(summary: &server::Summary) -> String {
     } else {
         format!("{rounds} rounds of {time:?}: median (min-max)")
     };
-    let mut table = format!(
-        "{operation}, {nodes} nodes, {clients} clients, {value_bytes}-byte values, {rounds}\n"
-    );
+    let clients = plural(*clients, "client");
+    let nodes = plural(*nodes, "node");
+    let mut table =
+        format!("{operation}, {nodes}, {clients}, {value_bytes}-byte values, {rounds}\n");
     header(
         &mut table,
         summary.targets.iter().map(|(target, of)| (*target, of.version.as_str())),
@@ -102,6 +103,10 @@ fn end_line(table: &mut String) {
     table.push('\n');
 }
 
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 fn metric_name(metric: Metric) -> &'static str {
     match metric {
         Metric::OperationsPerSecond => "throughput",
@@ -174,12 +179,12 @@ mod tests {
         };
         let expected = "\
 put, 3 nodes, 64 clients, 64-byte values, 2 rounds of 10s: median (min-max)
-                                  bundled                   etcd 3.4.23               bundled / etcd
-throughput                        2.0 k/s (1.0-4.0)         1.0 k/s (0.5-2.0)         2.00 x (1.00-4.00)
-latency p50                       2.00 ms (1.00-4.00)       1.00 ms (0.50-2.00)
-latency p99                       2.00 ms (1.00-4.00)       1.00 ms (0.50-2.00)
-CPU of all nodes per operation    2000 us (1000-4000)       1000 us (500-2000)
-peak RSS of the largest node      0 MB (0-0)                0 MB (0-0)
+                                  bundled                       etcd 3.4.23                   bundled / etcd
+throughput                        2.0 k/s (1.0-4.0)             1.0 k/s (0.5-2.0)             2.00 x (1.00-4.00)
+latency p50                       2.00 ms (1.00-4.00)           1.00 ms (0.50-2.00)
+latency p99                       2.00 ms (1.00-4.00)           1.00 ms (0.50-2.00)
+CPU of all nodes per operation    2000 us (1000-4000)           1000 us (500-2000)
+peak RSS of the largest node      0 MB (0-0)                    0 MB (0-0)
 warning: round 1 of etcd: noisy
 ";
         assert_eq!(of_server(&summary), expected);

@@ -49,9 +49,6 @@ struct ClusterArguments {
     /// What to measure; `both` alternates their rounds and prints ratios. etcd is looked for on PATH
     #[arg(long, value_enum, default_value_t = Target::Bundled)]
     target: Target,
-    /// Nodes of the cluster
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=NODES_MAX))]
-    nodes: u64,
     /// Another build of `whitewater` to measure as the bundled server
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
@@ -67,6 +64,9 @@ struct ClusterArguments {
 struct ServerArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
+    /// Nodes of the cluster
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=NODES_MAX))]
+    nodes: u64,
     /// Clients, each with a connection of its own and one operation at a time
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=CLIENTS_MAX))]
     clients: u64,
@@ -88,6 +88,9 @@ struct ServerArguments {
 struct FailoverArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
+    /// Nodes of the cluster; fewer than three do not survive a kill
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(3..=NODES_MAX))]
+    nodes: u64,
     /// Kills of each target's leaders; every five get a fresh cluster
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=1000))]
     kills: u64,
@@ -104,13 +107,13 @@ enum Target {
 }
 
 impl ClusterArguments {
-    fn clusters(&self) -> Clusters {
+    fn clusters(&self, nodes: usize) -> Clusters {
         let contenders = match self.target {
             Target::Bundled => vec![Contender::Bundled],
             Target::Etcd => vec![Contender::Etcd],
             Target::Both => vec![Contender::Bundled, Contender::Etcd],
         };
-        let (nodes, server) = (count(self.nodes), self.server.clone());
+        let server = self.server.clone();
         Clusters { contenders, nodes, server, folder: self.runs_dir.clone() }
     }
 }
@@ -142,7 +145,7 @@ async fn measure(benchmark: Benchmark) -> Result<()> {
 async fn measure_server(arguments: ServerArguments) -> Result<()> {
     let output = Output { is_json: arguments.cluster.json };
     let parameters = server::Parameters {
-        nodes: count(arguments.cluster.nodes),
+        nodes: count(arguments.nodes),
         clients: count(arguments.clients),
         time: arguments.time,
         operation: arguments.operation,
@@ -155,22 +158,26 @@ async fn measure_server(arguments: ServerArguments) -> Result<()> {
             format!("round {round} of {target}: {operations_per_second:.0} op/s, p50 {p50_us} us, p99 {p99_us} us")
         })
     };
-    let summary = server::run(arguments.cluster.clusters(), parameters, on_round).await?;
+    let summary =
+        server::run(arguments.cluster.clusters(parameters.nodes), parameters, on_round).await?;
     output.result("server", &summary, || table::of_server(&summary))
 }
 
 async fn measure_failover(arguments: FailoverArguments) -> Result<()> {
     let output = Output { is_json: arguments.cluster.json };
-    let (nodes, kills) = (count(arguments.cluster.nodes), count(arguments.kills));
+    let (nodes, kills) = (count(arguments.nodes), count(arguments.kills));
     let on_kill = |kill: &Kill| {
         output.step("kill", kill, || {
             let Kill { target, kill, victim, first_put_ms, first_get_ms } = kill;
             format!("kill {kill} of {target}: {victim}, put after {first_put_ms:.0} ms, get {first_get_ms:.0} ms after restart")
         })
     };
-    let summary =
-        failover::run(arguments.cluster.clusters(), failover::Parameters { nodes, kills }, on_kill)
-            .await?;
+    let summary = failover::run(
+        arguments.cluster.clusters(nodes),
+        failover::Parameters { nodes, kills },
+        on_kill,
+    )
+    .await?;
     output.result("failover", &summary, || table::of_failover(&summary))
 }
 
