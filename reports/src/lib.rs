@@ -14,7 +14,7 @@
 //! - `page` and `templates/` make the HTML; `timeline` and `role_lanes` draw the violation as SVG.
 //! - `summary`, `junit`, `explain` and `terminal` are one output each, `text_timeline` is the
 //!   drawing in characters that three of them use.
-//! - `index` is the page over all runs.
+//! - `index` is the page over all runs; `figures` is what it keeps of each.
 //!
 //! Everything recorded comes from a system under test and is escaped wherever it is printed.
 
@@ -26,6 +26,8 @@ use whitewater_checker::statistics::Statistics;
 mod clock;
 mod correlation;
 mod explain;
+mod figures;
+mod index;
 mod junit;
 mod load;
 mod log_time;
@@ -90,7 +92,8 @@ pub struct TerminalStyle {
     pub width: usize,
 }
 
-/// Writes report.html, summary.md, junit.xml and witness/explain.txt into a run folder.
+/// Writes report.html, summary.md, junit.xml, figures.json (for the index page) and
+/// witness/explain.txt into a run folder.
 ///
 /// Without run.json (the runner was killed) the recorded files are judged anew and the report says
 /// that the run has no verdict of its own.
@@ -110,8 +113,7 @@ pub fn terminal(record: &RunRecord, statistics: &Statistics, style: TerminalStyl
 
 /// Writes `index.html` of a folder of runs.
 pub fn write_index(runs_dir: &Path) -> Result<(), ReportError> {
-    let _ = runs_dir;
-    Ok(())
+    index::write(runs_dir)
 }
 
 fn write_outputs(run: &Run) -> Result<(), ReportError> {
@@ -129,6 +131,8 @@ fn write_outputs(run: &Run) -> Result<(), ReportError> {
         })?;
         write(&folder.join("explain.txt"), &text)?;
     }
+    let figures = serde_json::to_string_pretty(&figures::Figures::of(run, &story)).unwrap_or_default();
+    write(&run.folder.join(figures::FILE), &figures)?;
     write(&run.folder.join("report.html"), &page::render(run, &story)?)
 }
 

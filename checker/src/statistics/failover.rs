@@ -67,11 +67,17 @@ pub(super) fn failovers(
     reigns
         .windows(2)
         .filter(|pair| pair[0].term < pair[1].term && pair[0].start_ns < pair[1].start_ns)
-        .map(|pair| failover(recording, &pair[0], &pair[1], ok_times))
+        .filter_map(|pair| failover(recording, &pair[0], &pair[1], ok_times))
         .collect()
 }
 
-fn failover(recording: &Recording, old: &Reign, next: &Reign, ok_times: &OkTimes) -> Failover {
+/// `None` where nothing tells when the old leader was lost.
+fn failover(
+    recording: &Recording,
+    old: &Reign,
+    next: &Reign,
+    ok_times: &OkTimes,
+) -> Option<Failover> {
     let reign = old.start_ns..=next.start_ns;
     // A fault explains the loss when it struck the leader in its reign and was still in force, or
     // only just lifted, when the next one was elected.
@@ -83,9 +89,8 @@ fn failover(recording: &Recording, old: &Reign, next: &Reign, ok_times: &OkTimes
         .filter_map(|fault| Some((fault.id, fault_span(fault, recording.last_ns)?)))
         .find(|(_, (from, to))| reign.contains(from) && to + AFTERMATH_NS >= next.start_ns);
     let ended = old.lost_at_ns.filter(|time| reign.contains(time));
-    let lost_at_ns =
-        ended.into_iter().chain(struck.map(|(_, span)| span.0)).min().unwrap_or(next.start_ns);
-    Failover {
+    let lost_at_ns = ended.into_iter().chain(struck.map(|(_, span)| span.0)).min()?;
+    Some(Failover {
         node: old.node.clone(),
         term: old.term,
         lost_at_ns,
@@ -94,7 +99,7 @@ fn failover(recording: &Recording, old: &Reign, next: &Reign, ok_times: &OkTimes
         next_term: next.term,
         elected_after_ns: next.start_ns - lost_at_ns,
         first_ok_after_ns: ok_times.next_after(next.start_ns).map(|time| time - lost_at_ns),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -133,6 +138,13 @@ mod tests {
     fn two_leaders_of_one_term_are_no_failover() {
         let recording = Recording::default();
         let reigns = [reign("n1", 3, 1, None), reign("n2", 3, 2, None)];
+        assert!(failovers(&recording, &reigns, &OkTimes::of_recording(&recording)).is_empty());
+    }
+
+    #[test]
+    fn a_loss_that_nobody_saw_has_no_length() {
+        let recording = Recording::default();
+        let reigns = [reign("n1", 1, 1, Some(9)), reign("n2", 2, 5, None)];
         assert!(failovers(&recording, &reigns, &OkTimes::of_recording(&recording)).is_empty());
     }
 

@@ -6,9 +6,11 @@ use whitewater_checker::statistics::fault_span;
 use super::Fact;
 use super::facts::verdict_class;
 use crate::clock::{Clock, counted, duration, thousands};
+use crate::index;
 use crate::load::Run;
 use crate::palette::fault_class;
 use crate::story::{Story, verdict_sign, verdict_word};
+use crate::terminal::scenario;
 
 /// The banner's values.
 pub(super) struct Banner {
@@ -110,6 +112,8 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
     }
     if let Some(signature) = &story.signature {
         facts.push(Fact::code("Signature", signature.clone()));
+        let seen = index::earlier(&run.folder, &scenario(record), signature);
+        facts.extend(seen.map(|(runs, same)| Fact::new("New?", novelty(runs, same))));
     }
     if let Some(mutant) = &record.settings.mutant {
         facts.push(Fact::code("Planted bug", mutant.clone()));
@@ -132,6 +136,15 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
         facts.push(Fact::new("Began", record.started_at.clone()));
     }
     facts
+}
+
+/// Whether this cause of failure was seen before in the same scenario.
+fn novelty(runs: usize, same: usize) -> String {
+    let runs = counted(runs as u64, "earlier run");
+    match same {
+        0 => format!("first time: not in {runs}"),
+        same => format!("seen in {same} of {runs}"),
+    }
 }
 
 /// The moment, the phase, and how it lies to the nearest end of a fault.

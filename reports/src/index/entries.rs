@@ -1,0 +1,138 @@
+//! Reads the folders of runs, as far as each can be read.
+
+use std::fs;
+use std::path::Path;
+
+use whitewater_checker::Verdict;
+
+use crate::ReportError;
+use crate::figures::Figures;
+use crate::load::read_record;
+use crate::story::tagline;
+use crate::terminal::scenario;
+
+/// A run as the index shows it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entry {
+    pub(super) id: String,
+    pub(super) began: String,
+    pub(super) scenario: String,
+    pub(super) mutant: Option<String>,
+    pub(super) verdict: Verdict,
+    /// Without run.json: still running, or killed.
+    pub(super) is_incomplete: bool,
+    pub(super) headline: String,
+    pub(super) seed: String,
+    pub(super) duration_ms: u64,
+    pub(super) figures: Option<Figures>,
+    /// Relative to the index; empty where there is no report.
+    pub(super) link: String,
+}
+
+impl Entry {
+    /// Whether a bug was planted: then a violation is what was hoped for.
+    pub(super) fn is_canary(&self) -> bool {
+        self.mutant.is_some()
+    }
+}
+
+/// The newest runs, oldest first, and how many older ones were left out.
+pub(super) fn read(runs_dir: &Path, most: usize) -> Result<(Vec<Entry>, usize), ReportError> {
+    let list = fs::read_dir(runs_dir).map_err(|source| ReportError::File {
+        action: "read",
+        path: runs_dir.to_owned(),
+        source,
+    })?;
+    // `latest` and `last-failed` are links to folders that are listed themselves.
+    let mut names: Vec<String> = list
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| is_run(&runs_dir.join(name)))
+        .collect();
+    // Names begin with the UTC time.
+    names.sort();
+    let left_out = names.len().saturating_sub(most);
+    let mut entries: Vec<Entry> =
+        names[left_out..].iter().map(|name| entry(&runs_dir.join(name), name)).collect();
+    entries.sort_by(|one, other| (&one.began, &one.id).cmp(&(&other.began, &other.id)));
+    Ok((entries, left_out))
+}
+
+fn is_run(folder: &Path) -> bool {
+    ["run.json", "plan.json", "history.jsonl"].iter().any(|name| folder.join(name).exists())
+}
+
+fn entry(folder: &Path, name: &str) -> Entry {
+    let report = folder.join("report.html").exists();
+    let link = if report { format!("{}/report.html", encoded(name)) } else { String::new() };
+    let figures = Figures::read(folder);
+    let headline = |fallback: String| match &figures {
+        Some(figures) if !figures.headline.is_empty() => figures.headline.clone(),
+        _ => fallback,
+    };
+    match read_record(folder) {
+        Ok(Some(record)) => Entry {
+            id: name.to_owned(),
+            began: readable(&record.started_at),
+            scenario: scenario(&record),
+            mutant: record.settings.mutant.clone(),
+            verdict: record.verdict,
+            is_incomplete: false,
+            headline: headline(tagline(&record)),
+            seed: record.seed.to_string(),
+            duration_ms: record.duration_ms,
+            figures,
+            link,
+        },
+        other => Entry {
+            id: name.to_owned(),
+            began: name.get(..20).unwrap_or(name).to_owned(),
+            scenario: "unknown".to_owned(),
+            verdict: Verdict::Undecided,
+            is_incomplete: true,
+            headline: match other {
+                Err(error) => error.to_string(),
+                _ => "no run.json: still running, or its runner was killed".to_owned(),
+            },
+            figures,
+            link,
+            ..Entry::default()
+        },
+    }
+}
+
+/// `2026-11-24T06:40:00Z` as `2026-11-24 06:40:00`: still sorts, and reads.
+fn readable(time: &str) -> String {
+    let text = time.trim_end_matches('Z').replacen('T', " ", 1);
+    text.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// A folder's name within an address.
+fn encoded(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{encoded, readable};
+
+    #[test]
+    fn times_read_and_sort() {
+        assert_eq!(readable("2026-11-24T06:40:00.123Z"), "2026-11-24 06:40:00");
+        assert_eq!(readable(""), "");
+    }
+
+    #[test]
+    fn a_folder_name_cannot_leave_its_address() {
+        assert_eq!(encoded("2026-11-24T06-40-00Z-7f3a"), "2026-11-24T06-40-00Z-7f3a");
+        assert_eq!(encoded("a b/#\"ü"), "a%20b%2F%23%22%C3%BC");
+    }
+}

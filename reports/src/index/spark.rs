@@ -1,0 +1,76 @@
+//! Small line charts over the runs: failover, latency, and whether as much was tested as before.
+
+use super::entries::Entry;
+use crate::clock::{duration, thousands};
+use crate::figures::Figures;
+use crate::svg::{Anchor, Svg};
+
+const WIDTH: f64 = 340.0;
+const HEIGHT: f64 = 92.0;
+const LEFT: f64 = 62.0;
+const RIGHT: f64 = 330.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 68.0;
+/// Runs of a chart at most.
+const RUNS_MAX: usize = 60;
+
+/// One chart.
+pub(super) struct Trend {
+    pub(super) title: &'static str,
+    pub(super) drawing: String,
+}
+
+/// The charts of all runs without a planted bug, oldest first; none for fewer than two runs.
+pub(super) fn trends(entries: &[Entry]) -> Vec<Trend> {
+    type Value = fn(&Figures) -> Option<u64>;
+    let charts: [(&'static str, &str, Value, fn(u64) -> String); 3] = [
+        ("median failover", "failover", |figures| figures.failover_p50_ns, duration),
+        (
+            "p99 latency, no fault in force",
+            "latency",
+            |figures| Some(figures.latency_p99_without_fault_ns).filter(|ns| *ns > 0),
+            duration,
+        ),
+        ("ok operations (was as much tested?)", "operations", |figures| Some(figures.ok), thousands),
+    ];
+    let own: Vec<&Figures> =
+        entries.iter().filter(|entry| !entry.is_canary()).filter_map(|entry| entry.figures.as_ref()).collect();
+    let own = &own[own.len().saturating_sub(RUNS_MAX)..];
+    charts
+        .into_iter()
+        .filter_map(|(title, id, value, words)| {
+            let values: Vec<u64> = own.iter().filter_map(|figures| value(figures)).collect();
+            (values.len() >= 2).then(|| Trend { title, drawing: draw(id, title, &values, words) })
+        })
+        .collect()
+}
+
+fn draw(id: &str, title: &str, values: &[u64], words: fn(u64) -> String) -> String {
+    let low = values.iter().min().copied().unwrap_or(0);
+    let high = values.iter().max().copied().unwrap_or(1);
+    // A flat line belongs in the middle, and small noise must not fill the chart.
+    let margin = ((high - low) as f64 * 0.15).max(high as f64 * 0.1).max(1.0);
+    let (bottom, top) = ((low as f64 - margin).max(0.0), high as f64 + margin);
+    let x = |index: usize| LEFT + (RIGHT - LEFT) * index as f64 / (values.len() - 1) as f64;
+    let y = |value: u64| BOTTOM - (value as f64 - bottom) / (top - bottom) * (BOTTOM - TOP);
+    let mut svg = Svg::default();
+    svg.line("base", (LEFT, BOTTOM), (RIGHT, BOTTOM));
+    let mut data = String::new();
+    for (index, value) in values.iter().enumerate() {
+        let step = if index == 0 { 'M' } else { 'L' };
+        data.push_str(&format!("{step}{:.1} {:.1}", x(index), y(*value)));
+    }
+    svg.path("trend", &data);
+    if let Some(last) = values.last() {
+        svg.rounded("newest", x(values.len() - 1) - 3.0, y(*last) - 3.0, 6.0, 6.0);
+    }
+    svg.text("axis", LEFT - 8.0, y(high) + 4.0, Anchor::End, &words(high));
+    if y(low) - y(high) > 12.0 {
+        svg.text("axis", LEFT - 8.0, y(low) + 4.0, Anchor::End, &words(low));
+    }
+    svg.text("axis", LEFT, HEIGHT - 6.0, Anchor::Start, &format!("{} runs ago", values.len() - 1));
+    svg.text("axis", RIGHT, HEIGHT - 6.0, Anchor::End, "newest");
+    let newest = values.last().map(|value| words(*value)).unwrap_or_default();
+    let description = format!("From {} to {}; the newest is {newest}.", words(low), words(high));
+    svg.finish(&format!("trend-{id}"), (WIDTH, HEIGHT), title, &description)
+}
