@@ -1,6 +1,8 @@
 //! `whitewater bench` on real processes, with windows too short to say anything about speed: that it measures,
 //! what it prints, and that it leaves nothing behind, also when it is interrupted.
 
+#![expect(clippy::unwrap_used, reason = "what is missing here fails the test")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
