@@ -9,9 +9,13 @@ use crate::rules::Ballot;
 
 impl Raft {
     /// The election timeout passed, or the driver says it did. A node without a vote waits on.
+    ///
+    /// A node that its own latest membership leaves out campaigns all the same until that is committed:
+    /// it may be the only one whose log is good enough (thesis 4.2.2). Its own vote does not count.
     pub fn campaign(&mut self) {
         self.reset_election_timer();
-        if self.membership().is_voter(self.config.id) && !matches!(self.state, State::Leader(_)) {
+        let is_needed = self.memberships.may_need_voter(self.config.id, self.commit);
+        if is_needed && !matches!(self.state, State::Leader(_)) {
             if self.rules().pre_votes(self.config.pre_vote) {
                 self.start_trial();
             } else {
@@ -159,7 +163,7 @@ impl Raft {
             self.start_election(false);
         } else if has_won {
             let votes = candidate.votes.iter().filter(|(_, granted)| **granted);
-            let votes = votes.map(|(id, _)| *id).collect();
+            let votes = votes.map(|(id, _)| *id).filter(|id| membership.is_voter(*id)).collect();
             self.become_leader(votes);
         } else if !may_win {
             let cause = if pre_vote { "lost the trial election" } else { "lost the election" };

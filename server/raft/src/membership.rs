@@ -116,6 +116,20 @@ impl Memberships {
         self.later.back().map_or(self.base.0, |(index, _)| *index)
     }
 
+    /// Whether a node is a voter by the membership in force, or was by one that `commit` does not
+    /// yet put an end to.
+    pub(crate) fn may_need_voter(&self, id: NodeId, commit: Index) -> bool {
+        for (index, membership) in self.later.iter().rev() {
+            if membership.is_voter(id) {
+                return true;
+            }
+            if *index <= commit {
+                return false;
+            }
+        }
+        self.base.1.is_voter(id)
+    }
+
     /// A membership entry was appended.
     pub(crate) fn push(&mut self, index: Index, membership: Membership) {
         self.later.push_back((index, membership));

@@ -6,7 +6,7 @@ use crate::message::{Entry, HardState, Index, Message, NodeId, SnapshotMeta};
 /// What must be made durable, as one step. `number`s rise by one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Persist {
-    /// Give this to [`Raft::persisted`] when it is done.
+    /// Give this to [`crate::Raft::persisted`] when it is done.
     pub number: u64,
     /// Term and vote, if they changed.
     pub hard_state: Option<HardState>,
@@ -20,7 +20,7 @@ pub struct Persist {
 /// A read that is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadOutcome {
-    /// The number given to [`Raft::read`].
+    /// The number given to [`crate::Raft::read`].
     pub context: u64,
     /// `Some`: answer it now from the state machine, which has applied at least this index.
     /// `None`: leadership was lost, or no leader is known; the reader may try again.
@@ -32,10 +32,10 @@ pub struct ReadOutcome {
 /// 1. write `events` to the trace,
 /// 2. send `messages`,
 /// 3. make `persist` durable (in the background if it likes; several may be on their way, in order),
-/// 4. apply `committed` and call [`Raft::applied`],
+/// 4. apply `committed` and call [`crate::Raft::applied`],
 /// 5. answer `reads`,
 /// 6. once this `persist` and all before it are durable (at once where none is outstanding): write
-///    `events_after_persist`, send `messages_after_persist`, then call [`Raft::persisted`].
+///    `events_after_persist`, send `messages_after_persist`, then call [`crate::Raft::persisted`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ready {
     /// True before anything of this `Ready` is carried out.
@@ -53,6 +53,6 @@ pub struct Ready {
     /// Reads that can be answered, or that failed.
     pub reads: Vec<ReadOutcome>,
     /// Peers whose next entry is compacted away: send them the snapshot, then call
-    /// [`Raft::snapshot_sent`].
+    /// [`crate::Raft::snapshot_sent`].
     pub snapshots_wanted: Vec<NodeId>,
 }

@@ -25,8 +25,40 @@ pub(crate) struct Invariants {
     checked: BTreeMap<(NodeId, u64), usize>,
     /// The commit index that anybody may know of when a read begins.
     read_floors: BTreeMap<u64, Index>,
-    /// How many reads were answered: a run that answers none proves nothing.
-    pub(crate) reads_answered: u64,
+    pub(crate) seen: Seen,
+}
+
+/// How often things happened: schedules in which nothing happens prove nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(BTreeMap<&'static str, u64>);
+
+impl Seen {
+    pub(crate) fn times(&self, kind: &str) -> u64 {
+        self.0.get(kind).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn add(&mut self, other: &Seen) {
+        for (kind, times) in &other.0 {
+            *self.0.entry(kind).or_default() += times;
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        let kind = match event {
+            Event::Leader { .. } => "leader",
+            Event::Stepdown { .. } => "stepdown",
+            Event::Truncate { .. } => "truncate",
+            Event::Commit { .. } => "commit",
+            Event::Purge { .. } => "purge",
+            Event::Read { .. } => "read",
+            Event::Campaign { transfer: true, .. } => "transfer",
+            Event::Config { membership, .. } if membership.is_joint() => "joint",
+            Event::Config { .. } => "config",
+            Event::SnapshotInstalled { .. } => "snapshot",
+            _ => return,
+        };
+        *self.0.entry(kind).or_default() += 1;
+    }
 }
 
 impl Invariants {
@@ -47,6 +79,7 @@ impl Invariants {
             let node = cluster.nodes.get_mut(&id).ok_or("no such node")?;
             let boot = node.boot;
             for traced in std::mem::take(&mut node.trace) {
+                self.seen.note(&traced.event);
                 let happened = format!("n{id} term {} {:?}", traced.term, traced.event);
                 let is_leader = traced.role == Role::Leader;
                 let broken = match traced.event {
@@ -145,7 +178,6 @@ impl Invariants {
         let node = cluster.nodes.get_mut(&id).ok_or("no such node")?;
         for read in std::mem::take(&mut node.reads) {
             let Some(index) = read.index else { continue };
-            self.reads_answered += 1;
             let floor = self.read_floors.get(&read.context).copied().unwrap_or(0);
             let applied = node.applied.len() as u64;
             if index < floor || applied < index {

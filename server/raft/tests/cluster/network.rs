@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use whitewater_raft::event::Traced;
+use whitewater_raft::event::{Event, Traced};
 use whitewater_raft::{
     Body, Chain, Config, Entry, HardState, Index, Membership, Message, NodeId, Persist, Raft,
     ReadMode, ReadOutcome, Ready, Restored, Rules, SnapshotMeta,
@@ -64,6 +64,22 @@ pub(crate) struct Node {
     pub(crate) applied: Vec<Entry>,
     /// Reads that settled since they were last taken.
     pub(crate) reads: Vec<ReadOutcome>,
+}
+
+impl Node {
+    /// A received snapshot is durable: it becomes the state machine, and is told.
+    fn install(&mut self, meta: &SnapshotMeta, data: &[Entry]) {
+        let Some(raft) = &self.raft else { return };
+        let event = Event::SnapshotInstalled {
+            last: meta.last,
+            chain: meta.chain,
+            state_hash: meta.chain,
+            applied_before: self.applied.len() as u64,
+        };
+        let status = raft.status();
+        self.trace.push(Traced { term: status.hard_state.term, role: status.role, event });
+        self.applied = data.to_vec();
+    }
 }
 
 /// The nodes, the messages between them, and the snapshots' data.
@@ -277,7 +293,7 @@ impl Cluster {
         if let Some(persist) = &write.persist {
             node.disk.write(persist);
             if let Some(meta) = &persist.snapshot {
-                node.applied = self.snapshots[&meta.chain].clone();
+                node.install(meta, &self.snapshots[&meta.chain]);
             }
         }
         for message in &write.messages {

@@ -11,7 +11,7 @@ use whitewater_raft::{
     Ballot, Index, MembershipChange, NodeId, Paper, Position, Raft, ReadMode, Rules, Term,
 };
 
-use crate::invariants::Invariants;
+use crate::invariants::{Invariants, Seen};
 use crate::network::Cluster;
 
 /// What a schedule is made of.
@@ -253,23 +253,37 @@ impl Run {
 }
 
 /// Runs schedules until an invariant breaks; the seed and what broke.
-fn hunt(plan: &Plan, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
-    seeds.into_iter().find_map(|seed| Some((seed, Run::new(plan, seed).run(plan.steps).err()?)))
+fn hunt(plan: &Plan, seeds: std::ops::Range<u64>, seen: &mut Seen) -> Option<(u64, String)> {
+    seeds.into_iter().find_map(|seed| {
+        let mut run = Run::new(plan, seed);
+        let broken = run.run(plan.steps).err();
+        seen.add(&run.invariants.seen);
+        Some((seed, broken?))
+    })
 }
 
-/// `SEED=n` runs that schedule alone.
+/// `SEED=n` runs that schedule alone, `SEEDS=n` as many as that.
 #[expect(clippy::disallowed_methods, reason = "the core reads no environment; its tests may")]
 fn seeds(count: u64) -> std::ops::Range<u64> {
-    match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match number("SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..count,
+        None => 0..number("SEEDS").unwrap_or(count),
     }
 }
 
+/// The schedules must break nothing, and must have tried what could break: an event of each of these
+/// kinds in every hundred schedules at least.
 #[track_caller]
-fn survives(plan: &Plan, test: &str) {
-    if let Some((seed, broken)) = hunt(plan, seeds(1500)) {
+fn survives(plan: &Plan, test: &str, kinds: &[&str]) {
+    let (seeds, mut seen) = (seeds(1500), Seen::default());
+    if let Some((seed, broken)) = hunt(plan, seeds.clone(), &mut seen) {
         panic!("{broken}\nrepeat: SEED={seed} cargo test -p whitewater-raft --test cluster {test}");
+    }
+    let count = seeds.end - seeds.start;
+    for kind in kinds {
+        let times = seen.times(kind);
+        assert!(times >= count / 100, "only {times} of {kind} in {count} schedules: {seen:?}");
     }
 }
 
@@ -283,7 +297,7 @@ fn is_caught(plan: &Plan, by: &[&str]) {
 fn is_caught_from(first: u64, plan: &Plan, by: &[&str]) {
     let mut others = Vec::new();
     for seed in first..first + 2000 {
-        let Some((_, broken)) = hunt(plan, seed..seed + 1) else { continue };
+        let Some(broken) = Run::new(plan, seed).run(plan.steps).err() else { continue };
         if by.iter().any(|word| broken.contains(word)) {
             return;
         }
@@ -294,13 +308,17 @@ fn is_caught_from(first: u64, plan: &Plan, by: &[&str]) {
 
 #[test]
 fn the_published_rules_survive_random_schedules() {
-    survives(&Plan::of(Paper), "the_published_rules");
+    let kinds = [
+        "leader", "stepdown", "truncate", "commit", "purge", "read", "config", "joint", "snapshot",
+        "transfer",
+    ];
+    survives(&Plan::of(Paper), "the_published_rules", &kinds);
 }
 
 #[test]
 fn reads_through_the_log_survive_random_schedules() {
     let plan = Plan { read_mode: ReadMode::Log, steps: 150, ..Plan::of(Paper) };
-    survives(&plan, "reads_through_the_log");
+    survives(&plan, "reads_through_the_log", &["leader", "truncate", "read"]);
 }
 
 #[derive(Debug)]

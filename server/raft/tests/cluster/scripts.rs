@@ -325,6 +325,7 @@ scripts! {
     a_lost_append_is_sent_again
     a_new_leader_reads_only_after_its_first_commit
     a_node_alone_commits_what_its_disk_has
+    a_node_that_its_own_entry_leaves_out_still_campaigns
     a_read_through_the_log_needs_no_round
     a_removed_leader_steps_down_and_names_an_heir
     a_split_vote_is_decided_in_another_term

@@ -133,6 +133,7 @@ pub(crate) fn event(id: NodeId, traced: &Traced) -> String {
         Event::Read { index, applied, confirmed, .. } => {
             format!("reads at {index} having applied {applied}, by {}", nodes(confirmed))
         }
+        Event::SnapshotInstalled { last, .. } => format!("goes on from the state at {}", at(*last)),
         Event::Config { index, membership: to } => {
             format!("goes by {index}: {}", membership(to))
         }
