@@ -56,8 +56,9 @@ pub struct Wal {
     /// Size of the file being written.
     capacity: usize,
     hard_state: HardState,
-    /// Records that no flush has written yet.
+    /// Records that no flush has written yet, and the highest index among them.
     pending: Vec<u8>,
+    pending_index: Index,
 }
 
 #[derive(Debug)]
@@ -104,18 +105,28 @@ impl Wal {
             segments.push(segment);
         }
         let name = &names[names.len() - 1];
-        let file = open_segment(&**volume, name, end, capacity, contents.torn.is_some())?;
-        let place = place.expect("there is at least one segment");
-        let (volume, hard_state) = (Arc::clone(volume), contents.hard_state);
-        let pending = Vec::new();
-        let wal =
-            Wal { volume, options, segments, file, end, place, capacity, hard_state, pending };
+        let torn_capacity = contents.torn.as_ref().map(|_| capacity);
+        let file = open_segment(&**volume, name, end, torn_capacity, options.fsync)?;
+        let wal = Wal {
+            volume: Arc::clone(volume),
+            options,
+            segments,
+            file,
+            end,
+            place: place.expect("there is at least one segment"),
+            capacity,
+            hard_state: contents.hard_state,
+            pending: Vec::new(),
+            pending_index: 0,
+        };
         Ok((wal, contents))
     }
 
     fn create(volume: &Arc<dyn Volume>, options: WalOptions) -> Result<Wal, StorageError> {
         let place = Place { sequence: 1, previous: 0 };
-        let started = start_segment(&**volume, options, 1, place, HardState::default(), 0)?;
+        let mut payload = Vec::new();
+        record::encode_hard_state(&mut payload, HardState::default());
+        let started = start_segment(&**volume, options, 1, place, &payload)?;
         Ok(Wal {
             volume: Arc::clone(volume),
             options,
@@ -126,6 +137,7 @@ impl Wal {
             capacity: started.capacity,
             hard_state: HardState::default(),
             pending: Vec::new(),
+            pending_index: 0,
         })
     }
 
@@ -141,9 +153,8 @@ impl Wal {
         for entry in &persist.entries {
             record::encode_entry(&mut self.pending, entry);
         }
-        let last = self.segments.last_mut().expect("a log has a segment");
         let highest = persist.entries.last().map_or(0, |entry| entry.index);
-        last.last_index = last.last_index.max(highest);
+        self.pending_index = self.pending_index.max(highest);
     }
 
     /// Writes what was added and makes it durable. After an error nothing may be written any more:
@@ -154,7 +165,17 @@ impl Wal {
         }
         if self.end + segment::frame_bytes(self.pending.len()) > self.capacity {
             self.roll()?;
+        } else {
+            self.write()?;
         }
+        let last = self.segments.last_mut().expect("a log has a segment");
+        last.last_index = last.last_index.max(self.pending_index);
+        self.pending.clear();
+        self.pending_index = 0;
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), StorageError> {
         let mut bytes = Vec::with_capacity(segment::frame_bytes(self.pending.len()));
         let place = segment::encode_frame(&mut bytes, self.place, &self.pending);
         let mut write = || {
@@ -165,7 +186,6 @@ impl Wal {
         write().map_err(|e| StorageError::io("write wal segment", &self.volume.path(name), e))?;
         self.end += bytes.len();
         self.place = place;
-        self.pending.clear();
         Ok(())
     }
 
@@ -182,17 +202,15 @@ impl Wal {
         Ok(())
     }
 
-    /// Goes on in a new segment, large enough for what is pending.
+    /// Goes on in a new segment. Its first frame holds what is pending as well: term and vote alone
+    /// would be durable before the entries that belong to them.
     fn roll(&mut self) -> Result<(), StorageError> {
-        let last = self.segments.last_mut().expect("a log has a segment");
-        let number = last.number + 1;
-        let room = segment::frame_bytes(self.pending.len());
-        let state = self.hard_state;
-        let started = start_segment(&*self.volume, self.options, number, self.place, state, room)?;
-        let mut segment = started.segment;
-        // The pending entries were counted for the old segment and go into the new one.
-        segment.last_index = last.last_index;
-        self.segments.push(segment);
+        let number = self.segments.last().map_or(0, |last| last.number) + 1;
+        let mut payload = Vec::new();
+        record::encode_hard_state(&mut payload, self.hard_state);
+        payload.extend_from_slice(&self.pending);
+        let started = start_segment(&*self.volume, self.options, number, self.place, &payload)?;
+        self.segments.push(started.segment);
         (self.file, self.end) = (started.file, started.end);
         (self.place, self.capacity) = (started.place, started.capacity);
         Ok(())
@@ -275,15 +293,17 @@ fn open_segment(
     volume: &dyn Volume,
     name: &str,
     end: usize,
-    capacity: usize,
-    torn: bool,
+    torn_capacity: Option<usize>,
+    fsync: bool,
 ) -> Result<Box<dyn VolumeFile>, StorageError> {
     let open = || {
         let mut file = volume.open(name)?;
-        if torn {
+        if let Some(capacity) = torn_capacity {
             file.set_length(end as u64)?;
             file.allocate(capacity as u64)?;
-            file.sync()?;
+            if fsync {
+                file.sync()?;
+            }
         }
         Ok(file)
     };
@@ -298,23 +318,20 @@ struct Started {
     capacity: usize,
 }
 
-/// Makes a segment whose first frame holds term and vote. It gets its name once that is durable.
+/// Makes a segment with a first frame. It gets its name once that is durable.
 fn start_segment(
     volume: &dyn Volume,
     options: WalOptions,
     number: u64,
     at: Place,
-    state: HardState,
-    room: usize,
+    payload: &[u8],
 ) -> Result<Started, StorageError> {
     let name = format!("{number:016}.wal");
     let temporary = format!("{number:016}.tmp");
     let mut bytes = SegmentHeader { node: options.node, number, at }.encode();
     debug_assert_eq!(bytes.len(), SEGMENT_HEADER_BYTES);
-    let mut payload = Vec::new();
-    record::encode_hard_state(&mut payload, state);
-    let place = segment::encode_frame(&mut bytes, at, &payload);
-    let capacity = options.segment_bytes.max(bytes.len() + room);
+    let place = segment::encode_frame(&mut bytes, at, payload);
+    let capacity = options.segment_bytes.max(bytes.len());
     let start = || {
         let mut file = volume.create(&temporary)?;
         file.allocate(capacity as u64)?;
