@@ -50,6 +50,8 @@ pub(crate) struct Round {
     pub(crate) target: Contender,
     /// From 1, for each target.
     pub(crate) round: usize,
+    /// Tries it took; more than one says that leadership moved.
+    pub(crate) attempts: usize,
     /// Who led.
     pub(crate) leader: String,
     /// Acknowledged operations.
@@ -164,12 +166,15 @@ async fn steady_round(
     target: Contender,
     round: usize,
 ) -> Result<Round> {
-    for _ in 0..ATTEMPTS {
+    for attempts in 1..=ATTEMPTS {
         let cluster = harness.start(target).await?;
         let before = cluster.wait_ready().await?;
-        let measured = measure(&cluster, parameters, before.0).await?;
+        let measured = measure(&cluster, parameters, before.0).await;
+        // A node that ended explains a failure best, leadership that moved second.
         if cluster.wait_ready().await? == before {
-            return Ok(measured.into_round(target, round, cluster.name(before.0), parameters.time));
+            let leader = cluster.name(before.0);
+            let round = measured?.into_round(target, round, leader, parameters.time);
+            return Ok(Round { attempts, ..round });
         }
     }
     bail!(Refusal::Environment(format!(
@@ -246,6 +251,7 @@ impl Measured {
         Round {
             target,
             round,
+            attempts: 1,
             leader: leader.to_owned(),
             operations,
             errors: tally.errors,
@@ -300,6 +306,10 @@ fn summarise(
 fn warnings(round: &Round) -> Vec<String> {
     let name = format!("round {} of {}", round.round, round.target);
     let mut warnings = Vec::new();
+    if round.attempts > 1 {
+        let moved = round.attempts - 1;
+        warnings.push(format!("{name}: repeated, as leadership moved in {moved} earlier tries"));
+    }
     if round.errors > 0 {
         let first = round.first_error.as_deref().unwrap_or("");
         warnings
@@ -332,6 +342,7 @@ mod tests {
         Round {
             target,
             round: number,
+            attempts: 1,
             leader: "n1".into(),
             operations: 1,
             errors: 0,
@@ -396,6 +407,8 @@ mod tests {
     fn what_spoils_a_round_is_said() {
         let clean = round(Contender::Etcd, 2, 1.0);
         assert!(warnings(&clean).is_empty());
+        let repeated = Round { attempts: 3, ..clean.clone() };
+        assert!(warnings(&repeated)[0].contains("leadership moved in 2 earlier tries"));
         let failing = Round { errors: 3, first_error: Some("Unavailable".into()), ..clean.clone() };
         assert!(
             warnings(&failing)[0]
