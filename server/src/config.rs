@@ -52,7 +52,7 @@ pub struct Config {
     pub request_deadline: Duration,
     /// How long a client session may lie idle.
     pub session_expiry: Duration,
-    /// Start with no members, to be added to a running cluster.
+    /// Start as no member, to be added to a running cluster. `peers` are its members.
     pub join: bool,
     /// Whether the log is coloured.
     pub color: ColorChoice,

@@ -70,7 +70,7 @@ pub(crate) struct ServerArguments {
     /// How long a client session may lie idle
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     session_expiry: Duration,
-    /// Start without members, to be added to a running cluster by `kv member add`
+    /// Start as no member, to be added to the cluster of the --peers by `kv member add`
     #[arg(long)]
     join: bool,
     /// Break one rule on purpose, to test a checker; see the list below

@@ -316,7 +316,8 @@ impl Caller {
             return Ok(channel.clone());
         }
         let unreachable = |error: &dyn std::error::Error| {
-            let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            let cause = std::iter::successors(Some(error), |error| error.source()).last();
+            let cause = cause.unwrap_or(error);
             let message = format!("connect to {address}: {cause}");
             Trouble { is_indefinite: false, next: Next::Elsewhere, message }
         };

@@ -18,9 +18,9 @@ use super::convert;
 use crate::machine::Machine;
 
 /// Longest time for one chunk, its fsync at the end included.
-const CHUNK_DEADLINE: Duration = Duration::from_secs(5);
-/// Most chunks sent again before giving up; the leader's core then asks anew.
-const RETRIES_MAX: u32 = 3;
+const CHUNK_DEADLINE: Duration = Duration::from_secs(2);
+/// Most chunks sent again before giving up; the leader's core then asks anew, on a new connection.
+const RETRIES_MAX: u32 = 1;
 
 /// Snapshots on their way to this node: at most one from each peer.
 #[derive(Debug, Default)]
@@ -90,8 +90,9 @@ impl Partial {
 /// Sends a snapshot, and returns the receiver's last reply. `header` says who speaks to whom.
 pub(super) async fn send(
     channel: Channel,
-    header: wire::Header,
+    header: Option<wire::Header>,
     meta: &SnapshotMeta,
+    round: u64,
     data: &Bytes,
     chunk_bytes: usize,
 ) -> Result<wire::SnapshotReply, Status> {
@@ -102,7 +103,7 @@ pub(super) async fn send(
         let chunk = data.slice(offset..end);
         let done = end == data.len();
         let request = wire::SnapshotRequest {
-            header: Some(header.clone()),
+            header: header.clone(),
             last_index: meta.last.index,
             last_term: meta.last.term,
             chain: meta.chain.0,
@@ -111,7 +112,7 @@ pub(super) async fn send(
             crc: crc32fast::hash(&chunk),
             data: chunk,
             done,
-            round: 0,
+            round,
         };
         let sent = tokio::time::timeout(CHUNK_DEADLINE, client.install_snapshot(request)).await;
         match sent {

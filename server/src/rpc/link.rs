@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use whitewater_proto::raft as wire;
-use whitewater_raft::{Body, Message, NodeId, SnapshotMeta, Term};
+use whitewater_raft::{Body, Message, NodeId};
 use wire::raft_client::RaftClient;
 
 use super::{MESSAGE_BYTES_MAX, convert, install};
@@ -57,28 +57,44 @@ pub(crate) struct Link {
 #[derive(Debug)]
 enum Outgoing {
     Message(Message),
-    Snapshot(Term, SnapshotMeta, Bytes),
+    Snapshot(Message, Bytes),
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: Mutex<VecDeque<Outgoing>>,
+    waiting: Mutex<Waiting>,
     arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: VecDeque<Message>,
+    /// Never dropped, because the core waits to hear of its fate before it asks for another one.
+    snapshot: Option<(Message, Bytes)>,
 }
 
 impl Queue {
     fn push(&self, outgoing: Outgoing) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= QUEUE_MAX {
-            waiting.pop_front();
+        match outgoing {
+            Outgoing::Snapshot(message, data) => waiting.snapshot = Some((message, data)),
+            Outgoing::Message(message) => {
+                if waiting.messages.len() >= QUEUE_MAX {
+                    waiting.messages.pop_front();
+                }
+                waiting.messages.push_back(message);
+            }
         }
-        waiting.push_back(outgoing);
         drop(waiting);
         self.arrived.notify_one();
     }
 
     fn pop(&self) -> Option<Outgoing> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(message) = waiting.messages.pop_front() {
+            return Some(Outgoing::Message(message));
+        }
+        waiting.snapshot.take().map(|(message, data)| Outgoing::Snapshot(message, data))
     }
 }
 
@@ -114,8 +130,8 @@ impl Link {
     }
 
     /// Sends a snapshot. Its fate arrives as an input in any case.
-    pub(crate) fn send_snapshot(&self, term: Term, meta: SnapshotMeta, data: Bytes) {
-        self.queue.push(Outgoing::Snapshot(term, meta, data));
+    pub(crate) fn send_snapshot(&self, message: Message, data: Bytes) {
+        self.queue.push(Outgoing::Snapshot(message, data));
     }
 }
 
@@ -169,8 +185,8 @@ impl LinkState {
                 };
                 (generation, deliver(&inputs, reply).await)
             }),
-            Outgoing::Snapshot(term, meta, data) => in_flight.spawn(async move {
-                (generation, install(channel, &settings, &inputs, term, &meta, &data).await)
+            Outgoing::Snapshot(message, data) => in_flight.spawn(async move {
+                (generation, install(channel, &settings, &inputs, &message, &data).await)
             }),
         };
     }
@@ -257,22 +273,26 @@ async fn install(
     channel: Channel,
     settings: &LinkSettings,
     inputs: &mpsc::Sender<PeerInput>,
-    term: Term,
-    meta: &SnapshotMeta,
+    message: &Message,
     data: &Bytes,
 ) -> Result<(), Status> {
-    let (peer, cluster_id) = (settings.peer, settings.cluster_id.clone());
-    let header = wire::Header { cluster_id, from: settings.own, to: peer, term };
-    let sent = install::send(channel, header, meta, data, settings.chunk_bytes).await;
+    let header = convert::header(&settings.cluster_id, message);
+    let sent = match &message.body {
+        Body::Snapshot { meta, round } => {
+            install::send(channel, header, meta, *round, data, settings.chunk_bytes).await
+        }
+        other => Err(Status::internal(format!("this is no snapshot: {other:?}"))),
+    };
     let delivered = sent.is_ok();
     let result = match sent {
         Ok(reply) => {
             let body = Body::SnapshotReply { matched: reply.match_index, round: reply.round };
-            deliver(inputs, Ok(convert::message(reply.header, 0, body)?)).await
+            let reply = convert::message(reply.header, message.request, body);
+            deliver(inputs, reply.map_err(Status::from)).await
         }
         Err(status) => Err(status),
     };
-    let _ = inputs.send(PeerInput::SnapshotSent { peer, delivered }).await;
+    let _ = inputs.send(PeerInput::SnapshotSent { peer: settings.peer, delivered }).await;
     result
 }
 

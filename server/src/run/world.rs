@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use whitewater_raft::event::{Record, Traced};
-use whitewater_raft::{Index, Message, NodeId, Persist, SnapshotMeta, Term};
+use whitewater_raft::{Index, Message, NodeId, Persist, SnapshotMeta};
 
 use super::{Client, PeerInput};
 use crate::ServeError;
@@ -145,10 +145,9 @@ impl Effects for World {
         self.writer.submit(Job::Compact(index));
     }
 
-    fn send_snapshot(&mut self, peer: NodeId, term: Term, (meta, data): (SnapshotMeta, Bytes)) {
-        if let Some(link) = self.links.get(&peer) {
-            self.log.info(format_args!("sends n{peer} the snapshot at {}", meta.last.index));
-            link.send_snapshot(term, meta, data);
+    fn send_snapshot(&mut self, message: Message, data: Bytes) {
+        if let Some(link) = self.links.get(&message.to) {
+            link.send_snapshot(message, data);
         }
     }
 

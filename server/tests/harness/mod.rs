@@ -93,6 +93,16 @@ impl Cluster {
         self.launch(id, |stop| async { serve(config, stop).await });
     }
 
+    /// Starts one more node, which is no member yet, and returns its address.
+    pub(crate) fn join(&mut self, id: u64) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        self.addresses.insert(id, address);
+        let config = Config { join: true, ..self.config(id) };
+        self.launch(id, |stop| async { serve_on(config, listener, stop).await });
+        address.to_string()
+    }
+
     fn launch<F>(&mut self, id: u64, serve: impl FnOnce(Stop) -> F)
     where
         F: Future<Output = Result<(), ServeError>> + Send + 'static,

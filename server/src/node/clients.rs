@@ -1,0 +1,166 @@
+//! Those who wait for a node: commands in the log, reads without an index, and what they are told.
+
+use whitewater_raft::{Index, MembershipChange, NodeId, Position, ReadOutcome, Refused};
+
+use super::{Effects, Node, Pending, PendingRead, WAITING_MAX};
+use crate::answer::{Answer, Failure, FailureKind, Outcome};
+use crate::command::Command;
+use crate::machine::Reply;
+
+impl<E: Effects> Node<E> {
+    /// A client's command arrived.
+    pub fn write(&mut self, command: Command, client: E::Client) {
+        if self.pending.len() >= WAITING_MAX {
+            return self.fail(client, overloaded());
+        }
+        let command = match self.intake.admit(command, &self.machine) {
+            Ok(command) => command,
+            Err(reply) => return self.reply(client, Outcome::Reply(reply), 0),
+        };
+        match self.raft.propose(command.encode()) {
+            Ok(position) if self.raft.acknowledges(position.index) => {
+                let reply = self.machine.preview(&command, position.index);
+                self.reply(client, Outcome::Reply(reply), position.index);
+            }
+            Ok(position) => self.wait(position, client),
+            Err(refused) => self.refuse(client, refused),
+        }
+    }
+
+    /// A client's read arrived.
+    pub fn read(&mut self, key: String, leader_only: bool, client: E::Client) {
+        if self.reads.len() >= WAITING_MAX {
+            return self.fail(client, overloaded());
+        }
+        let leader = self.raft.leader();
+        if leader_only && leader != Some(self.id) {
+            return self.refuse(client, Refused::NotLeader(leader));
+        }
+        self.next_read += 1;
+        self.reads.insert(self.next_read, PendingRead { key, client });
+        self.raft.read(self.next_read);
+    }
+
+    /// An operator wants other members. The new one's address goes through the log before it, so that
+    /// every later leader knows how to reach it.
+    pub fn change_membership(
+        &mut self,
+        change: MembershipChange,
+        address: Option<String>,
+        client: E::Client,
+    ) {
+        if let (MembershipChange::AddLearner(node), Some(address)) = (change, address) {
+            let command = Command::Address { node, address };
+            if let Err(refused) = self.raft.propose(command.encode()) {
+                return self.refuse(client, refused);
+            }
+        }
+        match self.raft.change_membership(change) {
+            Ok(position) => self.wait(position, client),
+            Err(refused) => self.refuse(client, refused),
+        }
+    }
+
+    /// An operator wants another leader. The answer says that the hand-over has begun.
+    pub fn transfer_leadership(&mut self, target: Option<NodeId>, client: E::Client) {
+        match self.raft.transfer_leadership(target) {
+            Ok(_) => self.reply(client, Outcome::Changed, 0),
+            Err(refused) => self.refuse(client, refused),
+        }
+    }
+
+    /// Asks a peer to take over. False: there is nothing to hand over, or nobody to take it.
+    pub fn hand_over(&mut self) -> bool {
+        self.raft.transfer_leadership(None).is_ok()
+    }
+
+    /// The node stops: everyone who waits is told what is known.
+    pub fn stop(&mut self) {
+        for (_, pending) in std::mem::take(&mut self.pending) {
+            let text = "the node stops: the command is in its log and may still commit";
+            self.fail(pending.client, Failure::indefinite(FailureKind::Stopping, text));
+        }
+        for (_, read) in std::mem::take(&mut self.reads) {
+            self.fail(read.client, Failure::definite(FailureKind::Stopping, "the node stops"));
+        }
+    }
+
+    pub(super) fn answer_reads(&mut self, outcomes: Vec<ReadOutcome>) {
+        for outcome in outcomes {
+            let Some(read) = self.reads.remove(&outcome.context) else { continue };
+            match outcome.index {
+                Some(index) => {
+                    let value = self.machine.get(&read.key).cloned();
+                    self.reply(
+                        read.client,
+                        Outcome::Value(value),
+                        index.max(self.machine.applied()),
+                    );
+                }
+                None => self.refuse(read.client, Refused::NotLeader(self.raft.leader())),
+            }
+        }
+    }
+
+    fn wait(&mut self, position: Position, client: E::Client) {
+        // A leader that lost an entry here and leads again: the old one can no longer commit.
+        let lost = self.pending.insert(position.index, Pending { term: position.term, client });
+        if let Some(lost) = lost {
+            let text = "this command's place in the log was given to another one";
+            self.fail(lost.client, Failure::definite(FailureKind::LostLeadership, text));
+        }
+    }
+
+    pub(super) fn reply(&mut self, client: E::Client, outcome: Outcome, index: Index) {
+        let outcome = match outcome {
+            Outcome::Reply(Reply::UnknownSession) => {
+                let text = "no such session here, or it has expired: open a new one";
+                Outcome::Failure(Failure::definite(FailureKind::UnknownSession, text))
+            }
+            Outcome::Reply(Reply::StaleSequence) => {
+                let text = "the session has gone past this sequence number";
+                Outcome::Failure(Failure::definite(FailureKind::StaleSequence, text))
+            }
+            Outcome::Reply(Reply::Unreadable(text)) => {
+                Outcome::Failure(Failure::definite(FailureKind::Invalid, text))
+            }
+            other => other,
+        };
+        let term = self.term;
+        self.effects.answer(client, Answer { outcome, term, index });
+    }
+
+    fn refuse(&mut self, client: E::Client, refused: Refused) {
+        let failure = match refused {
+            Refused::NotLeader(Some(leader)) if leader == self.id => Failure::definite(
+                FailureKind::NoLeader,
+                "leadership is being won or lost: try again",
+            ),
+            Refused::NotLeader(Some(leader)) => {
+                let text = format!("node {leader} leads");
+                let failure = Failure::definite(FailureKind::NotLeader, text);
+                Failure { leader: Some(leader), ..failure }
+            }
+            Refused::NotLeader(None) => {
+                Failure::definite(FailureKind::NoLeader, "no leader is known: try again")
+            }
+            Refused::Transferring => Failure::definite(
+                FailureKind::NoLeader,
+                "leadership is being handed over: try again",
+            ),
+            Refused::Membership => Failure::definite(
+                FailureKind::Invalid,
+                "another membership change is under way, or this one changes nothing",
+            ),
+        };
+        self.fail(client, failure);
+    }
+
+    pub(super) fn fail(&mut self, client: E::Client, failure: Failure) {
+        self.reply(client, Outcome::Failure(failure), 0);
+    }
+}
+
+fn overloaded() -> Failure {
+    Failure::definite(FailureKind::Overloaded, "too many requests are waiting on this node")
+}
