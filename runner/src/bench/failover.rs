@@ -102,6 +102,7 @@ pub(crate) struct Summary {
     /// Each contender.
     pub(super) targets: BTreeMap<Contender, TargetSummary>,
     /// Where both ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ratios: Option<Ratios>,
 }
 

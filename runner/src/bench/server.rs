@@ -134,6 +134,7 @@ pub(crate) struct Summary {
     /// Each contender.
     pub(super) targets: BTreeMap<Contender, TargetSummary>,
     /// Bundled divided by etcd, where both ran.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ratios: BTreeMap<Metric, Spread>,
     /// What makes the figures worth less.
     pub(super) warnings: Vec<String>,
@@ -401,6 +402,7 @@ mod tests {
         let json = serde_json::to_value(&summary).unwrap();
         assert_eq!(json["targets"]["etcd"]["operations_per_second"]["median"], 10.0);
         assert_eq!(json["parameters"]["time_s"], 1.5);
+        assert_eq!(json.get("ratios"), None);
     }
 
     #[test]
