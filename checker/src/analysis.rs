@@ -13,6 +13,14 @@ pub struct Analysis {
     pub checks: Vec<CheckResult>,
 }
 
+impl Analysis {
+    /// Merges the checks' verdicts.
+    pub fn of(checks: Vec<CheckResult>) -> Analysis {
+        let verdict = checks.iter().map(|check| check.verdict).fold(Verdict::Pass, Verdict::merge);
+        Analysis { verdict, checks }
+    }
+}
+
 /// What one check came to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {

@@ -2,10 +2,14 @@
 //! operations that says otherwise.
 
 pub mod analysis;
+mod detect_model;
 mod error;
 pub mod event;
 pub mod fault;
+mod folder;
 pub mod history;
+pub mod linear;
+pub mod model;
 pub mod observation;
 pub mod options;
 mod run;
@@ -14,6 +18,7 @@ pub mod strength;
 pub mod verdict;
 
 pub use error::CheckError;
+pub use folder::check_run;
 pub use options::Options;
-pub use run::{HistoryReport, KeyReport, check_history, check_run};
+pub use run::{HistoryReport, KeyReport, check_history, check_reader};
 pub use verdict::Verdict;

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// What a check, or a whole run, comes to. Ordered so that the worst one is the greatest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Checked completely, nothing wrong.

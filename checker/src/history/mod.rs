@@ -21,6 +21,7 @@ use crate::event::Event;
 use interner::Interner;
 
 pub use operation::{Function, NEVER, NEVER_NS, Operation, Outcome};
+pub(crate) use read::read_file;
 pub use read::{Source, read, read_from};
 pub use value::{Value, Values};
 

@@ -42,6 +42,11 @@ impl Value {
         (self.0 & 1 == 1 && self != Value::UNTOLD).then_some(self.0 >> 1)
     }
 
+    /// The value of a code that [`Value::code`] gave.
+    pub(crate) fn of_code(code: u32) -> Value {
+        Value(code)
+    }
+
     /// The code itself, for hashing and sorting.
     #[inline]
     pub(crate) fn code(self) -> u32 {

@@ -1,0 +1,83 @@
+//! Which model a history is about, told by its operations.
+
+use crate::error::CheckError;
+use crate::history::{Function, History, Outcome};
+use crate::options::ModelKind;
+
+/// The functions that a model knows.
+fn known(model: ModelKind) -> &'static [Function] {
+    use Function::{
+        Acquire, Add, Append, Cas, Contains, Delete, Dequeue, Enqueue, Read, Release, Remove, Write,
+    };
+    match model {
+        ModelKind::Register => &[Read, Write, Cas, Delete],
+        ModelKind::Append => &[Append, Read, Write, Delete],
+        ModelKind::Set => &[Add, Remove, Contains, Read],
+        ModelKind::Counter => &[Add, Read],
+        ModelKind::Queue => &[Enqueue, Dequeue],
+        ModelKind::Mutex => &[Acquire, Release],
+    }
+}
+
+/// The model of a history; an error names the first operation that does not fit.
+pub(crate) fn model(
+    file: &str,
+    history: &History,
+    asked: Option<ModelKind>,
+) -> Result<ModelKind, CheckError> {
+    let model = asked.unwrap_or_else(|| tell(history));
+    let known = known(model);
+    let stray = history.operations.iter().find(|operation| !known.contains(&operation.function));
+    match stray {
+        None => Ok(model),
+        Some(operation) => {
+            let words: Vec<&str> = known.iter().map(|function| function.word()).collect();
+            Err(CheckError::Model {
+                file: file.to_owned(),
+                line: u64::from(operation.invoked),
+                message: format!(
+                    "{} is no operation of a {}, which has {}{}",
+                    operation.function.word(),
+                    model.word(),
+                    words.join(", "),
+                    if asked.is_none() {
+                        " (the model was told by the other operations)"
+                    } else {
+                        ""
+                    },
+                ),
+            })
+        }
+    }
+}
+
+fn tell(history: &History) -> ModelKind {
+    let mut seen = [false; Function::WORDS.len()];
+    for operation in &history.operations {
+        seen[operation.function as usize] = true;
+    }
+    let has = |function: Function| seen[function as usize];
+    if has(Function::Append) {
+        ModelKind::Append
+    } else if has(Function::Enqueue) || has(Function::Dequeue) {
+        ModelKind::Queue
+    } else if has(Function::Acquire) || has(Function::Release) {
+        ModelKind::Mutex
+    } else if has(Function::Add) && !has(Function::Remove) && !has(Function::Contains) {
+        if reads_numbers(history) { ModelKind::Counter } else { ModelKind::Set }
+    } else if has(Function::Add) || has(Function::Remove) || has(Function::Contains) {
+        ModelKind::Set
+    } else {
+        ModelKind::Register
+    }
+}
+
+/// A counter's reads are numbers, a set's are lists.
+fn reads_numbers(history: &History) -> bool {
+    let mut reads = history
+        .operations
+        .iter()
+        .filter(|operation| operation.function == Function::Read)
+        .filter(|operation| operation.outcome == Outcome::Ok);
+    reads.any(|read| history.values.json(read.value).is_number())
+}

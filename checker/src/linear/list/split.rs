@@ -1,0 +1,287 @@
+//! Reads of a list taken apart into elements, each long list stored once.
+
+use std::collections::HashMap;
+
+use serde_json::Value as Json;
+
+use crate::history::{Function, History, Outcome, Value};
+
+/// A list that some read showed; shorter reads are its prefixes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sequence {
+    pub(crate) elements: Vec<u32>,
+    /// In strings: the text, and where each element ends.
+    text: String,
+    ends: Vec<usize>,
+}
+
+/// What a read showed: the first `length` elements of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) sequence: u32,
+    pub(crate) length: u32,
+}
+
+/// All lists of a key.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    pub(crate) sequences: Vec<Sequence>,
+    /// What each ok read showed, by operation.
+    pub(crate) shown: HashMap<u32, Shown>,
+    /// The element that each append or write stands for, by operation; `None`: the empty list.
+    pub(crate) element_of: HashMap<u32, Option<u32>>,
+    /// Elements without any operation: no list can hold them.
+    pub(crate) unknown: Vec<u32>,
+    elements: HashMap<String, u32>,
+}
+
+/// Why reads could not be taken apart: a text can be read in several ways, or lists were written whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
+
+impl Lists {
+    /// Takes a key's reads apart.
+    pub(crate) fn new(history: &History, operations: &[u32]) -> Result<Lists, Ambiguous> {
+        let mut lists = Lists::default();
+        let mut words = Words::default();
+        for &index in operations {
+            let operation = &history.operations[index as usize];
+            if operation.outcome == Outcome::Fail {
+                continue;
+            }
+            match operation.function {
+                Function::Write if is_written_list(&history.values.json(operation.value)) => {
+                    return Err(Ambiguous);
+                }
+                Function::Append | Function::Write => {
+                    let text = text_of(&history.values.json(operation.value));
+                    let is_write = operation.function == Function::Write;
+                    let element = if text.is_empty() {
+                        None
+                    } else {
+                        // A write's list is one element of its own kind, unlike any appended one.
+                        let name = format!("{}{text}", if is_write { "w" } else { "a" });
+                        let element = lists.element(name);
+                        words.add(text, element, is_write);
+                        Some(element)
+                    };
+                    lists.element_of.insert(index, element);
+                }
+                _ => {}
+            }
+        }
+        for &index in operations {
+            let operation = &history.operations[index as usize];
+            if operation.function == Function::Read && operation.outcome == Outcome::Ok {
+                let shown = lists.show(history, operation.value, &words)?;
+                lists.shown.insert(index, shown);
+            }
+        }
+        Ok(lists)
+    }
+
+    /// The elements that a read showed.
+    pub(crate) fn elements(&self, shown: Shown) -> &[u32] {
+        match self.sequences.get(shown.sequence as usize) {
+            Some(sequence) => &sequence.elements[..shown.length as usize],
+            None => &[],
+        }
+    }
+
+    fn element(&mut self, name: String) -> u32 {
+        let next = self.elements.len() as u32;
+        *self.elements.entry(name).or_insert(next)
+    }
+
+    fn show(&mut self, history: &History, value: Value, words: &Words) -> Result<Shown, Ambiguous> {
+        match history.values.json(value) {
+            Json::Null => Ok(Shown { sequence: u32::MAX, length: 0 }),
+            Json::Array(members) => Ok(self.show_list(&members)),
+            other => self.show_text(&text_of(&other), words),
+        }
+    }
+
+    fn show_list(&mut self, members: &[Json]) -> Shown {
+        let mut elements = Vec::with_capacity(members.len());
+        for member in members {
+            let name = format!("a{}", text_of(member));
+            let is_new = !self.elements.contains_key(&name);
+            let element = self.element(name);
+            if is_new {
+                self.unknown.push(element);
+            }
+            elements.push(element);
+        }
+        let length = elements.len() as u32;
+        self.sequences.push(Sequence { elements, ..Sequence::default() });
+        self.merge_last(length)
+    }
+
+    /// If the newest sequence continues another, or is continued by it, one of the two is enough.
+    fn merge_last(&mut self, length: u32) -> Shown {
+        let last = self.sequences.len() - 1;
+        let (before, new) = self.sequences.split_at_mut(last);
+        let new = &mut new[0];
+        for (number, other) in before.iter_mut().enumerate().rev() {
+            let common = new.elements.len().min(other.elements.len());
+            if common > 0 && new.elements[..common] == other.elements[..common] {
+                if new.elements.len() > other.elements.len() {
+                    std::mem::swap(new, other);
+                }
+                self.sequences.pop();
+                return Shown { sequence: number as u32, length };
+            }
+        }
+        Shown { sequence: last as u32, length }
+    }
+
+    fn show_text(&mut self, text: &str, words: &Words) -> Result<Shown, Ambiguous> {
+        if text.is_empty() {
+            return Ok(Shown { sequence: u32::MAX, length: 0 });
+        }
+        for (number, sequence) in self.sequences.iter_mut().enumerate().rev() {
+            if sequence.text.is_empty() {
+                // It ends in something unknown; nothing continues it.
+                continue;
+            }
+            if sequence.text.starts_with(text) {
+                if let Ok(place) = sequence.ends.binary_search(&text.len()) {
+                    return Ok(Shown { sequence: number as u32, length: place as u32 + 1 });
+                }
+            } else if text.starts_with(sequence.text.as_str()) {
+                let unknown = words.split(text, sequence)?;
+                let length = sequence.elements.len() as u32;
+                let shown = Shown { sequence: number as u32, length };
+                return Ok(self.with_unknown(shown, unknown));
+            }
+        }
+        let mut sequence = Sequence::default();
+        let unknown = words.split(text, &mut sequence)?;
+        let shown =
+            Shown { sequence: self.sequences.len() as u32, length: sequence.elements.len() as u32 };
+        self.sequences.push(sequence);
+        Ok(self.with_unknown(shown, unknown))
+    }
+
+    /// Adds the rest of a text that no element explains as an element that does not exist.
+    fn with_unknown(&mut self, shown: Shown, unknown: Option<String>) -> Shown {
+        let Some(rest) = unknown else { return shown };
+        let element = self.element(format!("u{rest}"));
+        self.unknown.push(element);
+        let sequence = &self.sequences[shown.sequence as usize];
+        let mut elements = sequence.elements[..shown.length as usize].to_vec();
+        elements.push(element);
+        let length = elements.len() as u32;
+        self.sequences.push(Sequence { elements, ..Sequence::default() });
+        Shown { sequence: self.sequences.len() as u32 - 1, length }
+    }
+}
+
+/// Its elements could be anybody's.
+fn is_written_list(json: &Json) -> bool {
+    json.as_array().is_some_and(|members| !members.is_empty())
+}
+
+/// A value as the text it puts into a string.
+fn text_of(json: &Json) -> String {
+    match json {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        Json::Array(members) if members.is_empty() => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// All texts that operations put into a string, as a tree of bytes.
+#[derive(Debug, Default)]
+struct Words {
+    /// (node, byte) to node. Node 0 is the root of appended texts, node 1 of written ones.
+    children: HashMap<(u32, u8), u32>,
+    ends: HashMap<u32, u32>,
+    nodes: u32,
+}
+
+impl Words {
+    fn add(&mut self, text: String, element: u32, is_write: bool) {
+        let mut node = u32::from(is_write);
+        for byte in text.bytes() {
+            self.nodes = self.nodes.max(1);
+            let next = self.nodes + 1;
+            let child = *self.children.entry((node, byte)).or_insert(next);
+            self.nodes = self.nodes.max(child);
+            node = child;
+        }
+        self.ends.insert(node, element);
+    }
+
+    /// All elements that a text may begin with, and where they end.
+    fn beginnings(&self, root: u32, text: &str, found: &mut Vec<(usize, u32)>) {
+        let mut node = root;
+        for (place, byte) in text.bytes().enumerate() {
+            match self.children.get(&(node, byte)) {
+                Some(&child) => node = child,
+                None => return,
+            }
+            if let Some(&element) = self.ends.get(&node) {
+                found.push((place + 1, element));
+            }
+        }
+    }
+
+    /// Continues a sequence up to a whole text; returns the rest that no element explains.
+    fn split(&self, text: &str, sequence: &mut Sequence) -> Result<Option<String>, Ambiguous> {
+        let mut at = sequence.text.len();
+        while at < text.len() {
+            let mut found = Vec::new();
+            self.beginnings(0, &text[at..], &mut found);
+            if at == 0 {
+                self.beginnings(1, text, &mut found);
+            }
+            match found.as_slice() {
+                [] => {
+                    text[..at].clone_into(&mut sequence.text);
+                    return Ok(Some(text[at..].to_owned()));
+                }
+                [(length, element)] => {
+                    at += length;
+                    sequence.elements.push(*element);
+                    sequence.ends.push(at);
+                }
+                _ => return Err(Ambiguous),
+            }
+        }
+        text.clone_into(&mut sequence.text);
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(texts: &[&str]) -> Words {
+        let mut words = Words::default();
+        for (element, text) in texts.iter().enumerate() {
+            words.add((*text).to_owned(), element as u32, false);
+        }
+        words
+    }
+
+    #[test]
+    fn a_text_is_split_where_it_can_be_in_one_way_only() {
+        let words = words(&["x1y", "x2y", "x12y"]);
+        let mut sequence = Sequence::default();
+        assert_eq!(words.split("x2yx12yx1y", &mut sequence), Ok(None));
+        assert_eq!(sequence.elements, [1, 2, 0]);
+        assert_eq!(sequence.ends, [3, 7, 10]);
+        let mut sequence = Sequence::default();
+        assert_eq!(words.split("x2yx3y", &mut sequence), Ok(Some("x3y".to_owned())));
+        assert_eq!(sequence.elements, [1]);
+    }
+
+    #[test]
+    fn overlapping_texts_are_ambiguous() {
+        let words = words(&["1", "12"]);
+        assert_eq!(words.split("12", &mut Sequence::default()), Err(Ambiguous));
+    }
+}

@@ -1,0 +1,67 @@
+//! Counters as objects.
+
+use super::{Object, Problem, effective, interned};
+use crate::history::{Function, History, Outcome, Value};
+use crate::linear::machine::Interned;
+use crate::model;
+
+/// One counter.
+pub(crate) struct CounterObject<'a> {
+    history: &'a History,
+    /// Additions, by invocation.
+    additions: Vec<u32>,
+}
+
+impl<'a> CounterObject<'a> {
+    pub(crate) fn new(history: &'a History, operations: &[u32]) -> Self {
+        let additions = effective(history, operations)
+            .filter(|(_, operation)| operation.function != Function::Read)
+            .map(|(index, _)| index)
+            .collect();
+        CounterObject { history, additions }
+    }
+}
+
+impl Object for CounterObject<'_> {
+    type Machine = Interned<model::Counter>;
+
+    fn problem(&self, operations: &[u32]) -> Problem<Self::Machine> {
+        let number = |value: Value| self.history.values.json(value).as_i64();
+        let calls = effective(self.history, operations).filter_map(|(index, operation)| {
+            let call = match (operation.function, operation.outcome) {
+                // Null is what a counter shows that nobody has added to.
+                (Function::Read, Outcome::Ok) => {
+                    model::CounterOperation::Read(number(operation.value).unwrap_or(0))
+                }
+                (Function::Read, _) => return None,
+                // An increment without a number adds one.
+                _ => model::CounterOperation::Add(number(operation.value).unwrap_or(1)),
+            };
+            Some((index, call))
+        });
+        interned(model::Counter, self.history, calls)
+    }
+
+    fn words(&self, machine: &Self::Machine, state: u32) -> String {
+        machine.state(state).map_or_else(String::new, i64::to_string)
+    }
+
+    /// Without an addition every sum that may count it is another one, so only those that begin after all
+    /// reads can be left out.
+    fn close(&self, operations: &[u32]) -> Option<Vec<u32>> {
+        let last_read = operations
+            .iter()
+            .map(|&index| &self.history.operations[index as usize])
+            .filter(|operation| {
+                operation.function == Function::Read && operation.outcome == Outcome::Ok
+            })
+            .map(|operation| operation.completed)
+            .max()
+            .unwrap_or(0);
+        let is_kept = |index: u32| operations.binary_search(&index).is_ok();
+        let all_there = self.additions.iter().all(|&index| {
+            is_kept(index) || self.history.operations[index as usize].invoked > last_read
+        });
+        all_there.then(|| operations.to_vec())
+    }
+}

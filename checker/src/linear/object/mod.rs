@@ -1,0 +1,90 @@
+//! The types of objects: how a history's operations become calls of a machine, and which sub-histories make
+//! sense on their own.
+
+mod counter;
+mod list;
+mod mutex;
+mod queue;
+mod register;
+mod set;
+
+use super::machine::{Interned, Machine, Step};
+use crate::history::{History, Operation, Outcome};
+use crate::model::Model;
+
+pub(crate) use counter::CounterObject;
+pub(crate) use list::ListObject;
+pub(crate) use mutex::MutexObject;
+pub(crate) use queue::QueueObject;
+pub(crate) use register::RegisterObject;
+pub(crate) use set::{SetObject, elements as set_elements};
+
+/// A type of object, over the operations of one key.
+pub(crate) trait Object {
+    /// Its machine.
+    type Machine: Machine;
+
+    /// The machine and calls of some operations, and the operation of each call. Operations that say
+    /// nothing get no call.
+    fn problem(&self, operations: &[u32]) -> Problem<Self::Machine>;
+
+    /// Leaves out operations that make no sense without others that are missing: a read without the
+    /// writers of its value, a dequeue without the enqueue. What remains says no more than the whole did:
+    /// if the whole has a valid order, so has it. `None` if that cannot be had.
+    fn close(&self, operations: &[u32]) -> Option<Vec<u32>>;
+
+    /// A state of the machine in words.
+    fn words(&self, machine: &Self::Machine, state: u32) -> String;
+
+    /// The opposite of `close`: adds the operations without which others would be left out by `close`.
+    fn complete(&self, operations: &[u32]) -> Vec<u32> {
+        operations.to_vec()
+    }
+}
+
+/// Calls to decide.
+pub(crate) struct Problem<M> {
+    pub(crate) machine: M,
+    pub(crate) steps: Vec<Step>,
+    /// Index of the operation of each step.
+    pub(crate) operations: Vec<u32>,
+}
+
+/// Calls of a model that is not a register.
+fn interned<M: Model>(
+    model: M,
+    history: &History,
+    calls: impl Iterator<Item = (u32, M::Operation)>,
+) -> Problem<Interned<M>> {
+    let mut indices = Vec::new();
+    let calls = calls.map(|(index, operation)| {
+        indices.push(index);
+        let recorded = &history.operations[index as usize];
+        (recorded.invoked, recorded.completed, operation)
+    });
+    let (machine, steps) = Interned::new(model, calls);
+    Problem { machine, steps, operations: indices }
+}
+
+/// A list in words, shortened in the middle where it is long.
+fn list_words(open: char, members: &[String], close: char) -> String {
+    const SHOWN: usize = 8;
+    let inner = if members.len() <= SHOWN {
+        members.join(", ")
+    } else {
+        let (first, last) = (&members[..SHOWN / 2], &members[members.len() - SHOWN / 2..]);
+        format!("{}, … {} more …, {}", first.join(", "), members.len() - SHOWN, last.join(", "))
+    };
+    format!("{open}{inner}{close}")
+}
+
+/// The recorded operations that may have taken effect.
+fn effective<'a>(
+    history: &'a History,
+    indices: &'a [u32],
+) -> impl Iterator<Item = (u32, &'a Operation)> {
+    indices
+        .iter()
+        .map(|&index| (index, &history.operations[index as usize]))
+        .filter(|(_, operation)| !matches!(operation.outcome, Outcome::Fail | Outcome::Rejected))
+}

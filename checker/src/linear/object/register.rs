@@ -1,0 +1,134 @@
+//! Registers as objects.
+
+use std::collections::HashMap;
+
+use super::{Object, Problem};
+use crate::history::{History, Value};
+use crate::linear::call::{Call, Effect, NIL, register_calls};
+use crate::linear::machine::Register;
+
+/// One register.
+pub(crate) struct RegisterObject<'a> {
+    history: &'a History,
+    /// Every call that may change it.
+    writers: Vec<Call>,
+    /// Writers by value.
+    by_value: HashMap<u32, Vec<u32>>,
+}
+
+impl<'a> RegisterObject<'a> {
+    pub(crate) fn new(history: &'a History, operations: &[u32]) -> Self {
+        let mut writers = Vec::new();
+        register_calls(history, operations, &mut writers);
+        writers.retain(|call| call.leaves().is_some());
+        let mut by_value: HashMap<u32, Vec<u32>> = HashMap::new();
+        for writer in &writers {
+            by_value.entry(writer.leaves().unwrap_or(NIL)).or_default().push(writer.index);
+        }
+        RegisterObject { history, writers, by_value }
+    }
+
+    fn calls(&self, operations: &[u32]) -> Vec<Call> {
+        let mut calls = Vec::new();
+        register_calls(self.history, operations, &mut calls);
+        calls
+    }
+
+    fn writers_of(&self, value: u32) -> &[u32] {
+        self.by_value.get(&value).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether "the value was not a" still means something: nothing that was left out could have been what
+    /// changed it.
+    fn negative_stays(&self, negative: &Call, kept: &[Call]) -> bool {
+        let of_value =
+            |call: &&Call| call.leaves() == Some(negative.a) || call.needs() == Some(negative.a);
+        if self.writers_of(negative.a).len() == 1 && negative.a != NIL {
+            let before = kept
+                .iter()
+                .filter(|call| call.leaves() == Some(negative.a) || call.effect == Effect::Read)
+                .filter(of_value)
+                .any(|call| call.returned < negative.invoked);
+            let after = kept
+                .iter()
+                .filter(|call| call.needs() == Some(negative.a))
+                .any(|call| call.invoked > negative.returned);
+            if before && after {
+                return true;
+            }
+        }
+        let newest = kept
+            .iter()
+            .filter(|call| call.leaves() == Some(negative.a) && call.returned < negative.invoked)
+            .map(|call| call.invoked)
+            .max()
+            .unwrap_or(0);
+        self.writers.iter().all(|writer| {
+            writer.leaves() == Some(negative.a)
+                || writer.invoked > negative.returned
+                || writer.returned < newest
+                || kept.iter().any(|call| call.index == writer.index)
+        })
+    }
+}
+
+impl Object for RegisterObject<'_> {
+    type Machine = Register;
+
+    fn problem(&self, operations: &[u32]) -> Problem<Register> {
+        let calls = self.calls(operations);
+        let (machine, steps) = Register::new(&calls);
+        let operations = calls.iter().map(|call| call.index).collect();
+        Problem { machine, steps, operations }
+    }
+
+    fn words(&self, _machine: &Register, state: u32) -> String {
+        self.history.values.words(Value::of_code(state))
+    }
+
+    /// All writers of a value have to stay for its readers to stay: one whose own writer is gone would
+    /// borrow another's.
+    fn close(&self, operations: &[u32]) -> Option<Vec<u32>> {
+        let mut calls = self.calls(operations);
+        loop {
+            let mut written: HashMap<u32, usize> = HashMap::new();
+            for value in calls.iter().filter_map(Call::leaves) {
+                *written.entry(value).or_default() += 1;
+            }
+            let has_writers = |call: &Call| {
+                call.needs().is_none_or(|value| {
+                    written.get(&value).copied().unwrap_or(0) == self.writers_of(value).len()
+                })
+            };
+            let kept: Vec<Call> = calls.iter().filter(|call| has_writers(call)).copied().collect();
+            let kept: Vec<Call> = kept
+                .iter()
+                .filter(|call| call.effect != Effect::NotEqual || self.negative_stays(call, &kept))
+                .copied()
+                .collect();
+            if kept.len() == calls.len() {
+                return Some(calls.iter().map(|call| call.index).collect());
+            }
+            calls = kept;
+        }
+    }
+
+    fn complete(&self, operations: &[u32]) -> Vec<u32> {
+        let mut complete: Vec<u32> = operations.to_vec();
+        let mut next = 0;
+        while let Some(&index) = complete.get(next) {
+            next += 1;
+            for call in self.calls(&[index]) {
+                if let Some(value) = call.needs() {
+                    for &writer in self.writers_of(value) {
+                        if !complete.contains(&writer) {
+                            complete.push(writer);
+                        }
+                    }
+                }
+            }
+        }
+        complete.sort_unstable();
+        complete
+    }
+}

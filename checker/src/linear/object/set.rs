@@ -1,0 +1,101 @@
+//! Sets as objects.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde_json::Value as Json;
+
+use super::{Object, Problem, effective, interned, list_words};
+use crate::history::{Function, History, Outcome, Value};
+use crate::linear::machine::Interned;
+use crate::model;
+
+/// One set.
+pub(crate) struct SetObject<'a> {
+    history: &'a History,
+    /// Additions and removals of each element.
+    updates: HashMap<u32, usize>,
+}
+
+impl<'a> SetObject<'a> {
+    pub(crate) fn new(history: &'a History, operations: &[u32]) -> Self {
+        let updates = updates(history, operations);
+        SetObject { history, updates }
+    }
+
+    /// Elements with some of their additions and removals left out: out of view.
+    fn hidden(&self, operations: &[u32]) -> HashSet<u32> {
+        let kept = updates(self.history, operations);
+        let is_whole = |element: &u32| kept.get(element) == self.updates.get(element);
+        self.updates.keys().filter(|element| !is_whole(element)).copied().collect()
+    }
+}
+
+fn updates(history: &History, operations: &[u32]) -> HashMap<u32, usize> {
+    let mut updates = HashMap::new();
+    for (_, operation) in effective(history, operations) {
+        if matches!(operation.function, Function::Add | Function::Remove) {
+            *updates.entry(operation.value.code()).or_default() += 1;
+        }
+    }
+    updates
+}
+
+/// The codes of a read's elements, ascending; repeated ones once. An element that the history mentions
+/// nowhere else has a code that stands for all such.
+pub(crate) fn elements(history: &History, value: Value) -> Vec<u32> {
+    let members = history.values.list(value).unwrap_or_default();
+    let codes: BTreeSet<u32> = members.iter().map(|json| find(history, json).code()).collect();
+    codes.into_iter().collect()
+}
+
+/// The code of a JSON value that the history holds; [`Value::UNTOLD`] if it holds it nowhere.
+fn find(history: &History, json: &Json) -> Value {
+    match json.as_u64().and_then(Value::direct) {
+        Some(value) => value,
+        None if json.is_null() => Value::NIL,
+        None => history.values.0.find(&json.to_string()).map_or(Value::UNTOLD, Value::in_table),
+    }
+}
+
+impl Object for SetObject<'_> {
+    type Machine = Interned<model::Set>;
+
+    /// Reads are seen without the hidden elements.
+    fn problem(&self, operations: &[u32]) -> Problem<Self::Machine> {
+        let hidden = self.hidden(operations);
+        let calls = effective(self.history, operations).filter_map(|(index, operation)| {
+            let element = operation.value.code();
+            let call = match (operation.function, operation.outcome) {
+                (Function::Read, Outcome::Ok) => {
+                    let mut elements = elements(self.history, operation.value);
+                    elements.retain(|element| !hidden.contains(element));
+                    model::SetOperation::Read(elements)
+                }
+                (Function::Contains, Outcome::Ok) => {
+                    model::SetOperation::Contains(element, operation.second.number() == Some(1))
+                }
+                (Function::Read | Function::Contains, _) => return None,
+                (Function::Remove, _) => model::SetOperation::Remove(element),
+                _ => model::SetOperation::Add(element),
+            };
+            Some((index, call))
+        });
+        interned(model::Set, self.history, calls)
+    }
+
+    fn words(&self, machine: &Self::Machine, state: u32) -> String {
+        let words = |&code: &u32| self.history.values.words(Value::of_code(code));
+        let members: Vec<String> = machine.state(state).into_iter().flatten().map(words).collect();
+        list_words('{', &members, '}')
+    }
+
+    /// Elements are independent of each other, so an element can be left out altogether.
+    fn close(&self, operations: &[u32]) -> Option<Vec<u32>> {
+        let hidden = self.hidden(operations);
+        let stays = |index: &u32| {
+            let operation = &self.history.operations[*index as usize];
+            operation.function == Function::Read || !hidden.contains(&operation.value.code())
+        };
+        Some(operations.iter().copied().filter(stays).collect())
+    }
+}

@@ -1,0 +1,123 @@
+//! A key's calls as a sequence of events, prepared for the searches that walk it.
+
+use crate::history::NEVER;
+use crate::linear::machine::{Machine, Need, Step};
+
+/// Most calls open at a time, indeterminate ones not counted: one bit each in a configuration.
+pub(super) const SLOTS: usize = 64;
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event {
+    /// A call that returns begins, in a slot that is free.
+    Invoke {
+        /// The call's operation.
+        operation: u32,
+        /// Where it is while open.
+        slot: u8,
+    },
+    /// It returns.
+    Return {
+        /// Its operation.
+        operation: u32,
+        /// Where it was.
+        slot: u8,
+        /// Its call.
+        call: u32,
+    },
+    /// An indeterminate call begins: one more operation of this number may be used from here on.
+    Offer {
+        /// The operation.
+        operation: u32,
+    },
+    /// Nothing from here on needs what this operation leaves; how often it was used no longer matters.
+    Forget {
+        /// The operation.
+        operation: u32,
+    },
+}
+
+/// All events in order.
+#[derive(Debug)]
+pub(super) struct Events {
+    pub(super) all: Vec<Event>,
+    /// Returning calls.
+    pub(super) returns: usize,
+}
+
+impl Events {
+    /// `None` if too many calls are open at a time.
+    pub(super) fn new<M: Machine>(machine: &M, steps: &[Step]) -> Option<Events> {
+        let mut points: Vec<(u32, u32)> = Vec::with_capacity(2 * steps.len());
+        for (call, step) in steps.iter().enumerate() {
+            points.push((step.invoked, 2 * call as u32));
+            if step.returned != NEVER {
+                points.push((step.returned, 2 * call as u32 + 1));
+            }
+        }
+        for (position, operation) in forgotten(machine, steps) {
+            points.push((position, u32::MAX - operation));
+        }
+        points.sort_unstable();
+        let mut free: u64 = u64::MAX;
+        let mut slots = vec![0u8; steps.len()];
+        let mut all = Vec::with_capacity(points.len());
+        let mut returns = 0;
+        for (_, point) in points {
+            let call = point / 2;
+            let Some(step) = steps.get(call as usize) else {
+                all.push(Event::Forget { operation: u32::MAX - point });
+                continue;
+            };
+            let operation = step.operation;
+            if point % 2 == 1 {
+                let slot = slots[call as usize];
+                free |= 1 << slot;
+                returns += 1;
+                all.push(Event::Return { operation, slot, call });
+            } else if step.returned == NEVER {
+                all.push(Event::Offer { operation });
+            } else {
+                if free == 0 {
+                    return None;
+                }
+                let slot = free.trailing_zeros() as u8;
+                free &= !(1 << slot);
+                slots[call as usize] = slot;
+                all.push(Event::Invoke { operation, slot });
+            }
+        }
+        Some(Events { all, returns })
+    }
+}
+
+/// In a cell, the position behind the last call that could need what an indeterminate operation leaves.
+/// Values of indeterminate cas may be needed by others of their kind at any time; those stay.
+fn forgotten<M: Machine>(machine: &M, steps: &[Step]) -> Vec<(u32, u32)> {
+    if !machine.is_cell() {
+        return Vec::new();
+    }
+    let mut needed_until = std::collections::HashMap::new();
+    for step in steps {
+        match machine.needs(step.operation) {
+            Need::State(state) => {
+                let until = needed_until.entry(state).or_insert(0);
+                *until = step.returned.max(*until);
+            }
+            // Anything could help it.
+            Need::NotState(_) => return Vec::new(),
+            Need::Nothing | Need::Never => {}
+        }
+    }
+    let mut offered = vec![false; machine.operations()];
+    for step in steps.iter().filter(|step| step.returned == NEVER) {
+        offered[step.operation as usize] = true;
+    }
+    (0..machine.operations() as u32)
+        .filter(|&operation| offered[operation as usize])
+        .filter_map(|operation| {
+            let until = *needed_until.get(&machine.leaves(operation)?).unwrap_or(&0);
+            (until != NEVER).then_some((until, operation))
+        })
+        .collect()
+}

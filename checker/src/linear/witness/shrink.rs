@@ -1,0 +1,78 @@
+//! From a violation to a 1-minimal one: removing any operation, with those that make no sense without it,
+//! leaves a history that has a valid order.
+//!
+//! Delta debugging: ever smaller pieces are taken out as long as what remains has no order.
+//! [`Object::close`] keeps every remainder honest: it says nothing that the whole did not say.
+
+use std::time::Instant;
+
+use super::tiny;
+use crate::linear::machine::Machine;
+use crate::linear::object::Object;
+use crate::linear::search::{Budget, search};
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Shrunk {
+    /// The operations, by invocation.
+    pub(crate) operations: Vec<u32>,
+    /// Every single removal was tried.
+    pub(crate) is_minimal: bool,
+}
+
+/// Memory that one judgement's search may take: remainders are smaller than what was decided already.
+const MEMORY_BYTES: u64 = 256 << 20;
+
+/// Whether operations have no valid order; `None`: not decided in time.
+pub(crate) fn is_violation<O: Object>(
+    object: &O,
+    operations: &[u32],
+    until: Instant,
+) -> Option<bool> {
+    let problem = object.problem(operations);
+    if problem.steps.len() <= tiny::STEPS_MAX / 2 {
+        let processes = vec![0; problem.steps.len()];
+        let order = tiny::Order::RealTime;
+        if let Some(decision) = tiny::decide(&problem.machine, &problem.steps, &processes, order) {
+            return Some(!decision.linearizable);
+        }
+    }
+    let budget = Budget::new(until, MEMORY_BYTES);
+    search(&problem.machine, &problem.steps, &budget, false).linearizable.map(|is| !is)
+}
+
+/// Shrinks operations that have no valid order.
+pub(crate) fn shrink<O: Object>(object: &O, operations: Vec<u32>, until: Instant) -> Shrunk {
+    let mut kept = operations;
+    let mut size = kept.len().div_ceil(2);
+    while size > 0 {
+        let mut changed = false;
+        let mut at = 0;
+        while at < kept.len() {
+            if Instant::now() >= until {
+                return Shrunk { operations: kept, is_minimal: false };
+            }
+            let end = (at + size).min(kept.len());
+            let rest: Vec<u32> = kept[..at].iter().chain(&kept[end..]).copied().collect();
+            match object.close(&rest) {
+                Some(rest) if is_violation(object, &rest, until) == Some(true) => {
+                    kept = rest;
+                    changed = true;
+                }
+                _ => at = end,
+            }
+        }
+        if size == 1 && changed {
+            continue;
+        }
+        size /= 2;
+    }
+    let is_minimal = Instant::now() < until;
+    Shrunk { operations: kept, is_minimal }
+}
+
+/// Whether the machine's calls of an operation change nothing.
+pub(crate) fn observes<O: Object>(object: &O, operation: u32) -> bool {
+    let problem = object.problem(&[operation]);
+    problem.steps.iter().all(|step| problem.machine.observes(step.operation))
+}

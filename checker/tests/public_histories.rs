@@ -1,0 +1,47 @@
+//! Every public history with a known verdict is decided, and decided right.
+//!
+//! The histories belong to other projects (porcupine, Knossos) and are not part of this repository. They
+//! are looked for in `../shared/histories` beside the workspace; without them this test says so and passes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use whitewater_checker::{Options, Verdict, check_history};
+
+/// Far more than any of them needs.
+const BUDGET: Duration = Duration::from_secs(10);
+
+fn folder() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/histories");
+    if folder.join("expected.jsonl").is_file() {
+        return Some(folder);
+    }
+    println!("skipped: no public histories in {}", folder.display());
+    None
+}
+
+#[test]
+fn every_public_history_is_decided_as_known() {
+    let Some(folder) = folder() else { return };
+    let expected = std::fs::read_to_string(folder.join("expected.jsonl")).unwrap();
+    let options = Options { budget: BUDGET, ..Options::default() };
+    let mut wrong = Vec::new();
+    let mut counts = [0; 2];
+    for line in expected.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let file = line["file"].as_str().unwrap();
+        let is_ok = line["expected"] == "Ok";
+        let known = if is_ok { Verdict::Pass } else { Verdict::Violation };
+        let (analysis, report) = check_history(&folder.join(file), &options).unwrap();
+        counts[usize::from(is_ok)] += 1;
+        if analysis.verdict != known {
+            wrong.push(format!("{file}: {} instead of {known}, {report:?}", analysis.verdict));
+        }
+        if known == Verdict::Violation {
+            let witness = analysis.checks[0].findings[0].witness.as_ref();
+            assert!(witness.is_some_and(|witness| !witness.operations.is_empty()), "{file}");
+        }
+    }
+    assert!(wrong.is_empty(), "wrong verdicts:\n{}", wrong.join("\n"));
+    println!("{} violations and {} passes, all as known", counts[0], counts[1]);
+}
