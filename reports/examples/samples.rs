@@ -1,7 +1,8 @@
 //! Writes the invented runs that the tests draw, with their reports: for looking at pages while
 //! working on them. `cargo run -p whitewater-reports --example samples -- FOLDER [OPERATIONS]`
 
-#[path = "../tests/sample/mod.rs"]
+#[path = "../tests/reports/sample/mod.rs"]
+#[expect(clippy::unwrap_used, reason = "shared with the tests, which fail by panicking")]
 mod sample;
 
 use std::path::PathBuf;

@@ -4,12 +4,10 @@
 //! proof, and every output prints it under a label that says so.
 
 use whitewater_checker::analysis::{Finding, WitnessOperation};
-use whitewater_checker::statistics::{NodeRoles, Span, State, fault_span};
-use whitewater_checker::fault::FaultRecord;
+use whitewater_checker::statistics::{FaultStatistics, NodeRoles, Span, State, Statistics};
 use whitewater_raft::event::Role;
 
 use crate::clock::{Clock, duration, listed};
-use crate::load::Run;
 
 /// How long before the violation a fault must have been lifted to be mentioned no more. Clients'
 /// operations and elections settle within a few seconds of a heal.
@@ -28,25 +26,24 @@ pub(crate) struct Correlation {
 }
 
 /// Looks around a finding.
-pub(crate) fn of_finding(run: &Run, finding: &Finding) -> Correlation {
+pub(crate) fn of_finding(statistics: &Statistics, clock: Clock, finding: &Finding) -> Correlation {
     let Some(at_ns) = finding.at_ns else {
         return Correlation { context: "unplaced".to_owned(), ..Correlation::default() };
     };
-    let clock = Clock::new(run.record.origin_ns);
     let blocked = blocked_operation(finding);
     let suspect = blocked
         .and_then(|operation| operation.node.clone())
         .or_else(|| finding.nodes.first().cloned());
-    let fault = nearest_fault(run, suspect.as_deref(), at_ns);
+    let fault = nearest_fault(statistics, suspect.as_deref(), at_ns);
     let mut sentences = Vec::new();
     let moment_ns = blocked.map_or(at_ns, |operation| operation.invoked_at_ns);
-    let span = suspect.as_deref().and_then(|node| span_at(&run.statistics.nodes, node, moment_ns));
-    if let (Some(operation), Some(node)) = (blocked, suspect.as_deref()) {
-        sentences.extend(answered_by(run, operation, node, span));
+    let span = suspect.as_deref().and_then(|node| span_at(&statistics.nodes, node, moment_ns));
+    if let Some(operation) = blocked {
+        sentences.extend(answered_by(&statistics.nodes, clock, operation, span));
     } else {
-        sentences.extend(leaders_then(run, at_ns));
+        sentences.extend(leaders_then(&statistics.nodes, at_ns));
     }
-    sentences.extend(fault.map(|fault| fault_then(fault, clock, at_ns, run.recording.last_ns)));
+    sentences.extend(fault.map(|fault| fault_then(fault, clock, at_ns)));
     Correlation {
         sentences,
         fault: fault.map(|fault| fault.id),
@@ -78,18 +75,20 @@ pub(crate) fn blocked_operation(finding: &Finding) -> Option<&WitnessOperation> 
 /// The beginning of the leadership a span belongs to, across pauses.
 fn leading_since(nodes: &[NodeRoles], node: &str, term: u64) -> Option<u64> {
     let roles = nodes.iter().find(|roles| roles.node == node)?;
-    roles.spans.iter().find(|span| span.role == Role::Leader && span.term == term).map(|s| s.start_ns)
+    roles
+        .spans
+        .iter()
+        .find(|span| span.role == Role::Leader && span.term == term)
+        .map(|s| s.start_ns)
 }
 
 fn answered_by(
-    run: &Run,
+    nodes: &[NodeRoles],
+    clock: Clock,
     operation: &WitnessOperation,
-    node: &str,
     span: Option<&Span>,
 ) -> Option<String> {
-    let clock = Clock::new(run.record.origin_ns);
-    let nodes = &run.statistics.nodes;
-    let span = span?;
+    let (node, span) = (operation.node.as_deref()?, span?);
     let label = &operation.label;
     let own = match (span.role, span.state) {
         (Role::Leader, _) => format!("which took itself for the leader of term {}", span.term),
@@ -103,7 +102,10 @@ fn answered_by(
                 .map(|time| format!(" since {}", clock.moment(time)))
                 .unwrap_or_default();
             let own = own.replacen("took", "still took", 1);
-            format!("{label} was answered by {node}, {own}, while {other} had led term {}{since}.", there.term)
+            format!(
+                "{label} was answered by {node}, {own}, while {other} had led term {}{since}.",
+                there.term
+            )
         }
         Some((other, there)) => {
             format!("{label} was answered by {node}, {own}; {other} led term {}.", there.term)
@@ -112,8 +114,7 @@ fn answered_by(
     })
 }
 
-fn leaders_then(run: &Run, at_ns: u64) -> Option<String> {
-    let nodes = &run.statistics.nodes;
+fn leaders_then(nodes: &[NodeRoles], at_ns: u64) -> Option<String> {
     let leaders: Vec<String> = nodes
         .iter()
         .filter_map(|roles| Some((&roles.node, span_at(nodes, &roles.node, at_ns)?)))
@@ -130,23 +131,29 @@ fn leaders_then(run: &Run, at_ns: u64) -> Option<String> {
 }
 
 /// The fault in force at a moment or lifted shortly before; one that struck the suspect wins.
-fn nearest_fault<'a>(run: &'a Run, suspect: Option<&str>, at_ns: u64) -> Option<&'a FaultRecord> {
-    let last_ns = run.recording.last_ns;
-    run.recording
+fn nearest_fault<'a>(
+    statistics: &'a Statistics,
+    suspect: Option<&str>,
+    at_ns: u64,
+) -> Option<&'a FaultStatistics> {
+    statistics
         .faults
         .iter()
         .filter(|fault| {
-            fault_span(fault, last_ns)
-                .is_some_and(|(from, to)| from <= at_ns && at_ns <= to.saturating_add(FAULT_REACH_NS))
+            let reach = fault.start_ns.zip(fault.end_ns);
+            reach.is_some_and(|(from, to)| {
+                from <= at_ns && at_ns <= to.saturating_add(FAULT_REACH_NS)
+            })
         })
-        .max_by_key(|fault| {
-            let strikes = suspect.is_some_and(|node| fault.nodes.iter().any(|name| name == node));
-            (strikes, fault.effective, fault_span(fault, last_ns).map_or(0, |span| span.0))
-        })
+        .max_by_key(|fault| (strikes(fault, suspect), fault.effective, fault.start_ns))
 }
 
-fn fault_then(fault: &FaultRecord, clock: Clock, at_ns: u64, last_ns: u64) -> String {
-    let (from, to) = fault_span(fault, last_ns).unwrap_or((at_ns, at_ns));
+fn strikes(fault: &FaultStatistics, suspect: Option<&str>) -> bool {
+    suspect.is_some_and(|node| fault.nodes.iter().any(|name| name == node))
+}
+
+fn fault_then(fault: &FaultStatistics, clock: Clock, at_ns: u64) -> String {
+    let (from, to) = fault.start_ns.zip(fault.end_ns).unwrap_or((at_ns, at_ns));
     let nodes = listed(&fault.nodes);
     let what = format!("Fault {} ({}, {nodes})", fault.id, fault.name);
     if to >= at_ns {
@@ -161,11 +168,9 @@ fn fault_then(fault: &FaultRecord, clock: Clock, at_ns: u64, last_ns: u64) -> St
     }
 }
 
-fn context(fault: Option<&FaultRecord>, span: Option<&Span>, suspect: Option<&str>) -> String {
+fn context(fault: Option<&FaultStatistics>, span: Option<&Span>, suspect: Option<&str>) -> String {
     let role = span.map_or("cluster", |span| role_word(span.role));
-    let struck = fault.filter(|fault| {
-        suspect.is_none_or(|node| fault.nodes.iter().any(|name| name == node))
-    });
+    let struck = fault.filter(|fault| suspect.is_none() || strikes(fault, suspect));
     match struck.map(|fault| fault.kind.as_str()) {
         Some("pause") => format!("resumed-{role}"),
         Some("partition") => format!("cut-off-{role}"),
@@ -182,5 +187,94 @@ pub(crate) fn role_word(role: Role) -> &'static str {
         Role::Candidate => "candidate",
         Role::Leader => "leader",
         Role::Learner => "learner",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whitewater_checker::analysis::Witness;
+
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn roles(node: &str, term: u64, from_s: u64, to_s: u64) -> NodeRoles {
+        let span = Span {
+            start_ns: from_s * S,
+            end_ns: to_s * S,
+            role: Role::Leader,
+            term,
+            state: State::Running,
+        };
+        NodeRoles { node: node.to_owned(), from_trace: true, spans: vec![span] }
+    }
+
+    fn fault(id: u32, kind: &str, node: &str, from_s: u64, to_s: u64) -> FaultStatistics {
+        FaultStatistics {
+            id,
+            kind: kind.to_owned(),
+            name: kind.to_owned(),
+            nodes: vec![node.to_owned()],
+            start_ns: Some(from_s * S),
+            end_ns: Some(to_s * S),
+            effective: true,
+            ..FaultStatistics::default()
+        }
+    }
+
+    fn stale_read(node: &str, at_s: u64) -> Finding {
+        let operation = WitnessOperation {
+            label: "D".to_owned(),
+            node: Some(node.to_owned()),
+            invoked_at_ns: at_s * S,
+            ..WitnessOperation::default()
+        };
+        let witness = Witness {
+            operations: vec![operation],
+            blocked: Some("D".to_owned()),
+            ..Witness::default()
+        };
+        Finding { at_ns: Some(at_s * S), witness: Some(witness), ..Finding::default() }
+    }
+
+    #[test]
+    fn a_fault_that_struck_the_suspect_wins_over_a_later_one() {
+        let statistics = Statistics {
+            nodes: vec![roles("n1", 8, 5, 30), roles("n3", 7, 1, 20)],
+            faults: vec![fault(1, "pause", "n3", 4, 9), fault(2, "kill", "n2", 9, 12)],
+            ..Statistics::default()
+        };
+        let found = of_finding(&statistics, Clock::new(0), &stale_read("n3", 10));
+        assert_eq!(found.fault, Some(1));
+        assert_eq!(found.context, "resumed-leader");
+        assert_eq!(
+            found.sentences,
+            [
+                "D was answered by n3, which still took itself for the leader of term 7, while n1 had led \
+                 term 8 since 5.000 s.",
+                "Fault 1 (pause, n3) had lasted 5.00 s and ended at 9.000 s, 1.00 s before.",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fault_long_over_is_not_mentioned() {
+        let statistics = Statistics {
+            nodes: vec![roles("n1", 8, 5, 30)],
+            faults: vec![fault(1, "pause", "n1", 1, 2)],
+            ..Statistics::default()
+        };
+        let found = of_finding(&statistics, Clock::new(0), &stale_read("n1", 10));
+        assert_eq!((found.fault, found.context.as_str()), (None, "leader"));
+        assert_eq!(
+            found.sentences,
+            ["D was answered by n1, which took itself for the leader of term 8."]
+        );
+    }
+
+    #[test]
+    fn without_a_moment_nothing_is_claimed() {
+        let found = of_finding(&Statistics::default(), Clock::new(0), &Finding::default());
+        assert!(found.sentences.is_empty());
     }
 }

@@ -32,13 +32,16 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> Option<String> {
         }
     }
     if !story.correlation.sentences.is_empty() {
-        text.push_str("\nWhere to look (correlation from traces and fault records, not part of the proof)\n");
+        text.push_str(
+            "\nWhere to look (correlation from traces and fault records, not part of the proof)\n",
+        );
         paragraph(&mut text, &story.correlation.sentences.join(" "));
     }
     if let Some(command) = story.repeat() {
-        let _ = write!(text, "\n{}\n  {}\n", command.title, clean(&command.line));
+        let _ = write!(text, "\n{}\n  {}\n", command.title, command.line);
     }
-    Some(text)
+    // Every line once more: what was recorded may sit in any of them.
+    Some(text.lines().map(|line| clean(line) + "\n").collect())
 }
 
 fn paragraph(text: &mut String, words: &str) {
@@ -79,7 +82,13 @@ fn order(text: &mut String, finding: &Finding) {
     }
     let _ = writeln!(text, "\n\nWhy {blocked} fits nowhere");
     for slot in &witness.slots {
-        let _ = writeln!(text, "  {:<18} state {:<8} {}", slot.place, clean(&slot.state), clean(&slot.reason));
+        let _ = writeln!(
+            text,
+            "  {:<18} state {:<8} {}",
+            slot.place,
+            clean(&slot.state),
+            clean(&slot.reason)
+        );
     }
     if let Some(weaker) = &witness.weaker {
         let _ = writeln!(text, "\nWhat still holds: these operations are {weaker}.");

@@ -109,7 +109,9 @@ pub(crate) fn earlier(folder: &Path, scenario: &str, signature: &str) -> Option<
     let (entries, _) = entries::read(folder.parent()?, EARLIER_MAX).ok()?;
     let before: Vec<&Entry> = entries
         .iter()
-        .filter(|entry| entry.id.as_str() < own && !entry.is_incomplete && entry.scenario == scenario)
+        .filter(|entry| {
+            entry.id.as_str() < own && !entry.is_incomplete && entry.scenario == scenario
+        })
         .collect();
     let same = before
         .iter()
@@ -124,7 +126,8 @@ pub(crate) fn earlier(folder: &Path, scenario: &str, signature: &str) -> Option<
 /// The page of runs that are sorted oldest first.
 fn page(entries: &[Entry], left_out: usize) -> Page {
     let (class, badge, headline, explanation, link) = news(entries);
-    let operations: u64 = entries.iter().filter_map(|entry| entry.figures.as_ref()).map(|f| f.ok).sum();
+    let operations: u64 =
+        entries.iter().filter_map(|entry| entry.figures.as_ref()).map(|f| f.ok).sum();
     Page {
         style: [palette::style_sheet()].into_iter().chain(STYLE.map(str::to_owned)).collect(),
         script: SCRIPT,
@@ -152,8 +155,10 @@ fn news(entries: &[Entry]) -> (&'static str, String, String, String, String) {
         let text = "whitewater run makes the first one.".to_owned();
         return ("undecided", "? no runs".to_owned(), "No run yet".to_owned(), text, String::new());
     };
-    let earlier: Vec<&Entry> =
-        entries[..entries.len() - 1].iter().filter(|entry| entry.scenario == newest.scenario).collect();
+    let earlier: Vec<&Entry> = entries[..entries.len() - 1]
+        .iter()
+        .filter(|entry| entry.scenario == newest.scenario)
+        .collect();
     let failed = earlier.iter().filter(|entry| entry.verdict == Verdict::Violation).count();
     let scenario = &newest.scenario;
     let (class, badge) = (tone(newest), format!("{} {}", sign(newest), word(newest)));
@@ -167,14 +172,22 @@ fn news(entries: &[Entry]) -> (&'static str, String, String, String, String) {
         (Verdict::Violation, false) => {
             format!("{scenario} fails again: {} of {} runs", failed + 1, earlier.len() + 1)
         }
-        (Verdict::Pass, false) if failed == 0 => format!("{scenario} holds in all {} runs", earlier.len() + 1),
+        (Verdict::Pass, false) if failed == 0 => {
+            format!("{scenario} holds in all {} runs", earlier.len() + 1)
+        }
         (Verdict::Pass, false) => {
             format!("{scenario} holds this time; {failed} of {} earlier runs failed", earlier.len())
         }
         (Verdict::Undecided, _) => format!("{scenario} is undecided"),
         (Verdict::Error, _) => format!("{scenario} could not be run"),
     };
-    (class, badge, headline, format!("{}.", newest.headline.trim_end_matches('.')), newest.link.clone())
+    (
+        class,
+        badge,
+        headline,
+        format!("{}.", newest.headline.trim_end_matches('.')),
+        newest.link.clone(),
+    )
 }
 
 /// The tone of a run: a canary that fails is good news.
@@ -211,7 +224,12 @@ fn scenarios(entries: &[Entry]) -> Vec<Scenario> {
             let own: Vec<&Entry> = entries.iter().filter(|entry| entry.scenario == name).collect();
             let shown = &own[own.len().saturating_sub(GRID_MAX)..];
             let (class, state) = state(&own);
-            Scenario { name: name.to_owned(), cells: shown.iter().map(|entry| cell(entry)).collect(), class, state }
+            Scenario {
+                name: name.to_owned(),
+                cells: shown.iter().map(|entry| cell(entry)).collect(),
+                class,
+                state,
+            }
         })
         .collect()
 }
@@ -220,7 +238,13 @@ fn cell(entry: &Entry) -> Cell {
     Cell {
         class: tone(entry),
         sign: sign(entry),
-        title: format!("{} · {} · seed {} · {}", word(entry), entry.began, entry.seed, entry.headline),
+        title: format!(
+            "{} · {} · seed {} · {}",
+            word(entry),
+            entry.began,
+            entry.seed,
+            entry.headline
+        ),
         link: entry.link.clone(),
     }
 }
@@ -236,7 +260,12 @@ fn state(runs: &[&Entry]) -> (&'static str, String) {
         (count, true) if count == runs.len() => ("bad", "✕ always".to_owned()),
         (count, _) => {
             let (low, high) = wilson(count, runs.len());
-            let text = format!("! {count}/{}, 95 % CI {:.0}–{:.0} %", runs.len(), low * 100.0, high * 100.0);
+            let text = format!(
+                "! {count}/{}, 95 % CI {:.0}–{:.0} %",
+                runs.len(),
+                low * 100.0,
+                high * 100.0
+            );
             ("warn", text)
         }
     }
@@ -253,20 +282,25 @@ fn wilson(hits: usize, runs: usize) -> (f64, f64) {
 }
 
 fn signatures(entries: &[Entry]) -> Vec<Signature> {
-    let signature = |entry: &Entry| entry.figures.as_ref().and_then(|figures| figures.signature.clone());
+    let signature =
+        |entry: &Entry| entry.figures.as_ref().and_then(|figures| figures.signature.clone());
     let mut names: Vec<String> = entries.iter().rev().filter_map(signature).collect();
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names
         .into_iter()
         .map(|name| {
-            let own: Vec<&Entry> =
-                entries.iter().filter(|entry| signature(entry).as_deref() == Some(name.as_str())).collect();
-            let mut scenarios: Vec<&str> = own.iter().map(|entry| entry.scenario.as_str()).collect();
+            let own: Vec<&Entry> = entries
+                .iter()
+                .filter(|entry| signature(entry).as_deref() == Some(name.as_str()))
+                .collect();
+            let mut scenarios: Vec<&str> =
+                own.iter().map(|entry| entry.scenario.as_str()).collect();
             scenarios.sort_unstable();
             scenarios.dedup();
             let planted = own.iter().all(|entry| entry.is_canary());
-            let is_newest = own.last().zip(entries.last()).is_some_and(|(own, all)| own.id == all.id);
+            let is_newest =
+                own.last().zip(entries.last()).is_some_and(|(own, all)| own.id == all.id);
             let (state, class) = match (planted, own.len(), is_newest) {
                 (true, ..) => ("planted", "good"),
                 (false, 1, true) => ("✕ new", "bad"),
@@ -305,9 +339,15 @@ fn row(entry: &Entry) -> Row {
         headline: entry.headline.clone(),
         seed: entry.seed.clone(),
         ok: figures.map_or_else(dash, |figures| thousands(figures.ok)),
-        faults: figures.map_or_else(dash, |figures| format!("{}/{}", figures.faults_effective, figures.faults)),
+        faults: figures.map_or_else(dash, |figures| {
+            format!("{}/{}", figures.faults_effective, figures.faults)
+        }),
         failover: figures.and_then(|figures| figures.failover_p50_ns).map_or_else(dash, duration),
-        lasted: if entry.duration_ms > 0 { duration(entry.duration_ms * 1_000_000) } else { dash() },
+        lasted: if entry.duration_ms > 0 {
+            duration(entry.duration_ms * 1_000_000)
+        } else {
+            dash()
+        },
     }
 }
 

@@ -131,7 +131,8 @@ fn write_outputs(run: &Run) -> Result<(), ReportError> {
         })?;
         write(&folder.join("explain.txt"), &text)?;
     }
-    let figures = serde_json::to_string_pretty(&figures::Figures::of(run, &story)).unwrap_or_default();
+    let figures =
+        serde_json::to_string_pretty(&figures::Figures::of(run, &story)).unwrap_or_default();
     write(&run.folder.join(figures::FILE), &figures)?;
     write(&run.folder.join("report.html"), &page::render(run, &story)?)
 }
@@ -139,7 +140,7 @@ fn write_outputs(run: &Run) -> Result<(), ReportError> {
 /// Writes by rename, so that nobody sees half a file.
 fn write(path: &Path, text: &str) -> Result<(), ReportError> {
     let partial = path.with_extension("partial");
-    fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|source| {
-        ReportError::File { action: "write", path: path.to_owned(), source }
-    })
+    fs::write(&partial, text)
+        .and_then(|()| fs::rename(&partial, path))
+        .map_err(|source| ReportError::File { action: "write", path: path.to_owned(), source })
 }

@@ -72,8 +72,9 @@ pub(crate) fn read_record(folder: &Path) -> Result<Option<RunRecord>, ReportErro
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(ReportError::File { action: "read", path, source }),
     };
-    let record: RunRecord = serde_json::from_slice(&text)
-        .map_err(|error| ReportError::Malformed { path: path.clone(), message: error.to_string() })?;
+    let record: RunRecord = serde_json::from_slice(&text).map_err(|error| {
+        ReportError::Malformed { path: path.clone(), message: error.to_string() }
+    })?;
     if record.schema_version > SCHEMA_VERSION {
         let message = format!(
             "schema_version {} is newer than {SCHEMA_VERSION}, the newest this build knows: use a newer build",
@@ -90,7 +91,10 @@ fn record_of_leftovers(folder: &Path) -> Result<RunRecord, ReportError> {
         Ok(analysis) => analysis,
         Err(CheckError::NothingToCheck { .. }) => Default::default(),
         Err(error) => {
-            return Err(ReportError::Malformed { path: folder.to_owned(), message: error.to_string() });
+            return Err(ReportError::Malformed {
+                path: folder.to_owned(),
+                message: error.to_string(),
+            });
         }
     };
     let plan: Value = fs::read(folder.join("plan.json"))

@@ -19,10 +19,7 @@ const DAY_NS: i128 = 86_400_000_000_000;
 impl LogClock {
     pub(crate) fn new(record: &RunRecord) -> LogClock {
         let wall = record.started_at.parse::<Timestamp>().ok();
-        LogClock {
-            origin_ns: record.origin_ns,
-            origin_wall_ns: wall.map(Timestamp::as_nanosecond),
-        }
+        LogClock { origin_ns: record.origin_ns, origin_wall_ns: wall.map(Timestamp::as_nanosecond) }
     }
 
     /// The time of a line on CLOCK_MONOTONIC, and what follows it.
@@ -53,8 +50,8 @@ impl LogClock {
         let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let mut parts = clock.split(':').map(|part| part.parse::<i128>().ok());
         let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
-        let of_day =
-            (hours * 3600 + minutes * 60 + seconds) * 1_000_000_000 + i128::from(nanoseconds(fraction)?);
+        let of_day = (hours * 3600 + minutes * 60 + seconds) * 1_000_000_000
+            + i128::from(nanoseconds(fraction)?);
         let origin_of_day = self.origin_wall_ns?.rem_euclid(DAY_NS);
         // A node's clock may be read a little before the runner's own start time.
         let after = (of_day - origin_of_day).rem_euclid(DAY_NS);
@@ -105,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_line_without_time_is_left_whole() {
-        for line in ["   at server.rs:12", "thread 'x' panicked at a.rs:1:2:", "1.x y", "", "99:99"] {
+        for line in ["   at server.rs:12", "thread 'x' panicked at a.rs:1:2:", "1.x y", "", "99:99"]
+        {
             assert_eq!(clock().split(line), (None, line), "{line}");
         }
     }

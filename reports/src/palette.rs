@@ -57,7 +57,8 @@ pub(crate) const COLOURS: [Colour; 34] = [
 ];
 
 /// Fault families with a colour of their own.
-const FAULT_KINDS: [&str; 7] = ["partition", "kill", "pause", "disk", "clock", "network", "cluster"];
+const FAULT_KINDS: [&str; 7] =
+    ["partition", "kill", "pause", "disk", "clock", "network", "cluster"];
 
 /// The colour class of a fault family: also of kinds that are variants of one.
 pub(crate) fn fault_class(kind: &str) -> &'static str {
@@ -106,7 +107,10 @@ mod tests {
     }
 
     fn find(name: &str) -> &'static Colour {
-        COLOURS.iter().find(|colour| colour.name == name).unwrap_or_else(|| panic!("no colour {name}"))
+        COLOURS
+            .iter()
+            .find(|colour| colour.name == name)
+            .unwrap_or_else(|| panic!("no colour {name}"))
     }
 
     fn check(front: &str, back: &str, least: f64) {

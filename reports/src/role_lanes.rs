@@ -22,7 +22,8 @@ pub(crate) fn fault_sign(kind: &str) -> &'static str {
 
 /// `term 8`, or `terms 7–8` where it changes within the window.
 pub(crate) fn terms(roles: &NodeRoles, scale: Scale) -> String {
-    let shown = roles.spans.iter().filter(|span| scale.stretch(span.start_ns, span.end_ns).is_some());
+    let shown =
+        roles.spans.iter().filter(|span| scale.stretch(span.start_ns, span.end_ns).is_some());
     let terms: Vec<u64> = shown.map(|span| span.term).collect();
     match (terms.iter().min(), terms.iter().max()) {
         (Some(low), Some(high)) if low == high => format!("term {low}"),
@@ -146,16 +147,27 @@ fn captions(span: &Span, claim: Claim, clock: Clock, scale: Scale) -> Vec<String
         ],
         (State::Paused, _) => vec!["‖ paused".to_owned(), "‖".to_owned()],
         (_, Role::Leader) if claim == Claim::Stale => {
-            vec![format!("stale leader · term {term}"), format!("stale t{term}"), format!("t{term}")]
+            vec![
+                format!("stale leader · term {term}"),
+                format!("stale t{term}"),
+                format!("t{term}"),
+            ]
         }
         (_, Role::Leader) if claim == Claim::Rival => {
             vec![format!("second leader · term {term}"), format!("t{term}")]
         }
         (_, Role::Leader) => {
-            let mut words = vec![format!("leader · term {term}"), format!("leader t{term}"), format!("t{term}")];
+            let mut words = vec![
+                format!("leader · term {term}"),
+                format!("leader t{term}"),
+                format!("t{term}"),
+            ];
             // Elected in view needs no words; elected before it does.
             if span.start_ns < scale.from_ns {
-                words.insert(0, format!("leader · term {term} · elected {}", clock.bare(span.start_ns)));
+                words.insert(
+                    0,
+                    format!("leader · term {term} · elected {}", clock.bare(span.start_ns)),
+                );
             }
             words
         }

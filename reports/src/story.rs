@@ -5,7 +5,7 @@ use whitewater_checker::analysis::{Analysis, CheckResult, Finding};
 use whitewater_checker::fault::FaultStatus;
 use whitewater_checker::statistics::Statistics;
 
-use crate::clock::{counted, thousands};
+use crate::clock::{Clock, counted, thousands};
 use crate::correlation::{self, Correlation};
 use crate::load::Run;
 use crate::run::RunRecord;
@@ -41,8 +41,10 @@ impl<'a> Story<'a> {
     pub(crate) fn of(run: &'a Run) -> Story<'a> {
         let record = &run.record;
         let main = main_finding(&record.analysis);
-        let correlation =
-            main.map(|(_, finding)| correlation::of_finding(run, finding)).unwrap_or_default();
+        let clock = Clock::new(record.origin_ns);
+        let correlation = main
+            .map(|(_, finding)| correlation::of_finding(&run.statistics, clock, finding))
+            .unwrap_or_default();
         let signature = main
             .filter(|_| record.verdict == Verdict::Violation)
             .map(|(_, finding)| format!("{}/{}", finding.anomaly, correlation.context));
@@ -199,7 +201,10 @@ fn commands(record: &RunRecord, path: &str) -> Vec<Command> {
         list.push(Command { title: "Run exactly this plan", line });
     }
     let check = format!("whitewater check {path}");
-    list.push(Command { title: "Judge the recorded history again, without a cluster", line: check });
+    list.push(Command {
+        title: "Judge the recorded history again, without a cluster",
+        line: check,
+    });
     let report = format!("whitewater report {path}");
     list.push(Command { title: "Draw this report again", line: report });
     list

@@ -38,8 +38,11 @@ fn head(run: &Run, story: &Story<'_>) -> String {
         let sentences = plain(&story.correlation.sentences.join(" "));
         text.push_str(&format!("\n**Where to look** (correlation, not proof): {sentences}\n"));
     }
-    let mut facts = vec![format!("seed `{}`", run.record.seed), format!("run `{}`", code(&run.record.id))];
-    facts.extend(story.signature.as_ref().map(|signature| format!("signature `{}`", code(signature))));
+    let mut facts =
+        vec![format!("seed `{}`", run.record.seed), format!("run `{}`", code(&run.record.id))];
+    facts.extend(
+        story.signature.as_ref().map(|signature| format!("signature `{}`", code(signature))),
+    );
     text.push_str(&format!("\n{}\n", facts.join(" · ")));
     text
 }
@@ -53,9 +56,17 @@ fn proof(run: &Run, story: &Story<'_>) -> String {
     }
     if let Some(witness) = finding.witness.as_ref().filter(|witness| !witness.slots.is_empty()) {
         let blocked = witness.blocked.as_deref().unwrap_or("it");
-        text.push_str(&format!("\n| If {} went… | state there | ruled out because |\n|---|---|---|\n", plain(blocked)));
+        text.push_str(&format!(
+            "\n| If {} went… | state there | ruled out because |\n|---|---|---|\n",
+            plain(blocked)
+        ));
         for slot in &witness.slots {
-            text.push_str(&format!("| {} | {} | {} |\n", plain(&slot.place), plain(&slot.state), plain(&slot.reason)));
+            text.push_str(&format!(
+                "| {} | {} | {} |\n",
+                plain(&slot.place),
+                plain(&slot.state),
+                plain(&slot.reason)
+            ));
         }
     }
     if !finding.evidence.is_empty() {
@@ -72,7 +83,11 @@ fn checks(run: &Run) -> String {
     let mut text = "\n| | check | looked at |\n|---|---|---|\n".to_owned();
     for check in &run.record.analysis.checks {
         let sign = verdict_sign(check.verdict);
-        text.push_str(&format!("| {sign} | {} | {} |\n", plain(&check.title), plain(&check.summary)));
+        text.push_str(&format!(
+            "| {sign} | {} | {} |\n",
+            plain(&check.title),
+            plain(&check.summary)
+        ));
     }
     text
 }
@@ -86,14 +101,20 @@ fn figures(run: &Run) -> String {
         thousands(counts.fail),
         thousands(counts.info)
     )];
-    parts.push(format!("p50 {}, p99 {}", duration(statistics.latency.p50_ns), duration(statistics.latency.p99_ns)));
+    parts.push(format!(
+        "p50 {}, p99 {}",
+        duration(statistics.latency.p50_ns),
+        duration(statistics.latency.p99_ns)
+    ));
     if let Some(availability) = statistics.availability {
         parts.push(format!("{:.2} % of the time served", availability.share * 100.0));
     }
     if let Some(outage) = &statistics.longest_outage {
         parts.push(format!("longest outage {}", duration(outage.end_ns - outage.start_ns)));
     }
-    parts.extend(median_failover(statistics).map(|median| format!("median failover {}", duration(median))));
+    parts.extend(
+        median_failover(statistics).map(|median| format!("median failover {}", duration(median))),
+    );
     format!("\n{}\n", parts.join(" · "))
 }
 
@@ -111,7 +132,8 @@ fn faults(run: &Run) -> String {
     for (fault, figures) in faults.iter().zip(&run.statistics.faults).take(FAULTS_MAX) {
         let at = figures.start_ns.map_or("–".to_owned(), |time| clock.moment(time));
         let gap = figures.longest_gap_ns.map_or("–".to_owned(), duration);
-        let effects = if fault.effective { fault.effects.join("; ") } else { "no effect".to_owned() };
+        let effects =
+            if fault.effective { fault.effects.join("; ") } else { "no effect".to_owned() };
         text.push_str(&format!(
             "| {} | {} · {} | {} | {at} | {gap} | {} |\n",
             fault.id,
@@ -156,7 +178,8 @@ fn code(text: &str) -> String {
 fn fenced(text: &str, language: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
-    let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
+    let text: String =
+        text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
     format!("{fence}{language}\n{text}\n{fence}\n")
 }
 

@@ -78,11 +78,20 @@ impl Svg {
             Anchor::End => r#" text-anchor="end""#,
         };
         let text = escape(text);
-        let _ = write!(self.body, r#"<text class="{class}" x="{x:.1}" y="{y:.1}"{anchor}>{text}</text>"#);
+        let _ = write!(
+            self.body,
+            r#"<text class="{class}" x="{x:.1}" y="{y:.1}"{anchor}>{text}</text>"#
+        );
     }
 
     /// A group with a title, which a pointer or a screen reader shows; focusable where asked.
-    pub(crate) fn group(&mut self, class: &str, title: &str, focusable: bool, draw: impl FnOnce(&mut Svg)) {
+    pub(crate) fn group(
+        &mut self,
+        class: &str,
+        title: &str,
+        focusable: bool,
+        draw: impl FnOnce(&mut Svg),
+    ) {
         let focus = if focusable { r#" tabindex="0" role="img""# } else { "" };
         let _ = write!(self.body, r#"<g class="{class}"{focus}><title>{}</title>"#, escape(title));
         draw(self);
@@ -90,7 +99,13 @@ impl Svg {
     }
 
     /// The finished picture.
-    pub(crate) fn finish(self, id: &str, size: (f64, f64), title: &str, description: &str) -> String {
+    pub(crate) fn finish(
+        self,
+        id: &str,
+        size: (f64, f64),
+        title: &str,
+        description: &str,
+    ) -> String {
         format!(
             r#"<svg id="{id}" class="drawing" viewBox="0 0 {:.0} {:.0}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{}</title><desc id="{id}-d">{}</desc>{}</svg>"#,
             size.0,
@@ -155,12 +170,16 @@ mod tests {
 
     #[test]
     fn hostile_text_stays_text() {
-        assert_eq!(escape("</svg><script>'\"&\u{1}"), "&lt;/svg&gt;&lt;script&gt;&#39;&quot;&amp;\u{fffd}");
+        assert_eq!(
+            escape("</svg><script>'\"&\u{1}"),
+            "&lt;/svg&gt;&lt;script&gt;&#39;&quot;&amp;\u{fffd}"
+        );
     }
 
     #[test]
     fn ticks_are_round_and_inside() {
-        let scale = Scale { from_ns: 36_750_000_000, to_ns: 37_400_000_000, left: 0.0, right: 100.0 };
+        let scale =
+            Scale { from_ns: 36_750_000_000, to_ns: 37_400_000_000, left: 0.0, right: 100.0 };
         let texts: Vec<String> = scale.ticks(0, 8).into_iter().map(|tick| tick.1).collect();
         assert_eq!(texts, ["36.8 s", "36.9 s", "37.0 s", "37.1 s", "37.2 s", "37.3 s", "37.4 s"]);
         assert!((scale.x(37_075_000_000) - 50.0).abs() < 1e-9);

@@ -8,48 +8,63 @@ use whitewater_checker::Verdict;
 use whitewater_checker::statistics::Statistics;
 
 use crate::TerminalStyle;
-use crate::clock::{counted, duration, thousands};
+use crate::clock::{Clock, counted, duration, thousands};
+use crate::correlation;
 use crate::page::median_failover;
 use crate::run::RunRecord;
-use crate::story::{headline, explanation, main_finding, tagline, verdict_word};
+use crate::story::{explanation, headline, main_finding, tagline, verdict_word};
 use crate::text_timeline;
 
 /// Evidence lines shown at most; the report has them all.
 const EVIDENCE_MAX: usize = 4;
 
 pub(crate) fn render(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> String {
-    let mut lines = vec![first_line(record, statistics, style)];
+    let mut lines = head(record, statistics, style);
     if record.verdict != Verdict::Pass {
         lines.extend(story(record, statistics, style));
     }
     let mut text: String = lines.into_iter().map(|line| line + "\n").collect();
     if !style.unicode {
-        text = ascii(&text);
+        text = text_timeline::ascii(&text);
     }
     text
 }
 
-/// `PASS  register · kill, pause   98,732 ok operations  6/7 faults had effect  failover 1.38 s  [57.0 s]`
-fn first_line(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> String {
+/// `PASS  register · kill   98,732 ok operations  6/7 faults had effect  failover p50 1.38 s  [57.0 s]`,
+/// in two lines where one is too narrow.
+fn head(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> Vec<String> {
     let tone = match record.verdict {
         Verdict::Pass => AnsiColor::Green,
         Verdict::Violation => AnsiColor::Red,
         Verdict::Undecided => AnsiColor::Yellow,
         Verdict::Error => AnsiColor::Magenta,
     };
-    let word = painted(verdict_word(record.verdict), tone.on_default().bold(), style);
+    let word = verdict_word(record.verdict);
     let what = scenario(record);
     let took = duration(record.duration_ms * 1_000_000);
-    if record.verdict != Verdict::Pass {
-        return format!("{word}  {what}   {}  [{took}]", clean(&tagline(record)));
+    let came =
+        if record.verdict == Verdict::Pass { passed(statistics) } else { clean(&tagline(record)) };
+    let length = [word, &what, &came, &took].iter().map(|text| text.chars().count()).sum::<usize>();
+    let word = painted(word, tone.on_default().bold(), style);
+    // Blanks and brackets between the parts take nine columns.
+    if length + 9 <= style.width {
+        vec![format!("{word}  {what}   {came}  [{took}]")]
+    } else {
+        let mut lines = wrapped(&format!("{what} [{took}]"), style.width.max(48) - 11);
+        lines[0] = format!("{word}  {}", lines[0]);
+        lines.extend(wrapped(&came, style.width.max(48) - 2));
+        let indent = |(index, line)| if index == 0 { line } else { format!("  {line}") };
+        lines.into_iter().enumerate().map(indent).collect()
     }
+}
+
+fn passed(statistics: &Statistics) -> String {
     let faults = statistics.faults.len();
     let effect = format!("{}/{faults} faults had effect", statistics.effective_faults());
     let failover = median_failover(statistics)
         .map(|median| format!("  failover p50 {}", duration(median)))
         .unwrap_or_default();
-    let ok = thousands(statistics.operations.ok);
-    format!("{word}  {what}   {ok} ok operations  {effect}{failover}  [{took}]")
+    format!("{} ok operations  {effect}{failover}", thousands(statistics.operations.ok))
 }
 
 /// What ran: `register · kill, pause, partition`.
@@ -82,9 +97,20 @@ fn story(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> V
         if !finding.evidence.is_empty() {
             lines.push(String::new());
             for line in finding.evidence.iter().take(EVIDENCE_MAX) {
-                lines.push(format!("  | {}", crate::svg::shortened(&clean(line), width.max(100))));
+                lines.push(format!("  | {}", crate::svg::shortened(&clean(line), width - 4)));
             }
         }
+        let clues =
+            correlation::of_finding(statistics, Clock::new(record.origin_ns), finding).sentences;
+        if !clues.is_empty() {
+            lines.push(String::new());
+            let text = format!("Where to look (not proof): {}", clues.join(" "));
+            lines.extend(wrapped(&clean(&text), width - 4).iter().map(|line| format!("  {line}")));
+        }
+    }
+    if !record.settings.command.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("  again   {}", clean(&record.settings.command)));
     }
     let all: usize = record.analysis.checks.iter().map(|check| check.findings.len()).sum();
     if all > 1 {
@@ -118,26 +144,6 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The nearest ASCII text; colour codes stay.
-fn ascii(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '·' => plain.push('-'),
-            '→' => plain.push_str("->"),
-            '…' => plain.push_str("..."),
-            '✕' | '×' => plain.push('x'),
-            'µ' => plain.push('u'),
-            '–' => plain.push('-'),
-            '\u{201c}' | '\u{201d}' => plain.push('"'),
-            '\u{2018}' | '\u{2019}' => plain.push('\''),
-            c if c.is_ascii() => plain.push(c),
-            _ => plain.push('?'),
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +158,6 @@ mod tests {
     #[test]
     fn recorded_text_cannot_steer_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\r"), "a\u{fffd}[2Jb\u{fffd}");
-        assert_eq!(ascii("read → 37 · n1"), "read -> 37 - n1");
+        assert_eq!(text_timeline::ascii("read → 37 · n1"), "read -> 37 - n1");
     }
 }

@@ -63,11 +63,13 @@ pub(crate) fn draw(
     width: usize,
     unicode: bool,
 ) -> Vec<String> {
-    let Some(witness) = finding.witness.as_ref().filter(|witness| !witness.operations.is_empty()) else {
+    let Some(witness) = finding.witness.as_ref().filter(|witness| !witness.operations.is_empty())
+    else {
         return Vec::new();
     };
     let operations = &witness.operations;
-    let first = operations.iter().map(|operation| operation.invoked_at_ns).min().unwrap_or_default();
+    let first =
+        operations.iter().map(|operation| operation.invoked_at_ns).min().unwrap_or_default();
     let last = operations.iter().map(end_of).max().unwrap_or(first);
     let pad = ((last - first) / 10).max(1_000_000);
     let cells = width.clamp(WIDTH_MIN, WIDTH_MAX) - NAMES;
@@ -78,7 +80,7 @@ pub(crate) fn draw(
         right: (cells - 1) as f64,
     };
     let ink = if unicode { &UNICODE } else { &ASCII };
-    let page = Page { scale, cells, ink };
+    let page = Page { scale, cells, ink, unicode };
     let mut lines = vec![page.axis(clock_origin_ns)];
     let in_force = statistics.faults.iter().filter(|fault| page.overlaps(fault));
     lines.extend(in_force.take(FAULTS_MAX).map(|fault| page.fault(fault)));
@@ -101,9 +103,15 @@ struct Page<'a> {
     scale: Scale,
     cells: usize,
     ink: &'a Ink,
+    unicode: bool,
 }
 
 impl Page<'_> {
+    /// The text in the characters of this page, before it is given a place: some take more room.
+    fn plain(&self, text: String) -> String {
+        if self.unicode { text } else { ascii(&text) }
+    }
+
     fn cell(&self, time_ns: u64) -> usize {
         self.scale.x(time_ns).round() as usize
     }
@@ -127,7 +135,10 @@ impl Page<'_> {
     }
 
     fn overlaps(&self, fault: &FaultStatistics) -> bool {
-        fault.start_ns.zip(fault.end_ns).is_some_and(|(from, to)| self.scale.stretch(from, to).is_some())
+        fault
+            .start_ns
+            .zip(fault.end_ns)
+            .is_some_and(|(from, to)| self.scale.stretch(from, to).is_some())
     }
 
     fn fault(&self, fault: &FaultStatistics) -> String {
@@ -141,7 +152,7 @@ impl Page<'_> {
             _ => '#',
         };
         cells[left..=right].fill(mark);
-        let text = format!(" {} {} ", fault.nodes.join(" "), fault.name);
+        let text = self.plain(format!(" {} {} ", fault.nodes.join(" "), fault.name));
         let length = text.chars().count();
         if right - left > length + 4 {
             write(&mut cells, left + (right - left - length) / 2, &text);
@@ -158,7 +169,8 @@ impl Page<'_> {
         sorted.sort_by_key(|operation| operation.invoked_at_ns);
         let mut rows: Vec<(String, Vec<char>, usize)> = Vec::new();
         for operation in sorted {
-            let node = operation.node.as_deref().map(|node| format!(" > {node}")).unwrap_or_default();
+            let node =
+                operation.node.as_deref().map(|node| format!(" > {node}")).unwrap_or_default();
             let name = format!("c{}{node}", operation.process);
             let text = self.bar(operation, blocked == Some(operation.label.as_str()));
             let length = text.chars().count();
@@ -177,7 +189,7 @@ impl Page<'_> {
     /// `[B write 41 ────]`: as long as the operation took, or as its words need.
     fn bar(&self, operation: &WitnessOperation, blocked: bool) -> String {
         let (left, right) = (self.cell(operation.invoked_at_ns), self.cell(end_of(operation)));
-        let words = format!("[{} {}", operation.label, shortened(&operation.text, 32));
+        let words = self.plain(format!("[{} {}", operation.label, shortened(&operation.text, 32)));
         let length = words.chars().count() + 1;
         let wide = right - left + 1;
         let filler = match wide.checked_sub(length + 1) {
@@ -190,8 +202,7 @@ impl Page<'_> {
             _ => "…",
         };
         let sign = if blocked { self.ink.blocked } else { "" };
-        let close = if self.ink.open == '-' { close.replace('…', "...") } else { close.to_owned() };
-        format!("{words}{filler}{close}{sign}")
+        self.plain(format!("{words}{filler}{close}{sign}"))
     }
 
     fn gap(&self, from_ns: u64, to_ns: u64, gap_ns: u64) -> String {
@@ -221,9 +232,12 @@ impl Page<'_> {
     ) -> Vec<String> {
         let shown = statistics.nodes.iter().filter(|roles| {
             let leads = |span: &Span| {
-                span.role == Role::Leader && self.scale.stretch(span.start_ns, span.end_ns).is_some()
+                span.role == Role::Leader
+                    && self.scale.stretch(span.start_ns, span.end_ns).is_some()
             };
-            operations.iter().any(|operation| operation.node.as_deref() == Some(roles.node.as_str()))
+            operations
+                .iter()
+                .any(|operation| operation.node.as_deref() == Some(roles.node.as_str()))
                 || finding.nodes.contains(&roles.node)
                 || roles.spans.iter().any(leads)
         });
@@ -236,7 +250,11 @@ impl Page<'_> {
                 let (left, right) = (self.cell(span.start_ns), self.cell(span.end_ns));
                 cells[left..=right].fill(self.mark(&span));
                 if span.role == Role::Leader && span.state == State::Running {
-                    let text = format!(" {}leader t{} ", if claim == Claim::Stale { "stale " } else { "" }, span.term);
+                    let text = format!(
+                        " {}leader t{} ",
+                        if claim == Claim::Stale { "stale " } else { "" },
+                        span.term
+                    );
                     if right - left > text.chars().count() + 1 {
                         write(&mut cells, left + 2, &text);
                     }
@@ -270,4 +288,24 @@ fn write(cells: &mut [char], at: usize, text: &str) {
     for (cell, c) in cells.iter_mut().skip(at).zip(text.chars()) {
         *cell = if c.is_control() { '\u{fffd}' } else { c };
     }
+}
+
+/// The nearest ASCII text; colour codes stay.
+pub(crate) fn ascii(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '·' => plain.push('-'),
+            '→' => plain.push_str("->"),
+            '…' => plain.push_str("..."),
+            '✕' | '×' => plain.push('x'),
+            'µ' => plain.push('u'),
+            '–' => plain.push('-'),
+            '\u{201c}' | '\u{201d}' => plain.push('"'),
+            '\u{2018}' | '\u{2019}' => plain.push('\''),
+            c if c.is_ascii() => plain.push(c),
+            _ => plain.push('?'),
+        }
+    }
+    plain
 }

@@ -36,7 +36,8 @@ pub(crate) fn draw(run: &Run, finding: &Finding) -> Option<String> {
     let operations = finding.witness.as_ref().map_or(&[][..], |witness| &witness.operations);
     let (from_ns, to_ns) = window(operations, finding.at_ns, run.recording.last_ns)?;
     let scale = Scale { from_ns, to_ns, left: LEFT, right: RIGHT };
-    let mut picture = Picture { svg: Svg::default(), scale, clock: Clock::new(run.record.origin_ns) };
+    let mut picture =
+        Picture { svg: Svg::default(), scale, clock: Clock::new(run.record.origin_ns) };
     let lanes = lanes(&picture, operations, finding);
     let nodes = nodes_shown(run, operations, finding, scale);
     let faults = visible_faults(run, scale);
@@ -119,8 +120,12 @@ fn lanes<'a>(
         let bars: Vec<(f64, f64)> = own.iter().map(|one| picture.bar(one)).collect();
         for (index, operation) in own.iter().enumerate() {
             let width = CHARACTER * caption(operation, finding).chars().count() as f64;
-            let others: Vec<_> =
-                bars.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, bar)| *bar).collect();
+            let others: Vec<_> = bars
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index)
+                .map(|(_, bar)| *bar)
+                .collect();
             let (row, label) = fit(&mut rows, bars[index], width, &others);
             lane.operations.push((operation, row, label));
         }
@@ -159,7 +164,11 @@ fn fit(
             }
         }
     }
-    let side = if bar.1 + 10.0 + width <= WIDTH { sides[0] } else { *sides.last().unwrap_or(&Label::Left) };
+    let side = if bar.1 + 10.0 + width <= WIDTH {
+        sides[0]
+    } else {
+        *sides.last().unwrap_or(&Label::Left)
+    };
     rows.push(vec![with_label(side)]);
     (rows.len() - 1, side)
 }
@@ -278,7 +287,13 @@ impl Picture {
         let mut y = top;
         for lane in lanes {
             let targets = targets(lane);
-            self.svg.text("name", LEFT - 14.0, y + 18.0, Anchor::End, &format!("client {}", lane.process));
+            self.svg.text(
+                "name",
+                LEFT - 14.0,
+                y + 18.0,
+                Anchor::End,
+                &format!("client {}", lane.process),
+            );
             self.svg.text("minor", LEFT - 14.0, y + 33.0, Anchor::End, &targets);
             for (operation, row, label) in &lane.operations {
                 let row_top = y + 6.0 + ROW * *row as f64;
@@ -357,7 +372,13 @@ impl Picture {
     }
 
     /// Dotted lines from the operation that fits nowhere to the node that answered it.
-    fn request(&mut self, witness: &Witness, places: &[Place], nodes: &[&NodeRoles], nodes_top: f64) {
+    fn request(
+        &mut self,
+        witness: &Witness,
+        places: &[Place],
+        nodes: &[&NodeRoles],
+        nodes_top: f64,
+    ) {
         let Some(label) = &witness.blocked else { return };
         let operation = witness.operations.iter().find(|operation| &operation.label == label);
         let node = operation.and_then(|operation| operation.node.as_deref());
@@ -378,10 +399,14 @@ impl Picture {
         let (Some(before), Some(after)) = (find(&gap.before), find(&gap.after)) else { return };
         let (x1, y1) = (before.right, before.top + BAR / 2.0);
         let x2 = after.left + 2.0;
-        let (y2, bend) =
-            if after.top > before.top { (after.top - 3.0, -46.0) } else { (after.top + BAR + 3.0, 46.0) };
+        let (y2, bend) = if after.top > before.top {
+            (after.top - 3.0, -46.0)
+        } else {
+            (after.top + BAR + 3.0, 46.0)
+        };
         let reach = x1 + (x2 - x1) * 0.55;
-        let data = format!("M{x1:.1} {y1:.1}C{reach:.1} {y1:.1} {x2:.1} {:.1} {x2:.1} {y2:.1}", y2 + bend);
+        let data =
+            format!("M{x1:.1} {y1:.1}C{reach:.1} {y1:.1} {x2:.1} {:.1} {x2:.1} {y2:.1}", y2 + bend);
         self.svg.path("order", &data);
         let text =
             format!("{} ended {} before {} began", gap.before, duration(gap.gap_ns), gap.after);
@@ -403,7 +428,11 @@ fn targets(lane: &Lane<'_>) -> String {
     let mut nodes: Vec<&str> =
         lane.operations.iter().filter_map(|(operation, ..)| operation.node.as_deref()).collect();
     nodes.dedup();
-    if nodes.is_empty() { String::new() } else { format!("→ {}", shortened(&nodes.join(" "), 14)) }
+    if nodes.is_empty() {
+        String::new()
+    } else {
+        format!("→ {}", shortened(&nodes.join(" "), 14))
+    }
 }
 
 fn words(run: &Run, finding: &Finding, operations: &[WitnessOperation]) -> (String, String) {
@@ -416,7 +445,10 @@ fn words(run: &Run, finding: &Finding, operations: &[WitnessOperation]) -> (Stri
         .iter()
         .map(|operation| {
             let begin = clock.moment(operation.invoked_at_ns);
-            format!("{}: client {}, {}, began {begin}.", operation.label, operation.process, operation.text)
+            format!(
+                "{}: client {}, {}, began {begin}.",
+                operation.label, operation.process, operation.text
+            )
         })
         .collect();
     (title, format!("{} {}", finding.explanation, sentences.join(" ")))

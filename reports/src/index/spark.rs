@@ -20,32 +20,55 @@ pub(super) struct Trend {
     pub(super) drawing: String,
 }
 
+/// What a chart shows, and how its values are written.
+struct Chart {
+    title: &'static str,
+    id: &'static str,
+    value: fn(&Figures) -> Option<u64>,
+    words: fn(u64) -> String,
+}
+
 /// The charts of all runs without a planted bug, oldest first; none for fewer than two runs.
 pub(super) fn trends(entries: &[Entry]) -> Vec<Trend> {
-    type Value = fn(&Figures) -> Option<u64>;
-    let charts: [(&'static str, &str, Value, fn(u64) -> String); 3] = [
-        ("median failover", "failover", |figures| figures.failover_p50_ns, duration),
-        (
-            "p99 latency, no fault in force",
-            "latency",
-            |figures| Some(figures.latency_p99_without_fault_ns).filter(|ns| *ns > 0),
-            duration,
-        ),
-        ("ok operations (was as much tested?)", "operations", |figures| Some(figures.ok), thousands),
+    let charts = [
+        Chart {
+            title: "median failover",
+            id: "failover",
+            value: |figures| figures.failover_p50_ns,
+            words: duration,
+        },
+        Chart {
+            title: "p99 latency, no fault in force",
+            id: "latency",
+            value: |figures| Some(figures.latency_p99_without_fault_ns).filter(|ns| *ns > 0),
+            words: duration,
+        },
+        Chart {
+            title: "ok operations (was as much tested?)",
+            id: "operations",
+            value: |figures| Some(figures.ok),
+            words: thousands,
+        },
     ];
-    let own: Vec<&Figures> =
-        entries.iter().filter(|entry| !entry.is_canary()).filter_map(|entry| entry.figures.as_ref()).collect();
+    let own: Vec<&Figures> = entries
+        .iter()
+        .filter(|entry| !entry.is_canary())
+        .filter_map(|entry| entry.figures.as_ref())
+        .collect();
     let own = &own[own.len().saturating_sub(RUNS_MAX)..];
     charts
         .into_iter()
-        .filter_map(|(title, id, value, words)| {
-            let values: Vec<u64> = own.iter().filter_map(|figures| value(figures)).collect();
-            (values.len() >= 2).then(|| Trend { title, drawing: draw(id, title, &values, words) })
+        .filter_map(|chart| {
+            let values: Vec<u64> =
+                own.iter().filter_map(|figures| (chart.value)(figures)).collect();
+            (values.len() >= 2)
+                .then(|| Trend { title: chart.title, drawing: draw(&chart, &values) })
         })
         .collect()
 }
 
-fn draw(id: &str, title: &str, values: &[u64], words: fn(u64) -> String) -> String {
+fn draw(chart: &Chart, values: &[u64]) -> String {
+    let words = chart.words;
     let low = values.iter().min().copied().unwrap_or(0);
     let high = values.iter().max().copied().unwrap_or(1);
     // A flat line belongs in the middle, and small noise must not fill the chart.
@@ -72,5 +95,5 @@ fn draw(id: &str, title: &str, values: &[u64], words: fn(u64) -> String) -> Stri
     svg.text("axis", RIGHT, HEIGHT - 6.0, Anchor::End, "newest");
     let newest = values.last().map(|value| words(*value)).unwrap_or_default();
     let description = format!("From {} to {}; the newest is {newest}.", words(low), words(high));
-    svg.finish(&format!("trend-{id}"), (WIDTH, HEIGHT), title, &description)
+    svg.finish(&format!("trend-{}", chart.id), (WIDTH, HEIGHT), chart.title, &description)
 }

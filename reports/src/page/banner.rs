@@ -51,7 +51,11 @@ impl Banner {
             before,
             strong,
             after,
-            sources: if traced { "traces and fault records" } else { "status polls and fault records" },
+            sources: if traced {
+                "traces and fault records"
+            } else {
+                "status polls and fault records"
+            },
             chips: chips(run, story),
             facts: facts(run, story),
         }

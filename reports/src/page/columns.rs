@@ -58,8 +58,13 @@ pub(super) fn encode(run: &Run, finding: Option<&Finding>) -> Columns {
     let recording = &run.recording;
     let all = recording.operations.len();
     let kept = if all > OPERATIONS_MAX { select(recording, finding) } else { vec![true; all] };
-    let shown: Vec<&Operation> =
-        recording.operations.iter().zip(&kept).filter(|(_, kept)| **kept).map(|pair| pair.0).collect();
+    let shown: Vec<&Operation> = recording
+        .operations
+        .iter()
+        .zip(&kept)
+        .filter(|(_, kept)| **kept)
+        .map(|pair| pair.0)
+        .collect();
     let has_grid = shown.len() < all;
     let mut bytes = columns(&shown, recording.first_ns);
     if has_grid {
@@ -94,7 +99,8 @@ fn select(recording: &Recording, finding: Option<&Finding>) -> Vec<bool> {
     for (at_ns, reach_ns) in violation.into_iter().chain(edges) {
         let from = at_ns.saturating_sub(reach_ns);
         let first = operations.partition_point(|operation| operation.invoked_at_ns < from);
-        let end = operations.partition_point(|operation| operation.invoked_at_ns <= at_ns + reach_ns);
+        let end =
+            operations.partition_point(|operation| operation.invoked_at_ns <= at_ns + reach_ns);
         for kept in kept[first..end].iter_mut().filter(|kept| !**kept).take(left) {
             *kept = true;
             left -= 1;
@@ -143,7 +149,8 @@ fn grid<'a>(operations: impl Iterator<Item = &'a Operation>, recording: &Recordi
         let column = u128::from(time) * GRID_COLUMNS as u128 / u128::from(range);
         let column = usize::try_from(column).unwrap_or(usize::MAX).min(GRID_COLUMNS - 1);
         let latency_us = operation.latency_ns().unwrap_or(0) as f64 / 1e3;
-        let step = ((latency_us / GRID_FASTEST_US).max(1.0).log10() * GRID_ROWS_PER_DECADE) as usize;
+        let step =
+            ((latency_us / GRID_FASTEST_US).max(1.0).log10() * GRID_ROWS_PER_DECADE) as usize;
         let cell = &mut cells[step.min(GRID_ROWS - 1) * GRID_COLUMNS + column];
         *cell = cell.saturating_add(1);
     }
@@ -185,12 +192,12 @@ mod tests {
         let (one, two) = (operation(1_000_000, Outcome::Ok), operation(1_130_000, Outcome::Fail));
         let bytes = columns(&[&one, &two], 1_000_000);
         let expected = [
-            &[0, 0x82, 0x01][..],             // 0 µs, then 130 µs later
-            &[0x88, 0x27, 0x88, 0x27],        // 5,000 µs each
-            &[0xac, 0x02, 0xac, 0x02],        // process 300
-            &[4, 5],                          // function 1: ok, fail
-            &[1, 1],                          // key 0
-            &[0, 0],                          // no node
+            &[0, 0x82, 0x01][..],      // 0 µs, then 130 µs later
+            &[0x88, 0x27, 0x88, 0x27], // 5,000 µs each
+            &[0xac, 0x02, 0xac, 0x02], // process 300
+            &[4, 5],                   // function 1: ok, fail
+            &[1, 1],                   // key 0
+            &[0, 0],                   // no node
         ];
         assert_eq!(bytes, expected.concat());
     }
@@ -211,9 +218,15 @@ mod tests {
         assert!(shown <= OPERATIONS_MAX, "{shown} kept");
         for (operation, kept) in recording.operations.iter().zip(&kept) {
             let near = operation.invoked_at_ns.abs_diff(20_000_000_000) <= VIOLATION_REACH_NS;
-            assert_eq!(*kept, near || operation.outcome == Outcome::Info, "at {}", operation.invoked_at_ns);
+            assert_eq!(
+                *kept,
+                near || operation.outcome == Outcome::Info,
+                "at {}",
+                operation.invoked_at_ns
+            );
         }
-        let binned = recording.operations.iter().zip(&kept).filter(|(_, kept)| !**kept).map(|pair| pair.0);
+        let binned =
+            recording.operations.iter().zip(&kept).filter(|(_, kept)| !**kept).map(|pair| pair.0);
         let sum: u64 = grid(binned, &recording).into_iter().map(u64::from).sum();
         assert_eq!(sum + shown as u64, count);
     }

@@ -152,7 +152,8 @@ fn history_rows(run: &Run, finding: Option<&Finding>, window: (u64, u64), rows: 
         }
         let Process::Client(process) = event.process else { return };
         let own = operations.iter().find(|operation| {
-            event.time_ns == operation.invoked_at_ns || Some(event.time_ns) == operation.completed_at_ns
+            event.time_ns == operation.invoked_at_ns
+                || Some(event.time_ns) == operation.completed_at_ns
         });
         let label = own.map(|operation| format!("{} ", operation.label)).unwrap_or_default();
         let node = event.node.as_deref().map(|node| format!(" ({node})")).unwrap_or_default();
@@ -200,8 +201,12 @@ fn nemesis_row(run: &Run, event: &Event) -> Option<Row> {
     let id = event.value["fault"].as_u64();
     let fault = run.recording.faults.iter().find(|fault| Some(u64::from(fault.id)) == id);
     let text = match (event.f.as_str(), fault) {
-        ("start", Some(fault)) => format!("fault {}: {} · {}", fault.id, fault.name, fault.nodes.join(" ")),
-        ("heal", Some(fault)) => format!("fault {} lifted: {} · {}", fault.id, fault.name, fault.nodes.join(" ")),
+        ("start", Some(fault)) => {
+            format!("fault {}: {} · {}", fault.id, fault.name, fault.nodes.join(" "))
+        }
+        ("heal", Some(fault)) => {
+            format!("fault {} lifted: {} · {}", fault.id, fault.name, fault.nodes.join(" "))
+        }
         ("phase", _) => format!("phase {}", event.value["name"].as_str().unwrap_or_default()),
         (f, _) => format!("{f} {}", event.value),
     };
@@ -217,11 +222,15 @@ fn read_events(folder: &Path, (from_ns, to_ns): (u64, u64), mut take: impl FnMut
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let finder = memmem::Finder::new(b"\"time_ns\":");
     let mut line = Vec::new();
-    while { line.clear(); reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) } {
+    while {
+        line.clear();
+        reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0)
+    } {
         // A history is long and the window short: most lines are passed over by their time alone.
         let digits = finder.find(&line).map(|place| &line[place + 10..]).unwrap_or_default();
         let time = digits.trim_ascii_start().iter().take_while(|byte| byte.is_ascii_digit());
-        let time = time.fold(0u64, |time, byte| time.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')));
+        let time = time
+            .fold(0u64, |time, byte| time.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')));
         if (from_ns..=to_ns).contains(&time) {
             take_event(&line, &mut take);
         }
@@ -236,16 +245,23 @@ fn take_event(line: &[u8], take: &mut impl FnMut(Event)) {
 
 /// Role changes from the traces.
 fn turn_rows(recording: &Recording, (from_ns, to_ns): (u64, u64), rows: &mut Vec<Row>) {
-    let names = |nodes: &[u64]| nodes.iter().map(|node| format!("n{node}")).collect::<Vec<_>>().join(" ");
-    for record in recording.turns.iter().filter(|record| (from_ns..=to_ns).contains(&record.time_ns)) {
+    let names =
+        |nodes: &[u64]| nodes.iter().map(|node| format!("n{node}")).collect::<Vec<_>>().join(" ");
+    for record in
+        recording.turns.iter().filter(|record| (from_ns..=to_ns).contains(&record.time_ns))
+    {
         let term = record.term;
         let text = match &record.event {
             Traced::Boot { .. } => format!("boot {} in term {term}", record.boot),
             Traced::Term { old } => format!("term {old} → {term}"),
             Traced::Vote { candidate, .. } => format!("votes for n{candidate} in term {term}"),
-            Traced::Campaign { pre_vote: true, .. } => format!("asks whether term {} could be won", term + 1),
+            Traced::Campaign { pre_vote: true, .. } => {
+                format!("asks whether term {} could be won", term + 1)
+            }
             Traced::Campaign { .. } => format!("campaigns for term {term}"),
-            Traced::Leader { votes, .. } => format!("leads term {term} with the votes of {}", names(votes)),
+            Traced::Leader { votes, .. } => {
+                format!("leads term {term} with the votes of {}", names(votes))
+            }
             Traced::Stepdown { cause } => format!("steps down in term {term}: {cause}"),
             _ => continue,
         };
@@ -264,12 +280,17 @@ fn log_rows(run: &Run, (from_ns, to_ns): (u64, u64), rows: &mut Vec<Row>) -> usi
         let mut reader = BufReader::new(file);
         let clock = LogClock::new(&run.record);
         let (mut line, mut time_ns) = (Vec::new(), None);
-        while { line.clear(); reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) } {
+        while {
+            line.clear();
+            reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0)
+        } {
             let text = String::from_utf8_lossy(&line);
             let (time, rest) = clock.split(text.trim_end());
             // A line without a time (a backtrace, say) belongs to the one before it.
             time_ns = time.or(time_ns);
-            let Some(time_ns) = time_ns.filter(|time| (from_ns..=to_ns).contains(time)) else { continue };
+            let Some(time_ns) = time_ns.filter(|time| (from_ns..=to_ns).contains(time)) else {
+                continue;
+            };
             // The columns of a log are aligned with spaces, which mean nothing here.
             let rest = rest.strip_prefix(&node.node).unwrap_or(rest);
             let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");

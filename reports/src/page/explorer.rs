@@ -4,9 +4,7 @@ use serde_json::{Value, json};
 use whitewater_checker::statistics::{NodeRoles, State, fault_span};
 use whitewater_raft::event::Role;
 
-use super::columns::{
-    Columns, GRID_COLUMNS, GRID_FASTEST_US, GRID_ROWS, GRID_ROWS_PER_DECADE,
-};
+use super::columns::{Columns, GRID_COLUMNS, GRID_FASTEST_US, GRID_ROWS, GRID_ROWS_PER_DECADE};
 use crate::clock::Clock;
 use crate::correlation::blocked_operation;
 use crate::load::Run;
@@ -37,7 +35,9 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
         .collect();
     let marks = story.finding.and_then(|finding| {
         let blocked = blocked_operation(finding);
-        let took = blocked.and_then(|one| Some(one.completed_at_ns? - one.invoked_at_ns.min(one.completed_at_ns?)));
+        let took = blocked.and_then(|one| {
+            Some(one.completed_at_ns? - one.invoked_at_ns.min(one.completed_at_ns?))
+        });
         Some(json!({
             "at": seconds(finding.at_ns?), "name": words(&finding.anomaly),
             "from": blocked.map(|one| seconds(one.invoked_at_ns)),

@@ -95,7 +95,12 @@ pub(super) fn tested(run: &Run) -> Vec<Fact> {
 
 fn by_kind(statistics: &Statistics) -> String {
     let parts = statistics.functions.iter().map(|function| {
-        format!("{} {} (p99 {})", thousands(function.counts.total()), function.function, duration(function.latency.p99_ns))
+        format!(
+            "{} {} (p99 {})",
+            thousands(function.counts.total()),
+            function.function,
+            duration(function.latency.p99_ns)
+        )
     });
     parts.collect::<Vec<_>>().join(", ")
 }
@@ -144,7 +149,11 @@ pub(super) fn figures(run: &Run) -> Vec<Figure> {
         let caption = format!("p99 latency, ok operations ({quiet} without faults)");
         figures.push(figure(duration(latency.p99_ns), caption, ""));
     }
-    figures.push(figure(thousands(statistics.operations.info), "△ unknown outcomes".to_owned(), ""));
+    figures.push(figure(
+        thousands(statistics.operations.info),
+        "△ unknown outcomes".to_owned(),
+        "",
+    ));
     figures
 }
 
@@ -199,7 +208,10 @@ pub(super) fn environment(run: &Run) -> Vec<Fact> {
         thousands(environment.memory_mib),
         environment.file_system
     );
-    let load = format!("{:.2} at the start, {:.2} at the end", environment.load_average.0, environment.load_average.1);
+    let load = format!(
+        "{:.2} at the start, {:.2} at the end",
+        environment.load_average.0, environment.load_average.1
+    );
     let facts = [
         ("server", joined(&[&environment.server_version, &digest])),
         ("executable", settings.server.clone().unwrap_or_default()),
@@ -224,8 +236,16 @@ pub(super) fn environment(run: &Run) -> Vec<Fact> {
 fn state_hashes(run: &Run) -> String {
     let nodes = &run.record.final_status;
     let Some(first) = nodes.values().next() else { return String::new() };
-    if nodes.values().all(|node| (node.applied, &node.state_hash) == (first.applied, &first.state_hash)) {
-        return format!("{} on {} at index {}", first.state_hash, counted(nodes.len() as u64, "node"), first.applied);
+    if nodes
+        .values()
+        .all(|node| (node.applied, &node.state_hash) == (first.applied, &first.state_hash))
+    {
+        return format!(
+            "{} on {} at index {}",
+            first.state_hash,
+            counted(nodes.len() as u64, "node"),
+            first.applied
+        );
     }
     let parts: Vec<String> = nodes
         .iter()

@@ -30,7 +30,12 @@ pub(super) struct Row {
 pub(super) fn rows(run: &Run, story: &Story<'_>) -> Vec<Row> {
     let clock = Clock::new(run.record.origin_ns);
     let figures = run.statistics.faults.iter();
-    run.recording.faults.iter().zip(figures).map(|(fault, figures)| row(fault, figures, clock, story)).collect()
+    run.recording
+        .faults
+        .iter()
+        .zip(figures)
+        .map(|(fault, figures)| row(fault, figures, clock, story))
+        .collect()
 }
 
 fn row(fault: &FaultRecord, figures: &FaultStatistics, clock: Clock, story: &Story<'_>) -> Row {
@@ -50,7 +55,8 @@ fn row(fault: &FaultRecord, figures: &FaultStatistics, clock: Clock, story: &Sto
         target: fault.target.clone(),
         struck: if fault.detail.is_empty() { fault.nodes.join(" ") } else { fault.detail.clone() },
         start,
-        lasted: lasted.map_or_else(dash, |(from, to)| format!("{:.2}", to.saturating_sub(from) as f64 / 1e9)),
+        lasted: lasted
+            .map_or_else(dash, |(from, to)| format!("{:.2}", to.saturating_sub(from) as f64 / 1e9)),
         gap: figures.longest_gap_ns.map_or_else(dash, duration),
         first_ok: figures.first_ok_after_heal_ns.map_or_else(dash, duration),
         weak: weakness(fault),

@@ -51,7 +51,9 @@ pub(super) fn draw(run: &Run, finding: Option<&Finding>) -> String {
     }
     latency(&mut svg, &bins, latency_top);
     rate(&mut svg, &bins, scale, rate_top);
-    if let Some(at_ns) = finding.and_then(|finding| finding.at_ns).filter(|time| scale.contains(*time)) {
+    if let Some(at_ns) =
+        finding.and_then(|finding| finding.at_ns).filter(|time| scale.contains(*time))
+    {
         let x = scale.x(at_ns);
         svg.line("moment", (x, 30.0), (x, bottom));
         svg.text("moment-name", x + 4.0, latency_top + 12.0, Anchor::Start, "◆ violation");
@@ -88,7 +90,9 @@ fn faults(svg: &mut Svg, run: &Run, scale: Scale, bottom: f64) {
     let mut free = LEFT;
     for fault in &run.recording.faults {
         let span = fault_span(fault, run.recording.last_ns);
-        let Some((left, right)) = span.and_then(|(from, to)| scale.stretch(from, to)) else { continue };
+        let Some((left, right)) = span.and_then(|(from, to)| scale.stretch(from, to)) else {
+            continue;
+        };
         let class = fault_class(&fault.kind);
         let width = (right - left).max(2.0);
         svg.rect(&format!("fault f-{class}"), left, 8.0, width, bottom - 8.0);
@@ -125,7 +129,11 @@ fn latency(svg: &mut Svg, bins: &[Bin], top: f64) {
             };
             let step = if drawing { 'L' } else { 'M' };
             drawing = true;
-            data.push_str(&format!("{step}{:.1} {:.1}", LEFT + width * (index as f64 + 0.5), y(*value)));
+            data.push_str(&format!(
+                "{step}{:.1} {:.1}",
+                LEFT + width * (index as f64 + 0.5),
+                y(*value)
+            ));
         }
         if !data.is_empty() {
             svg.path(class, &data);
@@ -136,7 +144,13 @@ fn latency(svg: &mut Svg, bins: &[Bin], top: f64) {
 fn rate(svg: &mut Svg, bins: &[Bin], scale: Scale, top: f64) {
     let most = bins.iter().map(|bin| bin.outcomes.iter().sum::<u32>()).max().unwrap_or(0).max(1);
     let bin_s = (scale.to_ns - scale.from_ns) as f64 / BINS as f64 / 1e9;
-    svg.text("minor", LEFT - 10.0, top + 10.0, Anchor::End, &format!("{:.0}/s", f64::from(most) / bin_s));
+    svg.text(
+        "minor",
+        LEFT - 10.0,
+        top + 10.0,
+        Anchor::End,
+        &format!("{:.0}/s", f64::from(most) / bin_s),
+    );
     let width = (RIGHT - LEFT) / BINS as f64;
     for (index, bin) in bins.iter().enumerate() {
         let mut y = top + RATE_HEIGHT;

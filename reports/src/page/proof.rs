@@ -62,7 +62,12 @@ impl Proof {
         let steps = witness.order.iter().map(|step| {
             let changes = step.state != state;
             state.clone_from(&step.state);
-            Step { label: step.label.clone(), text: text(&step.label), state: step.state.clone(), changes }
+            Step {
+                label: step.label.clone(),
+                text: text(&step.label),
+                state: step.state.clone(),
+                changes,
+            }
         });
         let steps: Vec<Step> = steps.collect();
         let (placed, all) = (steps.len(), witness.operations.len());
@@ -95,7 +100,8 @@ fn notes(witness: &Witness) -> Vec<String> {
     let (essential, context) = (labels(true), labels(false));
     let mut notes = Vec::new();
     if !essential.is_empty() {
-        let mut text = format!("Leave out any one of {} and the rest has a valid order.", listed(&essential));
+        let mut text =
+            format!("Leave out any one of {} and the rest has a valid order.", listed(&essential));
         if !context.is_empty() {
             text.push_str(&format!(" {} shown for context.", are(&context)));
         }
@@ -119,10 +125,12 @@ pub(super) fn picture_note(finding: Option<&Finding>, operations: u64, faults: u
     };
     let count = witness.operations.len();
     let context = witness.operations.iter().filter(|operation| !operation.essential).count();
-    let mut clients: Vec<u64> = witness.operations.iter().map(|operation| operation.process).collect();
+    let mut clients: Vec<u64> =
+        witness.operations.iter().map(|operation| operation.process).collect();
     clients.sort_unstable();
     clients.dedup();
-    let mut text = format!("smallest failing set: {}", counted((count - context) as u64, "operation"));
+    let mut text =
+        format!("smallest failing set: {}", counted((count - context) as u64, "operation"));
     if context > 0 {
         text.push_str(&format!(" + {context} for context"));
     }

@@ -9,7 +9,7 @@ use whitewater_raft::{Chain, Position};
 
 use super::{Noise, Shape, at};
 
-pub const PHASES: [(&str, f64); 7] = [
+pub(crate) const PHASES: [(&str, f64); 7] = [
     ("start", 0.0),
     ("warm-up", 1.2),
     ("faults", 5.0),
@@ -34,7 +34,7 @@ const SERVED: [(f64, f64); 6] =
     [(1.0, 8.0), (9.1, 16.0), (17.2, 22.0), (24.0, 34.6), (36.0, 45.0), (49.2, 60.0)];
 
 /// How long an operation that begins at a time takes, seconds.
-pub fn latency(time: f64, noise: &mut Noise) -> f64 {
+pub(crate) fn latency(time: f64, noise: &mut Noise) -> f64 {
     let spread = noise.next() + noise.next() + noise.next() - 1.5;
     let base = 0.0042 * (spread * 1.6).exp();
     let tail = if noise.next() < 0.004 { 0.03 + 0.2 * noise.next() } else { 0.0 };
@@ -58,7 +58,7 @@ const FAULTS: [Planned; 7] = [
     Planned(7, "kill", "kill -9 majority", "majority", &["n1", "n2", "n5"], 45.0, 48.5),
 ];
 
-pub fn faults(shape: Shape) -> Vec<FaultRecord> {
+pub(crate) fn faults(shape: Shape) -> Vec<FaultRecord> {
     if shape == Shape::Environment {
         return Vec::new();
     }
@@ -107,7 +107,7 @@ pub fn faults(shape: Shape) -> Vec<FaultRecord> {
         .collect()
 }
 
-pub fn processes(shape: Shape) -> Vec<ProcessEvent> {
+pub(crate) fn processes(shape: Shape) -> Vec<ProcessEvent> {
     let change = |node: &str, seconds: f64, change| ProcessEvent {
         node: node.to_owned(),
         time_ns: at(seconds),
@@ -130,20 +130,25 @@ pub fn processes(shape: Shape) -> Vec<ProcessEvent> {
             "truncate below the commit index: 57 < 61".to_owned(),
         ];
         let how = "signal 6".to_owned();
-        events.push(change("n2", 39.412, ProcessChange::Exited { how, expected: false, last_words }));
+        events.push(change(
+            "n2",
+            39.412,
+            ProcessChange::Exited { how, expected: false, last_words },
+        ));
         events.push(change("n2", 39.9, ProcessChange::Started));
     }
     events.sort_by_key(|event| event.time_ns);
     events
 }
 
-pub fn polls() -> Vec<StatusPoll> {
+pub(crate) fn polls() -> Vec<StatusPoll> {
     let mut polls = Vec::new();
     for step in 2..570u32 {
         let time = f64::from(step) / 10.0;
         let leader = LEADERS.iter().rev().find(|leader| leader.3 <= time);
         for node in 1..=5u64 {
-            let role = if leader.is_some_and(|leader| leader.0 == node) { "leader" } else { "follower" };
+            let role =
+                if leader.is_some_and(|leader| leader.0 == node) { "leader" } else { "follower" };
             polls.push(StatusPoll {
                 node: format!("n{node}"),
                 time_ns: at(time),
@@ -172,7 +177,7 @@ fn boot() -> Event {
     serde_json::from_str(text).unwrap()
 }
 
-pub fn trace(node: u64, shape: Shape) -> Vec<Record> {
+pub(crate) fn trace(node: u64, shape: Shape) -> Vec<Record> {
     let mut events: Vec<(f64, u64, Role, Event)> = vec![(0.2, 1, Role::Follower, boot())];
     for (leader, term, campaigned, elected, ended) in LEADERS {
         if leader == node {
@@ -228,7 +233,7 @@ pub fn trace(node: u64, shape: Shape) -> Vec<Record> {
 }
 
 /// A node's log: a line a second, and the lines around the violation.
-pub fn log(node: u64) -> String {
+pub(crate) fn log(node: u64) -> String {
     let mut lines: Vec<(f64, String)> = (1..57)
         .map(|second| (f64::from(second), "follower t8 heartbeat answered".to_owned()))
         .collect();
@@ -255,10 +260,8 @@ pub fn log(node: u64) -> String {
         let (head, message) = line.split_at(line.match_indices(' ').nth(1).map_or(0, |at| at.0));
         let (role, term) = head.split_once(' ').unwrap_or((head, ""));
         let (minute, second) = (40 + (time / 60.0) as u64, time % 60.0);
-        let _ = writeln!(
-            text,
-            "06:{minute:02}:{second:06.3} n{node} {role:<13} {term:<5}{message}"
-        );
+        let _ =
+            writeln!(text, "06:{minute:02}:{second:06.3} n{node} {role:<13} {term:<5}{message}");
     }
     text
 }

@@ -3,15 +3,8 @@
 //! Written with the same types the runner writes with, from a fixed seed, so that every test sees
 //! the same bytes. Values do not obey any model: these folders are for drawing, not for checking.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "a shared test module: each test uses the part it needs"
-)]
-
-pub mod findings;
-pub mod story;
+pub(crate) mod findings;
+pub(crate) mod story;
 
 use std::fs;
 use std::path::Path;
@@ -21,17 +14,16 @@ use serde_json::{Value, json};
 use whitewater_checker::event::{Event, EventType, Process};
 use whitewater_reports::run::{Environment, FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 
-pub const BASE_NS: u64 = 5_000_000_000_000;
-pub const MS: u64 = 1_000_000;
+pub(crate) const BASE_NS: u64 = 5_000_000_000_000;
 
 /// Seconds of the run as CLOCK_MONOTONIC nanoseconds.
-pub fn at(seconds: f64) -> u64 {
+pub(crate) fn at(seconds: f64) -> u64 {
     BASE_NS + (seconds * 1e9) as u64
 }
 
 /// The shapes of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     Pass,
     StaleRead,
     TwoLeaders,
@@ -42,7 +34,7 @@ pub enum Shape {
     Interrupted,
 }
 
-pub const SHAPES: [(Shape, &str); 8] = [
+pub(crate) const SHAPES: [(Shape, &str); 8] = [
     (Shape::Pass, "pass"),
     (Shape::StaleRead, "stale-read"),
     (Shape::TwoLeaders, "two-leaders"),
@@ -54,15 +46,15 @@ pub const SHAPES: [(Shape, &str); 8] = [
 ];
 
 /// A generator with a fixed sequence: xorshift, good enough to look like noise.
-pub struct Noise(u64);
+pub(crate) struct Noise(u64);
 
 impl Noise {
-    pub fn new(seed: u64) -> Noise {
+    pub(crate) fn new(seed: u64) -> Noise {
         Noise(seed | 1)
     }
 
     /// Uniform in 0..1.
-    pub fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -75,7 +67,7 @@ impl Noise {
 }
 
 /// Writes a run folder of a shape with about `operations` client operations; returns its record.
-pub fn write_run(folder: &Path, shape: Shape, operations: usize) -> RunRecord {
+pub(crate) fn write_run(folder: &Path, shape: Shape, operations: usize) -> RunRecord {
     let record = record(folder, shape);
     fs::create_dir_all(folder.join("trace")).unwrap();
     fs::create_dir_all(folder.join("logs")).unwrap();
@@ -92,7 +84,7 @@ pub fn write_run(folder: &Path, shape: Shape, operations: usize) -> RunRecord {
     record
 }
 
-pub fn lines<T: Serialize>(path: &Path, items: &[T]) {
+pub(crate) fn lines<T: Serialize>(path: &Path, items: &[T]) {
     let mut text = String::new();
     for item in items {
         text.push_str(&serde_json::to_string(item).unwrap());
@@ -184,8 +176,7 @@ fn nemesis_events(shape: Shape) -> Vec<Event> {
         .collect();
     for fault in story::faults(shape) {
         let Some(started) = fault.started_at_ns else { continue };
-        let value =
-            json!({"fault": fault.id, "kind": fault.kind, "name": fault.name, "nodes": fault.nodes});
+        let value = json!({"fault": fault.id, "kind": fault.kind, "name": fault.name, "nodes": fault.nodes});
         events.push(event(Process::Nemesis, EventType::Info, "start", value, started));
         if let Some(healed) = fault.healed_at_ns {
             let value = json!({ "fault": fault.id });

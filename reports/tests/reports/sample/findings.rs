@@ -20,7 +20,7 @@ const CHECKS: [(&str, &str, &str); 8] = [
     ("strength", "strong enough", "98,732 ok operations, kill, pause and partition effective"),
 ];
 
-pub fn analysis(shape: Shape) -> Analysis {
+pub(crate) fn analysis(shape: Shape) -> Analysis {
     let mut checks: Vec<CheckResult> = CHECKS
         .iter()
         .map(|(name, title, summary)| CheckResult {
@@ -46,7 +46,14 @@ pub fn analysis(shape: Shape) -> Analysis {
     Analysis { verdict, checks }
 }
 
-fn operation(label: &str, process: u64, f: &str, text: &str, node: &str, times: (f64, f64)) -> WitnessOperation {
+fn operation(
+    label: &str,
+    process: u64,
+    f: &str,
+    text: &str,
+    node: &str,
+    times: (f64, f64),
+) -> WitnessOperation {
     WitnessOperation {
         label: label.to_owned(),
         process,
@@ -64,7 +71,7 @@ fn operation(label: &str, process: u64, f: &str, text: &str, node: &str, times: 
 const WITNESS_TIMES: [(f64, f64); 4] =
     [(36.812, 36.841), (36.898, 37.030), (37.055, 37.069), (37.238, 37.242)];
 
-pub fn witness() -> Witness {
+pub(crate) fn witness() -> Witness {
     let times = WITNESS_TIMES;
     let slot = |place: &str, state: &str, reason: &str| Slot {
         place: place.to_owned(),
@@ -85,7 +92,11 @@ pub fn witness() -> Witness {
         blocked: Some("D".to_owned()),
         slots: vec![
             slot("before A", "37", "B ended 208 ms before D began: D may not move ahead of B"),
-            slot("between A and B", "37", "B ended 208 ms before D began: D may not move ahead of B"),
+            slot(
+                "between A and B",
+                "37",
+                "B ended 208 ms before D began: D may not move ahead of B",
+            ),
             slot("between B and C", "41", "the key holds 41 there and D read 37"),
             slot("after C", "41", "the key holds 41 there and D read 37"),
         ],
@@ -95,7 +106,7 @@ pub fn witness() -> Witness {
 }
 
 /// The witness's operations as they stand in the history.
-pub fn witness_events() -> Vec<Event> {
+pub(crate) fn witness_events() -> Vec<Event> {
     let rows: [(u64, &str, Value, Value, &str); 4] = [
         (9, "read", Value::Null, json!(37), "n1"),
         (2, "write", json!(41), json!(41), "n1"),
@@ -122,10 +133,11 @@ fn stale_read() -> Finding {
     Finding {
         anomaly: "stale-read".to_owned(),
         headline: "A client read a value that had already been overwritten".to_owned(),
-        explanation: "Client 2's write of 41 was acknowledged at 37.030 s. 208 ms later client 6 began \
+        explanation:
+            "Client 2's write of 41 was acknowledged at 37.030 s. 208 ms later client 6 began \
                       a read of the same key and got 37, the value before that write. No order of \
                       these operations that respects real time explains the 37."
-            .to_owned(),
+                .to_owned(),
         key: Some("k17".to_owned()),
         at_ns: Some(at(WITNESS_TIMES[3].1)),
         nodes: vec!["n3".to_owned()],
@@ -156,9 +168,10 @@ fn panic() -> Finding {
     Finding {
         anomaly: "panic".to_owned(),
         headline: "A node ended on its own".to_owned(),
-        explanation: "n2 ended with signal 6 at 39.412 s while no fault was to end it. Its last words \
+        explanation:
+            "n2 ended with signal 6 at 39.412 s while no fault was to end it. Its last words \
                       are a panic."
-            .to_owned(),
+                .to_owned(),
         key: None,
         at_ns: Some(at(39.412)),
         nodes: vec!["n2".to_owned()],
@@ -174,9 +187,10 @@ fn no_recovery() -> Finding {
     Finding {
         anomaly: "no-recovery".to_owned(),
         headline: "The cluster did not serve clients again after the last fault".to_owned(),
-        explanation: "Every fault was lifted at 50.000 s. Within the deadline of 10 s no operation \
+        explanation:
+            "Every fault was lifted at 50.000 s. Within the deadline of 10 s no operation \
                       completed ok."
-            .to_owned(),
+                .to_owned(),
         at_ns: Some(at(50.0)),
         ..Finding::default()
     }
@@ -186,9 +200,10 @@ fn too_weak() -> Finding {
     Finding {
         anomaly: "too-weak".to_owned(),
         headline: "Too little happened to earn a pass".to_owned(),
-        explanation: "No pause fault had an observed effect, and only 212 of 500 ok operations fell \
+        explanation:
+            "No pause fault had an observed effect, and only 212 of 500 ok operations fell \
                       into the fault phase."
-            .to_owned(),
+                .to_owned(),
         ..Finding::default()
     }
 }
@@ -197,7 +212,8 @@ fn environment() -> Finding {
     Finding {
         anomaly: "cluster-never-healthy".to_owned(),
         headline: "The cluster was never healthy".to_owned(),
-        explanation: "n2 could not bind 127.44.1.2:7101: address in use. Nothing was tested.".to_owned(),
+        explanation: "n2 could not bind 127.44.1.2:7101: address in use. Nothing was tested."
+            .to_owned(),
         nodes: vec!["n2".to_owned()],
         ..Finding::default()
     }

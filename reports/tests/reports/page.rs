@@ -1,0 +1,176 @@
+//! The structure of report.html: what must be on the page, and what must never be.
+
+use std::collections::BTreeSet;
+
+use whitewater_checker::Verdict;
+use whitewater_checker::statistics::Statistics;
+
+use crate::sample::{SHAPES, Shape, findings, story};
+use crate::{OPERATIONS, Reported};
+
+/// Elements that have no end tag.
+const VOID: [&str; 6] = ["meta", "br", "input", "hr", "img", "link"];
+
+/// The page without the content of its script and style elements.
+pub(crate) fn markup(html: &str) -> String {
+    let mut text = String::new();
+    let mut rest = html;
+    while let Some(at) = rest.find("<script").into_iter().chain(rest.find("<style")).min() {
+        let open = at + rest[at..].find('>').unwrap() + 1;
+        let name = if rest[at..].starts_with("<script") { "</script>" } else { "</style>" };
+        let close = open + rest[open..].find(name).unwrap();
+        text.push_str(&rest[..open]);
+        rest = &rest[close..];
+        text.push_str(name);
+        rest = &rest[name.len()..];
+    }
+    text + rest
+}
+
+/// Every start tag has its end tag, in order. Panics with the place where that fails.
+pub(crate) fn assert_balanced(html: &str) {
+    let markup = markup(html);
+    let mut open: Vec<String> = Vec::new();
+    for piece in markup.split('<').skip(1) {
+        let (tag, _) = piece.split_once('>').unwrap_or_else(|| panic!("tag without end: <{piece}"));
+        let name: String =
+            tag.trim_start_matches('/').chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "at </{name}>, open: {open:?}");
+        } else if !tag.starts_with('!') && !tag.ends_with('/') && !VOID.contains(&name.as_str()) {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "never closed: {open:?}");
+}
+
+fn ids(html: &str) -> Vec<String> {
+    let markup = markup(html);
+    markup
+        .split(" id=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'))
+        .map(|(id, _)| id.to_owned())
+        .collect()
+}
+
+#[test]
+fn every_shape_is_a_well_formed_page_of_its_own() {
+    for (shape, name) in SHAPES {
+        let html = Reported::new(shape, OPERATIONS).read("report.html");
+        assert_balanced(&html);
+        assert_eq!(html.matches("<h1").count(), 1, "{name}");
+        assert!(html.contains("default-src 'none'"), "{name}");
+        for outside in ["http://", "https://", " src=", "@import", "url(data", "//cdn"] {
+            assert!(!html.contains(outside), "{name} refers to the outside by {outside}");
+        }
+        let ids = ids(&html);
+        let unique: BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(unique.len(), ids.len(), "{name} uses an id twice: {ids:?}");
+        let links = html.split("href=\"#").skip(1).filter_map(|rest| rest.split_once('"'));
+        for (target, _) in links {
+            assert!(
+                unique.contains(&target.to_owned()),
+                "{name} links to #{target}, which is not there"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_banner_carries_the_verdict_by_word_and_sign() {
+    for (shape, name) in SHAPES {
+        let reported = Reported::new(shape, OPERATIONS);
+        let expected = match reported.record.verdict {
+            Verdict::Pass => "✓ PASS",
+            Verdict::Violation => "✕ FAIL",
+            Verdict::Undecided => "? UNDECIDED",
+            Verdict::Error => "! ERROR",
+        };
+        let html = reported.read("report.html");
+        assert!(html.contains(&format!("<span class=\"badge\">{expected}</span>")), "{name}");
+    }
+}
+
+#[test]
+fn a_witness_is_told_drawn_and_proven() {
+    let html = Reported::new(Shape::StaleRead, OPERATIONS).read("report.html");
+    let witness = findings::witness();
+    for operation in &witness.operations {
+        let label = format!("<title>{} · client {}", operation.label, operation.process);
+        assert!(html.contains(&label), "no drawing of {}", operation.label);
+    }
+    for slot in &witness.slots {
+        let row = format!(
+            "<td>{}</td><td><code>{}</code></td><td>{}</td>",
+            slot.place, slot.state, slot.reason
+        );
+        assert!(html.contains(&row), "no row for {}", slot.place);
+    }
+    assert!(html.contains("B ended 208 ms before D began"));
+    assert!(html.contains("<b>208 ms later</b>"), "the gap is not printed strong");
+    assert!(
+        html.contains("which still took itself for the leader of term 7, while n1 had led term 8")
+    );
+    assert!(html.contains("not part of the proof"));
+    assert!(html.contains("stale leader · term 7"));
+    assert!(html.contains("✕ fits nowhere"), "the blocked operation is not marked in the logs");
+    assert!(html.contains("read of k17 answered locally"), "the node&#39;s own log is missing");
+}
+
+#[test]
+fn a_finding_without_operations_shows_its_evidence_and_the_nodes() {
+    let html = Reported::new(Shape::TwoLeaders, OPERATIONS).read("report.html");
+    assert!(html.contains("trace/n5.jsonl:398"));
+    assert!(html.contains("second leader · term 8"));
+    assert!(html.contains("At that moment n1 led term 8 and n5 led term 8."));
+    assert!(!html.contains("id=\"why\""), "nothing to place, so nothing to explain");
+    let html = Reported::new(Shape::Panic, OPERATIONS).read("report.html");
+    assert!(html.contains("truncate below the commit index: 57 &#60; 61"));
+}
+
+#[test]
+fn figures_on_the_page_are_those_of_the_statistics() {
+    let reported = Reported::new(Shape::Pass, OPERATIONS);
+    let statistics = Statistics::of_run(&reported.folder).unwrap();
+    let html = reported.read("report.html");
+    let share = statistics.availability.unwrap().share * 100.0;
+    assert!(html.contains(&format!("<b>{share:.2} %</b>")));
+    assert!(
+        html.contains(&format!("<b>{}</b><span>△ unknown outcomes", statistics.operations.info))
+    );
+    let outage = statistics.longest_outage.unwrap();
+    assert!((3.0..5.0).contains(&((outage.end_ns - outage.start_ns) as f64 / 1e9)), "{outage:?}");
+    assert!(outage.faults.contains(&7), "the outage belongs to the kill of the majority");
+    let medians: Vec<f64> = statistics
+        .failovers
+        .iter()
+        .map(|failover| failover.elected_after_ns as f64 / 1e9)
+        .collect();
+    assert_eq!(medians.len(), 5, "{medians:?}");
+    for (found, expected) in medians.iter().zip([1.1, 1.2, 2.0, 1.4, 4.2]) {
+        assert!((found - expected).abs() < 0.01, "failovers {medians:?}");
+    }
+}
+
+#[test]
+fn a_fault_without_effect_is_called_that() {
+    let html = Reported::new(Shape::StaleRead, OPERATIONS).read("report.html");
+    assert!(html.contains("<b class=\"warn\">! no effect observed</b>"));
+    assert!(html.contains("! 1 of 7 faults had no effect</li>"));
+    assert_eq!(html.matches("✕ nearest to the violation").count(), 1);
+    let rows =
+        html.split("<section id=\"faults\">").nth(1).unwrap().split("</section>").next().unwrap();
+    assert_eq!(rows.matches("<tr").count(), story::faults(Shape::StaleRead).len() + 1);
+    let html = Reported::new(Shape::Pass, OPERATIONS).read("report.html");
+    assert!(html.contains("skipped: no follower was reachable"));
+}
+
+#[test]
+fn a_hundred_thousand_operations_stay_small() {
+    let reported = Reported::new(Shape::StaleRead, 240_000);
+    let statistics = Statistics::of_run(&reported.folder).unwrap();
+    assert!(statistics.operations.total() > 100_000, "{:?}", statistics.operations);
+    let bytes = reported.read("report.html").len();
+    assert!(bytes < 1_500_000, "{bytes} bytes");
+}
