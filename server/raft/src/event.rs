@@ -115,7 +115,8 @@ pub enum Event {
         /// Why, in words.
         cause: String,
     },
-    /// Entries were put into the log (in memory; see `Durable`).
+    /// Entries were put into the log. A leader tells it before it sends them, its disk being on it (see
+    /// `Durable`); a follower tells it when they are durable.
     Append {
         /// The first one.
         first: Position,
@@ -124,7 +125,8 @@ pub enum Event {
         /// The chain hash at `last`.
         chain: Chain,
     },
-    /// Entries from an index on were removed because they conflict with the leader's.
+    /// Entries from an index on were removed because they conflict with the leader's; told when that is
+    /// durable, just before the entries that took their place.
     Truncate {
         /// The first one removed.
         from: Index,
@@ -138,14 +140,14 @@ pub enum Event {
         /// The chain hash at `last`.
         chain: Chain,
     },
-    /// A success was reported to the leader.
+    /// A success was reported to the leader. Told when it is news to this leader: heartbeats repeat it.
     Ack {
         /// The leader.
         to: NodeId,
         /// The index reported as matching and durable.
         matched: Index,
     },
-    /// The commit index moved.
+    /// The commit index moved. A leader tells it at once, others when their disk has the entries too.
     Commit {
         /// The new commit index, and the term of the entry there.
         to: Position,
@@ -192,7 +194,7 @@ pub enum Event {
         /// The last one dropped.
         to: Index,
     },
-    /// A read may be answered here.
+    /// Reads may be answered here: one event for all that share round and index.
     Read {
         /// The heartbeat round that confirmed it; 0: none was asked for.
         round: u64,

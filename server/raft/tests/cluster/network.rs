@@ -96,6 +96,8 @@ pub(crate) struct Cluster {
     pub(crate) election_ticks: (u32, u32),
     /// Most entries of one append.
     pub(crate) append_entries_max: usize,
+    /// Entries kept behind a snapshot.
+    pub(crate) log_tail: u64,
     /// A seeded disk bug: the vote is not there after a crash.
     pub(crate) forgets_votes: bool,
     pub(crate) seed: u64,
@@ -116,6 +118,7 @@ impl Cluster {
             pre_vote: true,
             election_ticks: (4, 8),
             append_entries_max: 4,
+            log_tail: 0,
             forgets_votes: false,
             seed,
             bootstrap: Membership::default(),
@@ -182,7 +185,9 @@ impl Cluster {
             seed: self.seed ^ (id << 32) ^ node.boot,
             rules: Arc::clone(&self.rules),
         };
-        node.raft = Some(Raft::new(config, restored));
+        let mut raft = Raft::new(config, restored);
+        raft.set_log_tail(self.log_tail);
+        node.raft = Some(raft);
     }
 
     /// Kills a node: what its disk has not completed is lost, and nobody waits for its replies.

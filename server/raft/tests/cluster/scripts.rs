@@ -6,11 +6,11 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use whitewater_raft::{MembershipChange, Message, NodeId, Paper, Raft, ReadMode, Refused};
+use whitewater_raft::{MembershipChange, Message, NodeId, Paper, Raft, ReadMode, Refused, Rules};
 
 use crate::invariants::Invariants;
 use crate::network::{Cluster, Node};
-use crate::words;
+use crate::{mutants, words};
 
 /// What a script can say.
 #[derive(Debug, goldenscript::Command)]
@@ -22,6 +22,9 @@ enum Step {
         reads: String,
         #[arg(key)]
         pre_vote: Option<bool>,
+        /// A seeded bug of `mutants`.
+        #[arg(key, optional)]
+        rules: String,
     },
     /// Another node with an empty disk.
     Add(NodeId),
@@ -116,8 +119,8 @@ impl goldenscript::Runner for Script {
 }
 
 impl Script {
-    fn new() -> Self {
-        let mut cluster = Cluster::new(1, Arc::new(Paper));
+    fn new(rules: Arc<dyn Rules>) -> Self {
+        let mut cluster = Cluster::new(1, rules);
         cluster.election_ticks = (10, 30);
         Self { cluster, invariants: Invariants::default() }
     }
@@ -125,7 +128,11 @@ impl Script {
     fn act(&mut self, step: &Step) -> Result<Vec<String>, Box<dyn Error>> {
         let cluster = &mut self.cluster;
         match step {
-            Step::Cluster { size, reads, pre_vote } => self.begin(*size, reads, *pre_vote)?,
+            Step::Cluster { size, reads, pre_vote, rules } => {
+                self.begin(reads, rules)?;
+                self.cluster.pre_vote = pre_vote.unwrap_or(true);
+                self.cluster.start_voters(*size);
+            }
             Step::Add(id) => cluster.add(*id),
             Step::Campaign(id) => drop(cluster.input(*id, Raft::campaign)),
             Step::Tick { id, count } => {
@@ -173,16 +180,15 @@ impl Script {
         Ok(Vec::new())
     }
 
-    fn begin(&mut self, size: u64, reads: &str, pre_vote: Option<bool>) -> Result<(), String> {
-        *self = Self::new();
-        self.cluster.pre_vote = pre_vote.unwrap_or(true);
+    fn begin(&mut self, reads: &str, rules: &str) -> Result<(), String> {
+        let rules = mutants::by_name(rules).ok_or_else(|| format!("no such rules: {rules}"))?;
+        *self = Self::new(rules);
         self.cluster.read_mode = match reads {
             "" | "index" => ReadMode::Index,
             "log" => ReadMode::Log,
             "lease" => ReadMode::Lease,
             other => return Err(format!("no such read mode: {other}")),
         };
-        self.cluster.start_voters(size);
         Ok(())
     }
 
@@ -296,7 +302,7 @@ macro_rules! scripts {
             #[test]
             fn $name() {
                 let path = std::path::Path::new(FOLDER).join(stringify!($name));
-                goldenscript::run(&mut Script::new(), path).unwrap();
+                goldenscript::run(&mut Script::new(Arc::new(Paper)), path).unwrap();
             }
         )*
     };
@@ -333,6 +339,10 @@ scripts! {
     a_trial_disturbs_no_living_leader
     a_vote_leaves_only_when_the_disk_has_it
     acknowledgements_wait_for_the_disk
+    bug_a_follower_acks_its_own_tail
+    bug_a_read_waits_for_a_round_under_way
+    bug_a_vote_is_erased_by_an_append
+    bug_an_entry_of_an_old_term_is_committed_by_counting
     doubled_and_late_messages_change_nothing
     leadership_passes_without_a_timeout
     reads_share_a_heartbeat_round
