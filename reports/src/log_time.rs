@@ -22,6 +22,22 @@ impl LogClock {
         LogClock { origin_ns: record.origin_ns, origin_wall_ns: wall.map(Timestamp::as_nanosecond) }
     }
 
+    /// Moves the wall clock's place so that a line's time falls on a known moment.
+    ///
+    /// A run's start is known to the second at best, and a wall clock may be stepped; a log's first
+    /// line and the trace's first record tell of the same boot to the millisecond. Only a small
+    /// correction is believed: a large one means that the two do not belong together.
+    pub(crate) fn calibrate(&mut self, line: &str, moment_ns: u64) {
+        const BELIEVED_NS: i128 = 5_000_000_000;
+        let shown = self.split(line).0.map(i128::from);
+        if let (Some(shown), Some(origin)) = (shown, self.origin_wall_ns) {
+            let error = i128::from(moment_ns) - shown;
+            if error.abs() <= BELIEVED_NS {
+                self.origin_wall_ns = Some(origin - error);
+            }
+        }
+    }
+
     /// The time of a line on CLOCK_MONOTONIC, and what follows it.
     pub(crate) fn split<'a>(&self, line: &'a str) -> (Option<u64>, &'a str) {
         let trimmed = line.trim_start().trim_start_matches('[');
@@ -106,6 +122,15 @@ mod tests {
         {
             assert_eq!(clock().split(line), (None, line), "{line}");
         }
+    }
+
+    #[test]
+    fn a_boot_puts_the_wall_clock_in_its_place() {
+        let mut clock = clock();
+        clock.calibrate("23:59:50.100 n1 starts", ORIGIN_NS + 700_000_000);
+        assert_eq!(clock.split("23:59:51.100 x").0, Some(ORIGIN_NS + 1_700_000_000));
+        clock.calibrate("23:59:50.100 n1 starts", ORIGIN_NS + 60_000_000_000);
+        assert_eq!(clock.split("23:59:51.100 x").0, Some(ORIGIN_NS + 1_700_000_000));
     }
 
     #[test]

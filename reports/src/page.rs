@@ -7,10 +7,13 @@
 
 mod banner;
 mod columns;
+mod details;
 mod excerpt;
 mod explorer;
 mod facts;
 mod fault_table;
+mod history_window;
+mod node_logs;
 mod overview;
 mod proof;
 

@@ -135,7 +135,9 @@ pub(crate) fn tagline(record: &RunRecord) -> String {
 
 pub(crate) fn headline(record: &RunRecord, statistics: &Statistics) -> String {
     match main_finding(&record.analysis) {
-        Some((_, finding)) if !finding.headline.is_empty() => finding.headline.clone(),
+        Some((_, finding)) if !finding.headline.is_empty() => {
+            finding.headline.trim_end_matches('.').to_owned()
+        }
         Some((check, finding)) => format!("{}: {}", check.title, words(&finding.anomaly)),
         None if record.verdict == Verdict::Pass => format!(
             "Nothing wrong in {} ok operations under {} with an effect",

@@ -230,4 +230,43 @@ mod tests {
         let sum: u64 = grid(binned, &recording).into_iter().map(u64::from).sum();
         assert_eq!(sum + shown as u64, count);
     }
+    #[test]
+    fn a_million_operations_stay_small() {
+        let mut seed = 7u64;
+        let mut noise = |bound: u64| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % bound
+        };
+        let operations: Vec<Operation> = (0..1_000_000u64)
+            .map(|index| {
+                let at_ns = index * 60_000 + noise(60_000);
+                let outcome =
+                    [Outcome::Ok, Outcome::Ok, Outcome::Ok, Outcome::Fail][noise(4) as usize];
+                Operation {
+                    process: noise(50),
+                    completed_at_ns: Some(at_ns + 800_000 + noise(9_000_000)),
+                    key: Some(noise(10_000) as u32),
+                    node: Some(noise(5) as u16),
+                    ..operation(at_ns, outcome)
+                }
+            })
+            .collect();
+        let run = Run {
+            folder: std::path::PathBuf::new(),
+            record: crate::run::RunRecord::default(),
+            statistics: whitewater_checker::statistics::Statistics::default(),
+            recording: Recording {
+                last_ns: operations.last().map_or(0, |operation| operation.invoked_at_ns),
+                operations,
+                ..Recording::default()
+            },
+        };
+        let finding = Finding { at_ns: Some(30_000_000_000), ..Finding::default() };
+        let columns = encode(&run, Some(&finding));
+        assert!(columns.has_grid && columns.count <= OPERATIONS_MAX);
+        // What else is on a page takes 0.3 MB.
+        assert!(columns.text.len() < 4_700_000, "{} bytes", columns.text.len());
+    }
 }

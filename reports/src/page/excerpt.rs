@@ -1,11 +1,6 @@
 //! The lines around a violation: node logs, traces, clients and the fault injector, merged on the
 //! one clock they share.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-
-use memchr::memmem;
 use whitewater_checker::analysis::Finding;
 use whitewater_checker::event::{Event, EventType, Process};
 use whitewater_checker::statistics::Recording;
@@ -14,8 +9,10 @@ use whitewater_raft::event::Event as Traced;
 use crate::clock::{Clock, thousands};
 use crate::correlation::blocked_operation;
 use crate::load::Run;
-use crate::log_time::LogClock;
 use crate::svg::shortened;
+
+use super::history_window::{event_words, read_events};
+use super::node_logs;
 
 /// Rows shown at most: what a person reads. Rows of nodes far from the moment go first.
 const ROWS_MAX: usize = 240;
@@ -59,7 +56,11 @@ pub(super) fn around(run: &Run, finding: Option<&Finding>) -> Logs {
     let mut rows = Vec::new();
     history_rows(run, finding, (from_ns, to_ns), &mut rows);
     turn_rows(&run.recording, (from_ns, to_ns), &mut rows);
-    let log_lines = log_rows(run, (from_ns, to_ns), &mut rows);
+    let mut log_lines = 0;
+    node_logs::read(run, (from_ns, to_ns), |node, time_ns, text, is_loud| {
+        log_lines += 1;
+        rows.push(row(time_ns, node, "LOG", if is_loud { "loud" } else { "" }, text));
+    });
     rows.sort_by_key(|row| row.time_ns);
     let centre = finding.and_then(|finding| finding.at_ns).unwrap_or(to_ns);
     let dropped = thin(&mut rows, centre);
@@ -172,28 +173,6 @@ fn history_rows(run: &Run, finding: Option<&Finding>, window: (u64, u64), rows: 
     });
 }
 
-fn event_words(event: &Event) -> String {
-    let value = |value: &serde_json::Value| match value {
-        serde_json::Value::Null => "absent".to_owned(),
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let key = event.key.as_deref().unwrap_or_default();
-    let arrow = match (event.kind, event.f.as_str()) {
-        (EventType::Invoke, "read") => format!("read {key}"),
-        (EventType::Ok, "read") => format!("read {key} → {}", value(&event.value)),
-        (_, f) => format!("{f} {key} {}", value(&event.value)),
-    };
-    let outcome = match event.kind {
-        EventType::Invoke => " …",
-        EventType::Ok => " ok",
-        EventType::Fail => " rejected",
-        EventType::Info => " unknown",
-    };
-    let error = event.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-    format!("{arrow}{outcome}{error}")
-}
-
 fn nemesis_row(run: &Run, event: &Event) -> Option<Row> {
     if event.process != Process::Nemesis {
         return None;
@@ -214,33 +193,6 @@ fn nemesis_row(run: &Run, event: &Event) -> Option<Row> {
     line.group = "faults".to_owned();
     line.kept = true;
     Some(line)
-}
-
-/// Calls `take` with the events of the history within a window, in file order.
-fn read_events(folder: &Path, (from_ns, to_ns): (u64, u64), mut take: impl FnMut(Event)) {
-    let Ok(file) = File::open(folder.join("history.jsonl")) else { return };
-    let mut reader = BufReader::with_capacity(1 << 18, file);
-    let finder = memmem::Finder::new(b"\"time_ns\":");
-    let mut line = Vec::new();
-    while {
-        line.clear();
-        reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0)
-    } {
-        // A history is long and the window short: most lines are passed over by their time alone.
-        let digits = finder.find(&line).map(|place| &line[place + 10..]).unwrap_or_default();
-        let time = digits.trim_ascii_start().iter().take_while(|byte| byte.is_ascii_digit());
-        let time = time
-            .fold(0u64, |time, byte| time.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')));
-        if (from_ns..=to_ns).contains(&time) {
-            take_event(&line, &mut take);
-        }
-    }
-}
-
-fn take_event(line: &[u8], take: &mut impl FnMut(Event)) {
-    if let Ok(event) = serde_json::from_slice::<Event>(line) {
-        take(event);
-    }
 }
 
 /// Role changes from the traces.
@@ -269,36 +221,4 @@ fn turn_rows(recording: &Recording, (from_ns, to_ns): (u64, u64), rows: &mut Vec
         line.kept = matches!(record.event, Traced::Leader { .. } | Traced::Stepdown { .. });
         rows.push(line);
     }
-}
-
-/// Lines of the nodes' own logs; returns how many lay in the window.
-fn log_rows(run: &Run, (from_ns, to_ns): (u64, u64), rows: &mut Vec<Row>) -> usize {
-    let before = rows.len();
-    for node in &run.statistics.nodes {
-        let path = run.folder.join("logs").join(format!("{}.log", node.node));
-        let Ok(file) = File::open(path) else { continue };
-        let mut reader = BufReader::new(file);
-        let clock = LogClock::new(&run.record);
-        let (mut line, mut time_ns) = (Vec::new(), None);
-        while {
-            line.clear();
-            reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0)
-        } {
-            let text = String::from_utf8_lossy(&line);
-            let (time, rest) = clock.split(text.trim_end());
-            // A line without a time (a backtrace, say) belongs to the one before it.
-            time_ns = time.or(time_ns);
-            let Some(time_ns) = time_ns.filter(|time| (from_ns..=to_ns).contains(time)) else {
-                continue;
-            };
-            // The columns of a log are aligned with spaces, which mean nothing here.
-            let rest = rest.strip_prefix(&node.node).unwrap_or(rest);
-            let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
-            let lower = rest.to_ascii_lowercase();
-            let loud = ["warn", "error", "panic", "fatal"].iter().any(|word| lower.contains(word));
-            let class = if loud { "loud" } else { "" };
-            rows.push(row(time_ns, &node.node, "LOG", class, &rest));
-        }
-    }
-    rows.len() - before
 }

@@ -5,6 +5,7 @@ use whitewater_checker::statistics::{NodeRoles, State, fault_span};
 use whitewater_raft::event::Role;
 
 use super::columns::{Columns, GRID_COLUMNS, GRID_FASTEST_US, GRID_ROWS, GRID_ROWS_PER_DECADE};
+use super::details;
 use crate::clock::Clock;
 use crate::correlation::blocked_operation;
 use crate::load::Run;
@@ -54,6 +55,10 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
                 .collect()
         })
         .unwrap_or_default();
+    let details: Vec<Value> = details::near(run, story.finding)
+        .into_iter()
+        .map(|one| json!([one.process, seconds(one.invoked_at_ns), one.text]))
+        .collect();
     let grid = columns.has_grid.then(|| {
         json!({ "columns": GRID_COLUMNS, "rows": GRID_ROWS, "fastest": GRID_FASTEST_US,
             "perDecade": GRID_ROWS_PER_DECADE })
@@ -72,6 +77,7 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
         "lanes": lanes,
         "mark": marks,
         "witness": witness,
+        "details": details,
         "phases": phases,
         "grid": grid,
     });

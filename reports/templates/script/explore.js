@@ -162,7 +162,9 @@ function operationWords(data, i) {
   const outcome = ["ok", "rejected", "unknown"][data.outcome[i]];
   const took = data.open[i] ? "never answered" : `${data.latency[i].toFixed(2)} ms`;
   const words = [`client ${data.process[i]}${node}`, `${meta.functions[data.f[i]]}${key}: ${outcome}, ${took}`];
-  const own = meta.witness.find(([process, at]) => process === data.process[i] && Math.abs(at - data.begin[i]) < 2e-6);
+  const same = ([process, at]) => process === data.process[i] && Math.abs(at - data.begin[i]) < 2e-6;
+  const told = meta.details.find(same), own = meta.witness.find(same);
+  if (told) words.push(told[2]);
   if (own) words.push(`◆ ${own[2]}: ${own[3]}`);
   return words;
 }
