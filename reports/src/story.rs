@@ -111,6 +111,12 @@ pub(crate) fn words(slug: &str) -> String {
     slug.replace('-', " ")
 }
 
+/// A check's promise where it is short, otherwise its slug as words: for chips and taglines.
+pub(crate) fn short_title(check: &CheckResult) -> String {
+    const FITS: usize = 34;
+    if check.title.chars().count() <= FITS { check.title.clone() } else { words(&check.name) }
+}
+
 pub(crate) fn tagline(record: &RunRecord) -> String {
     let mut parts = Vec::new();
     match main_finding(&record.analysis) {
@@ -120,7 +126,7 @@ pub(crate) fn tagline(record: &RunRecord) -> String {
                 Verdict::Undecided => "open: ",
                 Verdict::Error | Verdict::Pass => "",
             };
-            parts.push(format!("{lead}{}", check.title));
+            parts.push(format!("{lead}{}", short_title(check)));
             parts.push(words(&finding.anomaly));
             parts.extend(finding.key.as_ref().map(|key| format!("key {key}")));
         }
@@ -139,6 +145,11 @@ pub(crate) fn headline(record: &RunRecord, statistics: &Statistics) -> String {
             finding.headline.trim_end_matches('.').to_owned()
         }
         Some((check, finding)) => format!("{}: {}", check.title, words(&finding.anomaly)),
+        None if record.verdict == Verdict::Pass && record.settings.mutant.is_some() => format!(
+            "The planted bug was not seen in {} ok operations under {} with an effect",
+            thousands(statistics.operations.ok),
+            counted(statistics.effective_faults() as u64, "fault")
+        ),
         None if record.verdict == Verdict::Pass => format!(
             "Nothing wrong in {} ok operations under {} with an effect",
             thousands(statistics.operations.ok),

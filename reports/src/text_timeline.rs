@@ -82,8 +82,9 @@ pub(crate) fn draw(
     let ink = if unicode { &UNICODE } else { &ASCII };
     let page = Page { scale, cells, ink, unicode };
     let mut lines = vec![page.axis(clock_origin_ns)];
-    let in_force = statistics.faults.iter().filter(|fault| page.overlaps(fault));
-    lines.extend(in_force.take(FAULTS_MAX).map(|fault| page.fault(fault)));
+    let in_force: Vec<_> = statistics.faults.iter().filter(|fault| page.overlaps(fault)).collect();
+    let latest = &in_force[in_force.len().saturating_sub(FAULTS_MAX)..];
+    lines.extend(latest.iter().map(|fault| page.fault(fault)));
     lines.extend(page.clients(operations, witness.blocked.as_deref()));
     if let Some(gap) = &witness.gap {
         let at = |label: &str| operations.iter().find(|operation| operation.label == label);

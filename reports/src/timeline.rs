@@ -24,8 +24,12 @@ const BAR: f64 = 26.0;
 const NODE_LANE: f64 = 52.0;
 /// Below this a bar could not be seen or pointed at.
 const BAR_WIDTH_MIN: f64 = 7.0;
-/// What a character of a label takes, on average, at 13 px.
-const CHARACTER: f64 = 7.1;
+/// What a character of a label takes, on average, at 13 px and bold.
+const CHARACTER: f64 = 7.4;
+/// Faults named in full, one row each; more share a row and go by number and kind.
+const FAULTS_IN_FULL: usize = 2;
+/// More bands than this hide what they are behind.
+const FAULTS_MAX: usize = 12;
 /// More nodes than this make the picture higher than a screen.
 const NODES_MAX: usize = 7;
 /// Around a moment without operations: long enough to see an election.
@@ -42,7 +46,8 @@ pub(crate) fn draw(run: &Run, finding: &Finding) -> Option<String> {
     let nodes = nodes_shown(run, operations, finding, scale);
     let faults = visible_faults(run, scale);
 
-    let top = 30.0 + 18.0 * faults.len() as f64;
+    let fault_rows = if faults.len() <= FAULTS_IN_FULL { faults.len() } else { 1 };
+    let top = 42.0 + 18.0 * fault_rows as f64;
     let client_rows: usize = lanes.iter().map(|lane| lane.rows).sum();
     let nodes_top = top + ROW * client_rows as f64 + if lanes.is_empty() { 0.0 } else { 14.0 };
     let bottom = nodes_top + NODE_LANE * nodes.len() as f64 + 4.0;
@@ -126,7 +131,12 @@ fn lanes<'a>(
                 .filter(|(other, _)| *other != index)
                 .map(|(_, bar)| *bar)
                 .collect();
-            let (row, label) = fit(&mut rows, bars[index], width, &others);
+            // The arrow of the gap leaves to the right of its operation.
+            let gap = finding.witness.as_ref().and_then(|witness| witness.gap.as_ref());
+            let is_before = gap.is_some_and(|gap| gap.before == operation.label);
+            let sides =
+                if is_before { [Label::Left, Label::Right] } else { [Label::Right, Label::Left] };
+            let (row, label) = fit(&mut rows, bars[index], width, &others, sides);
             lane.operations.push((operation, row, label));
         }
         lane.rows = rows.len();
@@ -140,22 +150,19 @@ fn fit(
     bar: (f64, f64),
     width: f64,
     bars: &[(f64, f64)],
+    outside: [Label; 2],
 ) -> (usize, Label) {
     let with_label = |label: Label| match label {
         Label::Inside => bar,
         Label::Right => (bar.0, bar.1 + 10.0 + width),
         Label::Left => (bar.0 - 10.0 - width, bar.1),
     };
-    let sides = if bar.1 - bar.0 > width + 14.0 {
-        &[Label::Inside][..]
-    } else {
-        &[Label::Right, Label::Left][..]
-    };
+    let sides = if bar.1 - bar.0 > width + 14.0 { &[Label::Inside][..] } else { &outside[..] };
     let overlaps = |one: &(f64, f64), other: &(f64, f64)| one.0 < other.1 && other.0 < one.1;
     for (index, row) in rows.iter_mut().enumerate() {
         for side in sides {
             let space = with_label(*side);
-            let inside = space.0 >= LEFT && space.1 <= WIDTH;
+            let inside = space.0 >= LEFT && space.1 <= WIDTH - 6.0;
             let free = !row.iter().any(|taken| overlaps(taken, &space));
             let clear = index > 0 || !bars.iter().any(|other| overlaps(other, &space));
             if inside && free && clear {
@@ -164,7 +171,7 @@ fn fit(
             }
         }
     }
-    let side = if bar.1 + 10.0 + width <= WIDTH {
+    let side = if bar.1 + 10.0 + width <= WIDTH - 6.0 {
         sides[0]
     } else {
         *sides.last().unwrap_or(&Label::Left)
@@ -218,17 +225,17 @@ fn nodes_shown<'a>(
     shown
 }
 
-/// Indices of the faults in force within the window, at most three rows of them.
+/// Indices of the faults in force within the window, the latest where there are too many.
 fn visible_faults(run: &Run, scale: Scale) -> Vec<usize> {
     let faults = run.recording.faults.iter().enumerate();
-    faults
+    let shown: Vec<usize> = faults
         .filter(|(_, fault)| {
             fault_span(fault, run.recording.last_ns)
                 .is_some_and(|(from, to)| scale.stretch(from, to).is_some())
         })
         .map(|(index, _)| index)
-        .take(3)
-        .collect()
+        .collect();
+    shown[shown.len().saturating_sub(FAULTS_MAX)..].to_vec()
 }
 
 struct Picture {
@@ -254,19 +261,15 @@ impl Picture {
     }
 
     fn faults(&mut self, run: &Run, faults: &[usize], bottom: f64) {
+        let in_full = faults.len() <= FAULTS_IN_FULL;
+        let mut free = LEFT;
         for (row, index) in faults.iter().enumerate() {
             let fault = &run.recording.faults[*index];
             let Some((from_ns, to_ns)) = fault_span(fault, run.recording.last_ns) else { continue };
             let Some((left, right)) = self.scale.stretch(from_ns, to_ns) else { continue };
             let class = fault_class(&fault.kind);
             let top = 26.0;
-            self.svg.rect(&format!("fault f-{class}"), left, top, right - left, bottom - top);
-            self.svg.rect(&format!("hatch h-{class}"), left, top, right - left, bottom - top);
-            for edge in [from_ns, to_ns].into_iter().filter(|time| self.scale.contains(*time)) {
-                let x = self.scale.x(edge);
-                self.svg.line(&format!("edge e-{class}"), (x, top), (x, bottom));
-            }
-            let text = format!(
+            let words = format!(
                 "{} fault {} · {} · {} · {} to {}",
                 role_lanes::fault_sign(&fault.kind),
                 fault.id,
@@ -275,10 +278,27 @@ impl Picture {
                 self.clock.bare(from_ns),
                 self.clock.bare(to_ns),
             );
-            let text = shortened(&text, 110);
-            let room = LEFT.max(RIGHT - CHARACTER * text.chars().count() as f64);
-            let y = 42.0 + 18.0 * row as f64;
-            self.svg.text("fault-name", (left + 8.0).min(room), y, Anchor::Start, &text);
+            let edges =
+                [from_ns, to_ns].map(|time| (self.scale.contains(time), self.scale.x(time)));
+            self.svg.group("band", &words, false, |svg| {
+                svg.rect(&format!("fault f-{class}"), left, top, right - left, bottom - top);
+                svg.rect(&format!("hatch h-{class}"), left, top, right - left, bottom - top);
+                for (_, x) in edges.into_iter().filter(|(inside, _)| *inside) {
+                    svg.line(&format!("edge e-{class}"), (x, top), (x, bottom));
+                }
+            });
+            let text = if in_full {
+                shortened(&words, 110)
+            } else if left >= free {
+                format!("{} {} {}", role_lanes::fault_sign(&fault.kind), fault.id, fault.kind)
+            } else {
+                fault.id.to_string()
+            };
+            let width = CHARACTER * text.chars().count() as f64;
+            let x = (left + 6.0).min(RIGHT - width).max(LEFT);
+            free = x + width + 4.0;
+            let y = 42.0 + if in_full { 18.0 * row as f64 } else { 0.0 };
+            self.svg.text("fault-name", x, y, Anchor::Start, &text);
         }
     }
 
@@ -460,12 +480,14 @@ mod tests {
 
     #[test]
     fn labels_move_aside_before_a_row_is_opened() {
+        let sides = [Label::Right, Label::Left];
         let mut rows = vec![Vec::new()];
         let bars = [(200.0, 210.0), (300.0, 310.0)];
-        assert_eq!(fit(&mut rows, bars[0], 120.0, &bars[1..]), (1, Label::Right));
+        assert_eq!(fit(&mut rows, bars[0], 120.0, &bars[1..], sides), (1, Label::Right));
         let mut rows = vec![Vec::new()];
-        assert_eq!(fit(&mut rows, (400.0, 410.0), 120.0, &[(450.0, 460.0)]), (0, Label::Left));
-        assert_eq!(fit(&mut rows, (600.0, 900.0), 120.0, &[]), (0, Label::Inside));
+        let near = [(450.0, 460.0)];
+        assert_eq!(fit(&mut rows, (400.0, 410.0), 120.0, &near, sides), (0, Label::Left));
+        assert_eq!(fit(&mut rows, (600.0, 900.0), 120.0, &[], sides), (0, Label::Inside));
     }
 
     #[test]

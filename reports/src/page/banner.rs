@@ -9,7 +9,7 @@ use crate::clock::{Clock, counted, duration, thousands};
 use crate::index;
 use crate::load::Run;
 use crate::palette::fault_class;
-use crate::story::{Story, verdict_sign, verdict_word};
+use crate::story::{Story, short_title, verdict_sign, verdict_word};
 use crate::terminal::scenario;
 
 /// The banner's values.
@@ -87,8 +87,8 @@ fn chips(run: &Run, story: &Story<'_>) -> Vec<Chip> {
     let checks = run.record.analysis.checks.iter().map(|check| Chip {
         class: verdict_class(check.verdict),
         sign: verdict_sign(check.verdict),
-        text: check.title.clone(),
-        title: check.summary.clone(),
+        text: short_title(check),
+        title: format!("{}: {}", check.title, check.summary),
     });
     let weak = story.weaknesses.iter().map(|weakness| Chip {
         class: "warn",

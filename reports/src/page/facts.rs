@@ -133,7 +133,10 @@ pub(super) fn figures(run: &Run) -> Vec<Figure> {
                 format!("fault {}", ids.join(", "))
             }
         };
-        let caption = format!("longest outage, at {} ({cause})", clock.moment(outage.start_ns));
+        // What is short enough to count as served is no outage.
+        let is_outage = outage.end_ns - outage.start_ns > AVAILABILITY_GAP_NS;
+        let what = if is_outage { "longest outage" } else { "longest gap between ok replies" };
+        let caption = format!("{what}, at {} ({cause})", clock.moment(outage.start_ns));
         figures.push(figure(duration(outage.end_ns - outage.start_ns), caption, ""));
     }
     if let Some(median) = median_failover(statistics) {

@@ -33,6 +33,7 @@ pub(crate) fn analysis(shape: Shape) -> Analysis {
     let (check, verdict, finding) = match shape {
         Shape::Pass => return Analysis { verdict: Verdict::Pass, checks },
         Shape::StaleRead => ("linearizability", Verdict::Violation, stale_read()),
+        Shape::LostWrite => ("linearizability", Verdict::Violation, lost_write()),
         Shape::TwoLeaders => ("leader-per-term", Verdict::Violation, two_leaders()),
         Shape::Panic => ("processes", Verdict::Violation, panic()),
         Shape::NoRecovery => ("recovery", Verdict::Violation, no_recovery()),
@@ -143,6 +144,70 @@ fn stale_read() -> Finding {
         nodes: vec!["n3".to_owned()],
         evidence: Vec::new(),
         witness: Some(witness()),
+    }
+}
+
+/// A witness that is hard to draw: long in time, with labels that collide, operations of every
+/// outcome, one that never ended, and values that fit nowhere.
+fn lost_write() -> Finding {
+    let rows: [(&str, u64, &str, &str, &str, f64, Option<f64>, &str); 7] = [
+        ("A", 4, "write", "write 12", "n2", 20.1, Some(20.13), "ok"),
+        ("B", 3, "cas", "cas 12 → 13", "n4", 21.0, None, "info"),
+        ("C", 7, "read", "read → 12", "n3", 24.2, Some(24.21), "ok"),
+        ("D", 4, "write", "write 14", "n3", 30.0, Some(30.4), "ok"),
+        (
+            "E",
+            1,
+            "cas",
+            "cas 14 → 15-and-much-more-than-fits-anywhere-on-a-line rejected, saw 12",
+            "n1",
+            44.9,
+            Some(45.95),
+            "fail",
+        ),
+        ("F", 4, "read", "read → 12", "n3", 53.2, Some(53.21), "ok"),
+        ("G", 4, "read", "read → 12", "n3", 53.25, Some(53.26), "ok"),
+    ];
+    let operations =
+        rows.map(|(label, process, f, text, node, from, to, outcome)| WitnessOperation {
+            label: label.to_owned(),
+            process,
+            f: f.to_owned(),
+            text: text.to_owned(),
+            invoked_at_ns: at(from),
+            completed_at_ns: to.map(at),
+            outcome: outcome.to_owned(),
+            node: Some(node.to_owned()),
+            term: None,
+            essential: ["A", "D", "F"].contains(&label),
+        });
+    Finding {
+        anomaly: "lost-write".to_owned(),
+        headline: "An acknowledged write was lost".to_owned(),
+        explanation:
+            "Client 4's write of 14 was acknowledged at 30.400 s. 22.800 s later client 4 read \
+                      12, the value before it, and nothing wrote 12 again."
+                .to_owned(),
+        key: Some("k44".to_owned()),
+        at_ns: Some(at(53.21)),
+        nodes: vec!["n3".to_owned()],
+        evidence: Vec::new(),
+        witness: Some(Witness {
+            initial: "absent".to_owned(),
+            operations: operations.to_vec(),
+            order: vec![
+                OrderStep { label: "A".to_owned(), state: "12".to_owned() },
+                OrderStep { label: "D".to_owned(), state: "14".to_owned() },
+            ],
+            blocked: Some("F".to_owned()),
+            slots: Vec::new(),
+            gap: Some(Gap {
+                before: "D".to_owned(),
+                after: "F".to_owned(),
+                gap_ns: 22_800_000_000,
+            }),
+            weaker: None,
+        }),
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn at(seconds: f64) -> u64 {
 pub(crate) enum Shape {
     Pass,
     StaleRead,
+    LostWrite,
     TwoLeaders,
     Panic,
     NoRecovery,
@@ -34,9 +35,10 @@ pub(crate) enum Shape {
     Interrupted,
 }
 
-pub(crate) const SHAPES: [(Shape, &str); 8] = [
+pub(crate) const SHAPES: [(Shape, &str); 9] = [
     (Shape::Pass, "pass"),
     (Shape::StaleRead, "stale-read"),
+    (Shape::LostWrite, "lost-write"),
     (Shape::TwoLeaders, "two-leaders"),
     (Shape::Panic, "panic"),
     (Shape::NoRecovery, "no-recovery"),
