@@ -150,37 +150,34 @@ fn stale_read() -> Finding {
 /// A witness that is hard to draw: long in time, with labels that collide, operations of every
 /// outcome, one that never ended, and values that fit nowhere.
 fn lost_write() -> Finding {
-    let rows: [(&str, u64, &str, &str, &str, f64, Option<f64>, &str); 7] = [
-        ("A", 4, "write", "write 12", "n2", 20.1, Some(20.13), "ok"),
-        ("B", 3, "cas", "cas 12 → 13", "n4", 21.0, None, "info"),
-        ("C", 7, "read", "read → 12", "n3", 24.2, Some(24.21), "ok"),
-        ("D", 4, "write", "write 14", "n3", 30.0, Some(30.4), "ok"),
-        (
-            "E",
-            1,
-            "cas",
-            "cas 14 → 15-and-much-more-than-fits-anywhere-on-a-line rejected, saw 12",
-            "n1",
-            44.9,
-            Some(45.95),
-            "fail",
-        ),
-        ("F", 4, "read", "read → 12", "n3", 53.2, Some(53.21), "ok"),
-        ("G", 4, "read", "read → 12", "n3", 53.25, Some(53.26), "ok"),
+    type Row = (&'static str, u64, &'static str, &'static str, f64, Option<f64>);
+    const LONG: &str = "cas 14 → 15-and-much-more-than-fits-anywhere-on-a-line rejected, saw 12";
+    let rows: [Row; 7] = [
+        ("A", 4, "write 12", "n2", 20.1, Some(20.13)),
+        ("B", 3, "cas 12 → 13", "n4", 21.0, None),
+        ("C", 7, "read → 12", "n3", 24.2, Some(24.21)),
+        ("D", 4, "write 14", "n3", 30.0, Some(30.4)),
+        ("E", 1, LONG, "n1", 44.9, Some(45.95)),
+        ("F", 4, "read → 12", "n3", 53.2, Some(53.21)),
+        ("G", 4, "read → 12", "n3", 53.25, Some(53.26)),
     ];
-    let operations =
-        rows.map(|(label, process, f, text, node, from, to, outcome)| WitnessOperation {
-            label: label.to_owned(),
-            process,
-            f: f.to_owned(),
-            text: text.to_owned(),
-            invoked_at_ns: at(from),
-            completed_at_ns: to.map(at),
-            outcome: outcome.to_owned(),
-            node: Some(node.to_owned()),
-            term: None,
-            essential: ["A", "D", "F"].contains(&label),
-        });
+    let operations = rows.map(|(label, process, text, node, from, to)| WitnessOperation {
+        label: label.to_owned(),
+        process,
+        f: text.split(' ').next().unwrap_or_default().to_owned(),
+        text: text.to_owned(),
+        invoked_at_ns: at(from),
+        completed_at_ns: to.map(at),
+        outcome: match (to, text) {
+            (None, _) => "info",
+            (_, LONG) => "fail",
+            _ => "ok",
+        }
+        .to_owned(),
+        node: Some(node.to_owned()),
+        term: None,
+        essential: ["A", "D", "F"].contains(&label),
+    });
     Finding {
         anomaly: "lost-write".to_owned(),
         headline: "An acknowledged write was lost".to_owned(),
