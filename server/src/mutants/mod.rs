@@ -108,7 +108,7 @@ pub const CATALOGUE: [Card; 32] = [
     card(Mutant::NoDedupe, "no-dedupe", "a retried command is applied again", "thesis 6.3", "kill the leader; append with retries"),
     card(Mutant::SnapshotDropsSessions, "snapshot-drops-sessions", "a snapshot forgets what clients were answered", "thesis 6.3", "frequent snapshots; restart between try and retry"),
     card(Mutant::CasAtPropose, "cas-at-propose", "a cas is decided when it is proposed, not when it is applied", "8", "several clients on one key, no fault"),
-    card(Mutant::LeaderLocalRead, "leader-local-read", "a leader answers reads without asking whether it still leads", "thesis 6.4", "partition the leader together with clients, write on the other side"),
+    card(Mutant::LeaderLocalRead, "leader-local-read", "a leader answers reads without asking whether it still leads", "thesis 6.2, 6.4", "partition the leader together with clients, write on the other side"),
     card(Mutant::ReadindexNoNoop, "readindex-no-noop", "a new leader takes a read index before it committed in its term", "thesis 6.4", "kill the leader, read on all nodes with delays on the links"),
     card(Mutant::LeaseAcrossPause, "lease-across-pause", "a read trusts a lease that a pause outlasted", "thesis 6.4.1", "SIGSTOP the leader with reads on their way"),
     card(Mutant::LeaseNoVoteRefusal, "lease-no-vote-refusal", "leases are trusted, and voters vote within them", "thesis 6.4.1", "leadership transfer and partition, reads at the old leader"),

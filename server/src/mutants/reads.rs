@@ -3,12 +3,17 @@
 
 use whitewater_raft::{Rules, Term};
 
+/// A leader that never asks: neither before a read, nor whether it still leads at all. Stepping down
+/// for want of a quorum would close the window of stale reads after a few hundred milliseconds.
 #[derive(Debug)]
 pub(super) struct LeaderLocalRead;
 
 impl Rules for LeaderLocalRead {
     fn serves_read(&self, _confirmed: bool) -> bool {
         true
+    }
+    fn checks_quorum(&self, _configured: bool) -> bool {
+        false
     }
 }
 
