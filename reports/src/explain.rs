@@ -91,6 +91,6 @@ fn order(text: &mut String, finding: &Finding) {
         );
     }
     if let Some(weaker) = &witness.weaker {
-        let _ = writeln!(text, "\nWhat still holds: these operations are {weaker}.");
+        let _ = writeln!(text, "\nWhat still holds: {}.", weaker.trim_end_matches('.'));
     }
 }

@@ -1,7 +1,6 @@
 //! The first screen: what came out, in words, and the facts a reader asks for first.
 
 use whitewater_checker::Verdict;
-use whitewater_checker::statistics::fault_span;
 
 use super::Fact;
 use super::facts::verdict_class;
@@ -11,6 +10,9 @@ use crate::load::Run;
 use crate::palette::fault_class;
 use crate::story::{Story, short_title, verdict_sign, verdict_word};
 use crate::terminal::scenario;
+
+/// A fault that ended longer ago than this is not worth a word beside the moment.
+const SHORTLY_NS: u64 = 2_000_000_000;
 
 /// The banner's values.
 pub(super) struct Banner {
@@ -159,15 +161,18 @@ fn when(run: &Run, at_ns: u64) -> String {
     if let Some((name, _)) = phase {
         text.push_str(&format!(", in phase {name}"));
     }
-    let ended = run
-        .recording
-        .faults
+    let faults = run.statistics.faults.iter();
+    let spans = faults.filter_map(|fault| Some((fault.id, fault.start_ns?, fault.end_ns?)));
+    let begun: Vec<_> = spans.filter(|(_, from, _)| *from <= at_ns).collect();
+    let in_force = begun.iter().filter(|(_, _, to)| *to > at_ns).max_by_key(|(_, from, _)| *from);
+    let ended = begun
         .iter()
-        .filter_map(|fault| Some((fault.id, fault_span(fault, run.recording.last_ns)?.1)))
-        .filter(|(_, end)| *end <= at_ns && at_ns - end < 2_000_000_000)
-        .max_by_key(|(_, end)| *end);
-    if let Some((id, end)) = ended {
-        text.push_str(&format!(" · {} after fault {id} ended", duration(at_ns - end)));
+        .filter(|(_, _, to)| *to <= at_ns && at_ns - to < SHORTLY_NS)
+        .max_by_key(|(_, _, to)| *to);
+    if let Some((id, from, _)) = in_force {
+        text.push_str(&format!(" · {} into fault {id}", duration(at_ns - from)));
+    } else if let Some((id, _, to)) = ended {
+        text.push_str(&format!(" · {} after fault {id} ended", duration(at_ns - to)));
     }
     text
 }

@@ -51,6 +51,10 @@ pub(super) fn event_words(event: &Event) -> String {
     let arrow = match (event.kind, event.f.as_str()) {
         (EventType::Invoke, "read") => format!("read {key}"),
         (EventType::Ok, "read") => format!("read {key} → {}", value(&event.value)),
+        (_, "cas") => match event.value.as_array().map(Vec::as_slice) {
+            Some([from, to]) => format!("cas {key} {} → {}", value(from), value(to)),
+            _ => format!("cas {key} {}", value(&event.value)),
+        },
         (_, f) => format!("{f} {key} {}", value(&event.value)),
     };
     let outcome = match event.kind {

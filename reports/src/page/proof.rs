@@ -4,7 +4,7 @@ use whitewater_checker::analysis::{Finding, Witness};
 
 use super::facts::verdict_class;
 use crate::clock::{counted, listed, thousands};
-use crate::story::{Story, verdict_sign, words};
+use crate::story::{Story, short_title, verdict_sign, words};
 
 /// The proof in the form of the page.
 pub(super) struct Proof {
@@ -108,7 +108,7 @@ fn notes(witness: &Witness) -> Vec<String> {
         notes.push(text);
     }
     if let Some(weaker) = &witness.weaker {
-        notes.push(format!("What still holds of these operations: they are {weaker}."));
+        notes.push(format!("What still holds: {}.", weaker.trim_end_matches('.')));
     }
     notes
 }
@@ -154,11 +154,11 @@ pub(super) fn others(story: &Story<'_>) -> Vec<Other> {
             sign: verdict_sign(check.verdict),
             headline: match finding.headline.as_str() {
                 "" => words(&finding.anomaly),
-                text => text.to_owned(),
+                text => text.trim_end_matches('.').to_owned(),
             },
             check: match &finding.key {
-                Some(key) => format!("{} · key {key}", check.title),
-                None => check.title.clone(),
+                Some(key) => format!("{} · key {key}", short_title(check)),
+                None => short_title(check),
             },
             explanation: finding.explanation.clone(),
             lines: finding.evidence.clone(),

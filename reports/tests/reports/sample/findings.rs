@@ -102,7 +102,9 @@ pub(crate) fn witness() -> Witness {
             slot("after C", "41", "the key holds 41 there and D read 37"),
         ],
         gap: Some(Gap { before: "B".to_owned(), after: "D".to_owned(), gap_ns: 208_000_000 }),
-        weaker: Some("sequentially consistent".to_owned()),
+        weaker: Some(
+            "sequential consistency: an order that keeps each client's own order".to_owned(),
+        ),
     }
 }
 
