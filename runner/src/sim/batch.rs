@@ -1,0 +1,193 @@
+//! Many seeds: simulates and judges each, on as many threads as there are, and counts.
+//!
+//! Seeds do not know of each other, so the outcome of one never depends on the batch it ran in.
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use whitewater_checker::Verdict;
+use whitewater_checker::analysis::Analysis;
+use whitewater_server::Mutant;
+
+use super::{Simulated, judge, simulate};
+use crate::plan::{Plan, PlanSettings, WorkloadPlan};
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    /// The seeds.
+    pub(crate) seeds: RangeInclusive<u64>,
+    /// Number of nodes.
+    pub(crate) nodes: u32,
+    /// Length of each fault phase.
+    pub(crate) time_ms: u64,
+    /// What clients do.
+    pub(crate) workload: WorkloadPlan,
+    /// The fault families.
+    pub(crate) families: Vec<String>,
+    /// The seeded bug.
+    pub(crate) mutant: Option<Mutant>,
+    /// Worker threads.
+    pub(crate) threads: usize,
+}
+
+/// What became of one seed.
+#[derive(Clone, Debug)]
+pub(crate) struct SeedOutcome {
+    /// The seed.
+    pub(crate) seed: u64,
+    /// What its run came to.
+    pub(crate) verdict: Verdict,
+    /// Stands for its history.
+    pub(crate) hash: u64,
+    /// How much time passed in it.
+    pub(crate) simulated: Duration,
+    /// Where it did not pass: the first finding.
+    pub(crate) finding: Option<Found>,
+}
+
+/// The first thing found wrong in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Which check fired.
+    pub(crate) check: String,
+    /// The class.
+    pub(crate) anomaly: String,
+    /// In one sentence.
+    pub(crate) headline: String,
+    /// How far into the run it became certain; `None`: at its end.
+    pub(crate) after: Option<Duration>,
+}
+
+/// What became of all of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Summary {
+    /// By seed.
+    pub(crate) seeds: Vec<SeedOutcome>,
+    /// Time on the wall.
+    pub(crate) wall: Duration,
+    /// Threads that worked.
+    pub(crate) threads: usize,
+}
+
+impl Batch {
+    /// The plan of one seed.
+    pub(crate) fn plan(&self, seed: u64) -> Result<Plan, String> {
+        Plan::new(PlanSettings {
+            seed,
+            nodes: self.nodes,
+            time_ms: self.time_ms,
+            workload: self.workload.clone(),
+            families: self.families.clone(),
+        })
+    }
+
+    /// Simulates every seed. `tell` hears of each as it is done, in no order.
+    pub(crate) fn run(&self, tell: impl Fn(&SeedOutcome) + Sync) -> Result<Summary, String> {
+        self.plan(*self.seeds.start())?;
+        let started = Instant::now();
+        let next = AtomicU64::new(*self.seeds.start());
+        let outcomes = Mutex::new(Vec::new());
+        let threads = self.threads.max(1);
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed > *self.seeds.end() {
+                            return;
+                        }
+                        let outcome = self.seed(seed);
+                        tell(&outcome);
+                        outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+                    }
+                });
+            }
+        });
+        let mut seeds = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        seeds.sort_by_key(|outcome| outcome.seed);
+        Ok(Summary { seeds, wall: started.elapsed(), threads })
+    }
+
+    fn seed(&self, seed: u64) -> SeedOutcome {
+        let plan = self.plan(seed).expect("the first seed's plan was possible, and so are all");
+        let run = simulate(&plan, self.mutant);
+        let analysis = judge(&plan, &run);
+        SeedOutcome {
+            seed,
+            verdict: analysis.verdict,
+            hash: run.hash(),
+            simulated: Duration::from_nanos(run.simulated_ns),
+            finding: found(&analysis, &run),
+        }
+    }
+}
+
+/// The finding that became certain first, of those that decide the verdict.
+fn found(analysis: &Analysis, run: &Simulated) -> Option<Found> {
+    if analysis.verdict == Verdict::Pass {
+        return None;
+    }
+    let decisive = analysis.checks.iter().filter(|check| check.verdict == analysis.verdict);
+    let findings = decisive.flat_map(|check| check.findings.iter().map(move |it| (check, it)));
+    let end_ns = run.simulated_ns;
+    let (check, finding) = findings.min_by_key(|(_, it)| it.at_ns.unwrap_or(end_ns))?;
+    Some(Found {
+        check: check.name.clone(),
+        anomaly: finding.anomaly.clone(),
+        headline: finding.headline.clone(),
+        after: finding.at_ns.map(Duration::from_nanos),
+    })
+}
+
+impl Summary {
+    /// The seeds whose run came to this.
+    pub(crate) fn of(&self, verdict: Verdict) -> impl Iterator<Item = &SeedOutcome> {
+        self.seeds.iter().filter(move |outcome| outcome.verdict == verdict)
+    }
+
+    /// The worst verdict of all.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.seeds.iter().map(|outcome| outcome.verdict).max().unwrap_or(Verdict::Undecided)
+    }
+
+    /// Simulated time of all seeds.
+    pub(crate) fn simulated(&self) -> Duration {
+        self.seeds.iter().map(|outcome| outcome.simulated).sum()
+    }
+
+    /// Simulated seconds for each second of one core.
+    pub(crate) fn speed(&self) -> f64 {
+        let cores = self.threads.max(1) as f64;
+        self.simulated().as_secs_f64() / (self.wall.as_secs_f64() * cores).max(1e-9)
+    }
+
+    /// How long it took to find a violation, over the seeds that have one: the median.
+    pub(crate) fn median_detection(&self) -> Option<Duration> {
+        let mut times: Vec<Duration> = self
+            .of(Verdict::Violation)
+            .map(|outcome| {
+                outcome.finding.as_ref().and_then(|it| it.after).unwrap_or(outcome.simulated)
+            })
+            .collect();
+        times.sort_unstable();
+        times.get(times.len() / 2).copied()
+    }
+
+    /// Which checks fired first, most often first.
+    pub(crate) fn checks(&self) -> Vec<(String, usize)> {
+        let mut counts: Vec<(String, usize)> = Vec::new();
+        let found = self.of(Verdict::Violation).filter_map(|outcome| outcome.finding.as_ref());
+        for Found { check, .. } in found {
+            match counts.iter_mut().find(|(name, _)| name == check) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((check.clone(), 1)),
+            }
+        }
+        counts.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
+        counts
+    }
+}

@@ -1,0 +1,215 @@
+//! A machine: its disk, and the server process on it while there is one.
+//!
+//! The process is the shipped node on the shipped log; here are only the thread that does its disk
+//! work, one batch at a time, and what stops with it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::sync::Arc;
+
+use whitewater_raft::{Config, Membership, Message, NodeId, ReadMode};
+use whitewater_server::Mutant;
+use whitewater_server::machine::Machine;
+use whitewater_server::node::{Node, Setup, SnapshotPolicy};
+use whitewater_server::storage::{
+    Disk, FileDisk, Job, Report, StorageError, WalOptions, carry_out,
+};
+
+use super::deck::Deck;
+use super::volume::{Crash, MemoryVolume};
+use super::weather::Weather;
+
+/// What every process of a run is started with.
+#[derive(Clone, Debug)]
+pub(super) struct Build {
+    /// Number of nodes.
+    pub(super) nodes: u64,
+    /// The seeded bug.
+    pub(super) mutant: Option<Mutant>,
+    /// The seed of the run.
+    pub(super) seed: u64,
+    /// The weather.
+    pub(super) weather: Weather,
+}
+
+/// The server's own settings, in its own ticks of 10 ms.
+const ELECTION_TICKS: (u32, u32) = (30, 60);
+/// See [`ELECTION_TICKS`].
+const HEARTBEAT_TICKS: u32 = 5;
+
+/// A machine.
+#[derive(Debug)]
+pub(super) struct Host {
+    /// The node's number.
+    pub(super) id: NodeId,
+    /// Counts the starts.
+    pub(super) boot: u64,
+    /// Its disk.
+    pub(super) volume: MemoryVolume,
+    /// Length of a tick on this machine's clock.
+    pub(super) tick_ns: u64,
+    /// The process, while it runs.
+    pub(super) process: Option<Process>,
+}
+
+/// A server process.
+pub(super) struct Process {
+    /// The node.
+    pub(super) node: Node<Deck>,
+    disk: Box<dyn Disk>,
+    queued: VecDeque<Job>,
+    is_writing: bool,
+    /// Stopped by SIGSTOP: inputs wait.
+    pub(super) is_paused: bool,
+    /// The requests that this process sent are numbered from and to.
+    requests: Option<(u64, u64)>,
+    /// Snapshots on their way to peers, by the number of the request, so that each ends once.
+    snapshots: BTreeMap<NodeId, u64>,
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process").field("status", &self.node.status()).finish_non_exhaustive()
+    }
+}
+
+/// A batch of disk work that is under way.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// When it is done.
+    pub(super) done_ns: u64,
+    /// What it reports then.
+    pub(super) reports: Vec<Report>,
+    /// Set where the disk failed, which ends the process.
+    pub(super) failure: Option<StorageError>,
+    /// A snapshot of the own state is among it.
+    pub(super) saves_snapshot: bool,
+}
+
+impl Host {
+    /// A machine that was never started.
+    pub(super) fn new(id: NodeId, volume: MemoryVolume, tick_ns: u64) -> Self {
+        Self { id, boot: 0, volume, tick_ns, process: None }
+    }
+
+    /// Starts the server. It refuses where its disk tells it to.
+    pub(super) fn start(&mut self, now_ns: u64, build: &Build) -> Result<(), String> {
+        self.boot += 1;
+        self.volume.begin(now_ns);
+        let options =
+            WalOptions { node: self.id, segment_bytes: build.weather.segment_bytes, fsync: true };
+        let disk = FileDisk::on(Arc::new(self.volume.clone()), options);
+        let mut disk = Mutant::disk(build.mutant, disk);
+        let recovered = disk.recover().map_err(|error| error.to_string())?;
+        let deck = Deck { now_ns, ..Deck::default() };
+        let node = Node::new(self.setup(build), recovered, deck);
+        let node = node.map_err(|error| error.to_string())?;
+        let queued = VecDeque::new();
+        let (is_writing, is_paused, requests) = (false, false, None);
+        let snapshots = BTreeMap::new();
+        self.process =
+            Some(Process { node, disk, queued, is_writing, is_paused, requests, snapshots });
+        Ok(())
+    }
+
+    fn setup(&self, build: &Build) -> Setup {
+        let mutant = build.mutant;
+        let voters = (1..=build.nodes).collect();
+        Setup {
+            raft: Config {
+                id: self.id,
+                election_timeout_ticks_min: ELECTION_TICKS.0,
+                election_timeout_ticks_max: ELECTION_TICKS.1,
+                heartbeat_ticks: HEARTBEAT_TICKS,
+                pre_vote: true,
+                check_quorum: true,
+                read_mode: Mutant::read_mode(mutant, ReadMode::Index),
+                append_entries_max: 64,
+                append_bytes_max: 1 << 16,
+                appends_in_flight_max: 16,
+                seed: build.seed ^ (self.id << 48) ^ (self.boot << 32),
+                rules: Mutant::rules(mutant),
+            },
+            boot: self.boot,
+            mutant: mutant.map(|mutant| mutant.to_string()),
+            bootstrap: Membership { voters, ..Membership::default() },
+            machine: Machine::new(Mutant::sessions(mutant)),
+            intake: Mutant::intake(mutant),
+            snapshots: SnapshotPolicy { entries: build.weather.snapshot_entries, bytes: 0 },
+        }
+    }
+
+    /// Ends the process as it stands, and its machine's power with it if so told.
+    pub(super) fn crash(&mut self, now_ns: u64, crash: Crash) {
+        self.process = None;
+        self.volume.crash(now_ns, crash);
+    }
+}
+
+impl Process {
+    /// Queues the disk work that the node wants done, and begins it where the disk is idle.
+    pub(super) fn write(&mut self, volume: &MemoryVolume, now_ns: u64) -> Option<Batch> {
+        self.queued.extend(mem::take(&mut self.node.effects().jobs));
+        if self.is_writing || self.queued.is_empty() {
+            return None;
+        }
+        self.is_writing = true;
+        volume.begin(now_ns);
+        let saves_snapshot = self.queued.iter().any(|job| matches!(job, Job::Snapshot(..)));
+        let mut reports = Vec::new();
+        let result = carry_out(&mut *self.disk, self.queued.drain(..), |it| reports.push(it));
+        let (done_ns, failure) = (volume.now_ns(), result.err());
+        Some(Batch { done_ns, reports, failure, saves_snapshot })
+    }
+
+    /// The batch under way is done.
+    pub(super) fn written(&mut self, reports: Vec<Report>) {
+        self.is_writing = false;
+        for report in reports {
+            match report {
+                Report::Persisted(number) => self.node.persisted(number),
+                Report::Snapshotted(meta) => self.node.snapshot_saved(meta),
+                Report::Failed(error) => unreachable!("a batch tells its failure apart: {error}"),
+            }
+        }
+    }
+
+    /// A snapshot leaves for a peer.
+    pub(super) fn snapshot_left(&mut self, peer: NodeId, request: u64) {
+        self.snapshots.insert(peer, request);
+    }
+
+    /// A snapshot arrived at a peer, or was given up.
+    pub(super) fn snapshot_ended(&mut self, peer: NodeId, request: u64, is_delivered: bool) {
+        if self.snapshots.get(&peer) == Some(&request) {
+            self.snapshots.remove(&peer);
+            self.node.snapshot_sent(peer, is_delivered);
+        }
+    }
+
+    /// A request of this process left.
+    pub(super) fn asked(&mut self, request: u64) {
+        let (first, last) = self.requests.get_or_insert((request, request));
+        (*first, *last) = ((*first).min(request), (*last).max(request));
+    }
+
+    /// Whether a message is one that this process waits for: a request, or the reply to one of its
+    /// own. A reply to an earlier process of this machine died with that one's connection.
+    pub(super) fn expects(&self, message: &Message) -> bool {
+        let is_own = |(first, last)| (first..=last).contains(&message.request);
+        !is_reply(message) || self.requests.is_some_and(is_own)
+    }
+}
+
+/// Whether a message answers another one.
+pub(super) fn is_reply(message: &Message) -> bool {
+    use whitewater_raft::Body;
+    matches!(
+        message.body,
+        Body::VoteReply { .. }
+            | Body::AppendReply { .. }
+            | Body::SnapshotReply { .. }
+            | Body::TimeoutNowReply
+            | Body::ReadIndexReply { .. }
+    )
+}

@@ -1,0 +1,124 @@
+//! A simulated run from its first moment to its last: the same phases as a real one.
+
+use std::collections::BTreeMap;
+
+use super::client::Work;
+use super::world::World;
+use crate::workload::{Action, Operation, kinds};
+
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLISECOND;
+/// How long a cluster may take to elect its first leader, and to serve the first operations.
+const START_DEADLINE_NS: u64 = 20 * SECOND;
+/// How long the cluster may take to serve again after the last fault.
+const RECOVERY_DEADLINE_NS: u64 = 10 * SECOND;
+/// How long everything after that may take.
+const END_DEADLINE_NS: u64 = 30 * SECOND;
+/// How much longer than planned the faults may take.
+const OVERRUN_NS: u64 = 20 * SECOND;
+/// One operation of the final list may take longer than usual.
+const FINAL_DEADLINE_NS: u64 = 3 * SECOND;
+
+impl<'a> World<'a> {
+    /// Lives through the whole run.
+    pub(super) fn live(&mut self) {
+        self.recording.phase(self.now_ns, "start", None);
+        self.start();
+        self.run(self.now_ns + START_DEADLINE_NS, World::is_healthy);
+        self.recording.phase(self.now_ns, "warm-up", None);
+        self.start_clients();
+        let before = self.least(|minimum| minimum.before);
+        self.run(self.now_ns + START_DEADLINE_NS, |world| {
+            world.has_served(&BTreeMap::new(), before)
+        });
+        self.recording.phase(self.now_ns, "faults", None);
+        self.unleash();
+        let end_ns = self.now_ns + self.plan.time_ms * MILLISECOND;
+        let is_over = |world: &World<'a>| world.now_ns >= end_ns && world.nemesis.is_over();
+        self.run(end_ns + OVERRUN_NS, is_over);
+        self.recover();
+        self.finish();
+        self.quiesce();
+        self.recording.phase(self.now_ns, "end", None);
+    }
+
+    fn recover(&mut self) {
+        let deadline_ms = RECOVERY_DEADLINE_NS / MILLISECOND;
+        self.recording.phase(self.now_ns, "recovery", Some(deadline_ms));
+        self.heal_everything();
+        let (since, after) = (self.ok.clone(), self.least(|minimum| minimum.after));
+        self.run(self.now_ns + RECOVERY_DEADLINE_NS, |world| {
+            world.is_healthy() && world.has_served(&since, after)
+        });
+    }
+
+    /// Changes every key in use once more, then reads every key there ever was.
+    fn finish(&mut self) {
+        self.work = Work::Nothing;
+        self.run(self.now_ns + END_DEADLINE_NS, World::is_idle);
+        self.recording.phase(self.now_ns, "final", None);
+        let operations = self.generator.final_operations();
+        let (reads, changes): (Vec<_>, Vec<_>) =
+            operations.into_iter().partition(|operation| operation.action == Action::Read);
+        for list in [changes, reads] {
+            self.sweep(list);
+        }
+    }
+
+    fn sweep(&mut self, mut list: Vec<Operation>) {
+        list.reverse();
+        self.work = Work::List(list);
+        for client in 0..self.clients.len() {
+            self.clients[client].set_deadline(FINAL_DEADLINE_NS);
+            self.clients[client].resume();
+            self.wake_client(client, self.now_ns);
+        }
+        self.run(self.now_ns + END_DEADLINE_NS, World::is_idle);
+    }
+
+    fn quiesce(&mut self) {
+        self.recording.phase(self.now_ns, "quiesce", None);
+        self.run(self.now_ns + RECOVERY_DEADLINE_NS, World::is_settled);
+        for host in 0..self.hosts.len() {
+            if let Some(poll) = self.status_poll(host, true) {
+                self.recording.status.push(poll);
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.clients.iter().all(super::client::Client::is_done)
+    }
+
+    /// Whether all nodes follow one leader.
+    fn is_healthy(&self) -> bool {
+        let Some((leader, term)) = self.leader() else { return false };
+        (0..self.hosts.len()).all(|host| {
+            self.status(host).is_some_and(|status| {
+                status.hard_state.term == term && status.leader == Some(leader.into())
+            })
+        })
+    }
+
+    /// Whether all nodes have applied the same, which is all there is.
+    fn is_settled(&self) -> bool {
+        let applied = |host| {
+            let status = self.status(host)?;
+            (status.applied == status.commit).then_some(status.applied)
+        };
+        let first = applied(0);
+        first.is_some() && (1..self.hosts.len()).all(|host| applied(host) == first)
+    }
+
+    /// The most that the plan asks of any kind of operation.
+    fn least(&self, minimum: impl Fn(&whitewater_checker::strength::PhaseMinimum) -> u64) -> u64 {
+        self.plan.requirements.operations_ok_min.values().map(minimum).max().unwrap_or(0)
+    }
+
+    fn has_served(&self, since: &BTreeMap<&'static str, u64>, least: u64) -> bool {
+        let ok = |counts: &BTreeMap<&'static str, u64>, kind| counts.get(kind).copied();
+        kinds(&self.plan.workload.name).iter().all(|(kind, _)| {
+            ok(&self.ok, *kind).unwrap_or(0) >= ok(since, *kind).unwrap_or(0) + least
+        })
+    }
+}

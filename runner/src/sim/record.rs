@@ -1,0 +1,97 @@
+//! What a simulated run leaves behind, in memory: the same history, trace, faults and observations as
+//! a real one writes to its folder.
+
+use std::hash::{Hash, Hasher};
+
+use serde_json::{Value, json};
+use whitewater_checker::event::{Event, EventType, Process};
+use whitewater_checker::fault::FaultRecord;
+use whitewater_checker::observation::{ProcessChange, ProcessEvent, StatusPoll};
+use whitewater_raft::event::Record;
+
+use crate::cluster::node_name;
+use crate::nemesis::nemesis_event;
+
+/// Everything recorded.
+#[derive(Debug, Default)]
+pub(super) struct Recording {
+    /// What clients and the nemesis did.
+    pub(super) history: Vec<Event>,
+    /// What nodes told of themselves, in order of time over all nodes.
+    pub(super) trace: Vec<Record>,
+    /// What was done to the cluster.
+    pub(super) faults: Vec<FaultRecord>,
+    /// What was seen of processes.
+    pub(super) processes: Vec<ProcessEvent>,
+    /// What nodes answered when asked.
+    pub(super) status: Vec<StatusPoll>,
+    /// The phases and when they began.
+    pub(super) phases: Vec<(String, u64)>,
+    hash: Fnv,
+}
+
+impl Recording {
+    /// An event of the history.
+    pub(super) fn event(&mut self, event: Event) {
+        let kind = event.kind as u8;
+        (event.time_ns, kind, &event.key, event.term, event.command).hash(&mut self.hash);
+        event.value.hash(&mut self.hash);
+        self.history.push(event);
+    }
+
+    /// A phase begins.
+    pub(super) fn phase(&mut self, now_ns: u64, name: &str, deadline_ms: Option<u64>) {
+        let mut value = json!({ "name": name });
+        if let Some(deadline_ms) = deadline_ms {
+            value["deadline_ms"] = deadline_ms.into();
+        }
+        self.nemesis(now_ns, "phase", value);
+        self.phases.push((name.to_owned(), now_ns));
+    }
+
+    /// The nemesis does something.
+    pub(super) fn nemesis(&mut self, now_ns: u64, f: &str, value: Value) {
+        self.event(Event { time_ns: now_ns, ..nemesis_event(f, value) });
+    }
+
+    /// A process begins or ends.
+    pub(super) fn process(&mut self, now_ns: u64, node: u64, boot: u64, change: ProcessChange) {
+        let node = node_name(u32::try_from(node).expect("a node of this cluster"));
+        // A simulated process has no number; its boot tells it apart as well.
+        let pid = u32::try_from(boot).unwrap_or(u32::MAX);
+        self.processes.push(ProcessEvent { node, time_ns: now_ns, pid, change });
+    }
+
+    /// Stands for the whole history: two runs with the same hash were the same.
+    pub(super) fn hash(&self) -> u64 {
+        self.hash.finish()
+    }
+}
+
+/// An event of a client, yet without outcome or value.
+pub(super) fn client_event(process: u64, kind: EventType, f: &str, key: &str) -> Event {
+    let blank = nemesis_event(f, Value::Null);
+    Event { process: Process::Client(process), kind, key: Some(key.to_owned()), ..blank }
+}
+
+/// FNV-1a over everything written to it: the same in every build, unlike the standard library's.
+#[derive(Clone, Copy, Debug)]
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

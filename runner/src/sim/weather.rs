@@ -1,0 +1,78 @@
+//! What a seed is like beside its planned faults: how links, disks and clocks behave.
+//!
+//! Every seed draws its own weather, from calm to foul, so that a thousand seeds are not a thousand
+//! times the same afternoon.
+
+use super::chance::Chance;
+use super::nemesis::Ambush;
+use super::network::LinkHabits;
+use super::volume::DiskHabits;
+
+const MICROSECOND: u64 = 1_000;
+const MILLISECOND: u64 = 1_000_000;
+
+/// The weather of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weather {
+    /// Links between nodes.
+    pub(super) links: LinkHabits,
+    /// Disks.
+    pub(super) disks: DiskHabits,
+    /// So many crashes in a million take what was not synced; the others are of the process alone.
+    pub(super) power_in_a_million: u32,
+    /// Entries between snapshots.
+    pub(super) snapshot_entries: u64,
+    /// Size of a log segment.
+    pub(super) segment_bytes: usize,
+    /// How much faster or slower than the others a node's clock may run, in a thousand.
+    pub(super) drift_in_a_thousand: u64,
+    /// Events that are lain in wait for.
+    pub(super) ambush: Ambush,
+}
+
+impl Weather {
+    /// The weather of a seed.
+    pub(super) fn new(chance: &mut Chance) -> Self {
+        let foul = chance.below(4);
+        let rarely = |chance: &mut Chance, most: u64| {
+            u32::try_from(chance.below(most * foul + 1)).expect("below a million")
+        };
+        let shortest = chance.between((50 * MICROSECOND, 500 * MICROSECOND));
+        let longest = shortest + chance.between((100 * MICROSECOND, 2 * MILLISECOND));
+        Self {
+            links: LinkHabits {
+                delay_ns: (shortest, longest),
+                late_in_a_million: rarely(chance, 4_000),
+                late_ns: (10 * MILLISECOND, 200 * MILLISECOND * (foul + 1)),
+                lost_in_a_million: rarely(chance, 4_000),
+                doubled_in_a_million: rarely(chance, 8_000),
+            },
+            disks: DiskHabits {
+                sync_ns: (80 * MICROSECOND, chance.between((200 * MICROSECOND, 3 * MILLISECOND))),
+                slow_in_a_million: rarely(chance, 2_000),
+                slow_ns: (5 * MILLISECOND, 400 * MILLISECOND),
+                failing_in_a_million: rarely(chance, 20),
+            },
+            power_in_a_million: 500_000,
+            snapshot_entries: chance.between((20, 400)),
+            segment_bytes: 4_096 << chance.below(4),
+            drift_in_a_thousand: chance.below(4) * 10,
+            ambush: ambush(chance),
+        }
+    }
+}
+
+/// Each kind of ambush in some seeds, and seldom all of them.
+fn ambush(chance: &mut Chance) -> Ambush {
+    let odds = |chance: &mut Chance, most: u64| match chance.below(3) {
+        0 => 0,
+        _ => u32::try_from(chance.below(most)).expect("below a million"),
+    };
+    Ambush {
+        vote: odds(chance, 300_000),
+        elected: odds(chance, 300_000),
+        append: odds(chance, 10_000),
+        snapshot: odds(chance, 300_000),
+        transfer_ns: chance.below(3) * 3_000 * MILLISECOND,
+    }
+}

@@ -1,0 +1,545 @@
+//! The simulated world: machines, links and clients, and what happens among them next.
+//!
+//! One thread, one queue. Whatever a node wants done lands on its [`Deck`](super::deck::Deck); the world
+//! carries it to where it goes, in as much virtual time as weather and faults make it take.
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use bytes::Bytes;
+use whitewater_checker::observation::{ProcessChange, StatusPoll};
+use whitewater_raft::event::Role;
+use whitewater_raft::{Body, Message, NodeId, Status};
+use whitewater_server::command::{Command, Operation as Change};
+use whitewater_server::node::Node;
+use whitewater_server::storage::Report;
+
+use super::chance::Chance;
+use super::client::{Client, ClientSetup, Input, Request, Shared, Step, Work};
+use super::deck::{Call, Deck};
+use super::host::{Batch, Build, Host, Process, is_reply};
+use super::nemesis::Nemesis;
+use super::network::Network;
+use super::panics::guarded;
+use super::queue::Queue;
+use super::record::Recording;
+use super::volume::{Crash, MemoryVolume};
+use crate::cluster::node_name;
+use crate::plan::Plan;
+use crate::proxy::Party;
+use crate::workload::{Action, Generator};
+
+const MILLISECOND: u64 = 1_000_000;
+/// The server's tick.
+const TICK_NS: u64 = 10 * MILLISECOND;
+/// Pause between two rounds of status polls.
+const POLL_NS: u64 = 75 * MILLISECOND;
+/// How long a snapshot may take on its way before it is given up.
+const SNAPSHOT_DEADLINE_NS: u64 = 600 * MILLISECOND;
+/// A broken connection is noticed after this.
+const BREAK_NS: u64 = 200_000;
+/// How long a session may lie idle, in log time.
+const SESSION_EXPIRY_MS: u64 = 3_600_000;
+/// No client: an operator, who does not wait.
+pub(super) const NOBODY: Call = Call { client: usize::MAX, number: 0, deadline_ns: 0 };
+
+/// Something that happens.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// Something reaches a machine; with a boot, only that process.
+    At { host: usize, boot: Option<u64>, arrival: Arrival },
+    /// A client's wait ends.
+    Client { client: usize, turn: u64, input: Input },
+    /// The nodes are asked for their status.
+    Poll,
+    /// The nemesis has something to do.
+    Nemesis(super::nemesis::Act),
+}
+
+/// What reaches a machine.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// Its clock ticks.
+    Tick,
+    /// A peer's message, a snapshot with its data.
+    Message { message: Message, snapshot: Option<Bytes> },
+    /// A client's request.
+    Request { call: Call, request: Request },
+    /// A batch of disk work is done.
+    Disk(Vec<Report>),
+    /// The disk failed.
+    DiskFailed(String),
+    /// A snapshot to a peer has taken too long.
+    SnapshotOverdue { peer: NodeId, request: u64 },
+}
+
+/// Everything there is.
+#[derive(Debug)]
+pub(super) struct World<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) build: Build,
+    pub(super) now_ns: u64,
+    pub(super) queue: Queue<Happening>,
+    pub(super) hosts: Vec<Host>,
+    pub(super) network: Network,
+    pub(super) clients: Vec<Client>,
+    pub(super) generator: Generator,
+    pub(super) ok: BTreeMap<&'static str, u64>,
+    pub(super) work: Work,
+    pub(super) recording: Recording,
+    pub(super) nemesis: Nemesis,
+    pub(super) chance: Chance,
+    /// What waits for a paused process, by machine.
+    held: Vec<Vec<Arrival>>,
+    /// The node each client waits for.
+    asked: Vec<Option<u32>>,
+    /// Happenings so far.
+    pub(super) happened: u64,
+}
+
+impl<'a> World<'a> {
+    /// A world in which nothing has happened yet.
+    pub(super) fn new(plan: &'a Plan, build: Build) -> Self {
+        let seed = build.seed;
+        let weather = build.weather;
+        let mut chance = Chance::new(seed, 1);
+        let hosts = (1..=build.nodes).map(|id| {
+            let volume = MemoryVolume::new(
+                u32::try_from(id).expect("a small cluster"),
+                weather.disks,
+                Chance::new(seed, 0x100 + id),
+            );
+            let drift = chance.below(2 * weather.drift_in_a_thousand + 1);
+            let tick_ns = TICK_NS * (1_000 + drift - weather.drift_in_a_thousand) / 1_000;
+            Host::new(id, volume, tick_ns)
+        });
+        let hosts: Vec<Host> = hosts.collect();
+        World {
+            plan,
+            now_ns: 0,
+            queue: Queue::new(),
+            network: Network::new(weather.links, Chance::new(seed, 2)),
+            clients: Vec::new(),
+            generator: Generator::new(&plan.workload),
+            ok: BTreeMap::new(),
+            work: Work::Load,
+            recording: Recording::default(),
+            nemesis: Nemesis::new(plan, weather.ambush, Chance::new(seed, 3)),
+            chance,
+            held: hosts.iter().map(|_| Vec::new()).collect(),
+            asked: Vec::new(),
+            happened: 0,
+            hosts,
+            build,
+        }
+    }
+
+    /// Lets things happen until a condition holds, which is asked after every round of polls. False
+    /// where the deadline passed first.
+    pub(super) fn run(&mut self, until_ns: u64, is_over: impl Fn(&World<'a>) -> bool) -> bool {
+        while let Some((at_ns, happening)) = self.queue.pop() {
+            if at_ns > until_ns {
+                self.queue.push(at_ns, happening);
+                self.now_ns = until_ns;
+                return false;
+            }
+            self.now_ns = at_ns;
+            self.happened += 1;
+            let is_poll = matches!(happening, Happening::Poll);
+            self.happen(happening);
+            if is_poll && is_over(self) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::At { host, boot, arrival } => self.arrive(host, boot, arrival),
+            Happening::Client { client, turn, input } => self.client(client, turn, input),
+            Happening::Poll => self.poll(),
+            Happening::Nemesis(act) => self.act(act),
+        }
+    }
+
+    /// Starts every machine and the polls.
+    pub(super) fn start(&mut self) {
+        for host in 0..self.hosts.len() {
+            self.start_host(host);
+        }
+        self.queue.push(self.now_ns + POLL_NS, Happening::Poll);
+    }
+
+    /// Sets the clients to work.
+    pub(super) fn start_clients(&mut self) {
+        let workload = &self.plan.workload;
+        let (clients, nodes) = (workload.clients, self.plan.nodes);
+        let pause_ns = match workload.rate {
+            0 => MILLISECOND,
+            rate => 1_000_000_000 * u64::from(clients) / u64::from(rate),
+        };
+        let deadline_ns = workload.operation_deadline_ms * MILLISECOND;
+        for number in 0..clients {
+            let first_ns = self.now_ns + pause_ns * u64::from(number) / u64::from(clients);
+            let seed = self.build.seed;
+            let setup = ClientSetup { number, clients, nodes, deadline_ns, pause_ns, seed };
+            self.clients.push(Client::new(setup, first_ns));
+            self.asked.push(None);
+            self.wake_client(self.clients.len() - 1, first_ns);
+        }
+    }
+
+    /// Lets a client go on at a time.
+    pub(super) fn wake_client(&mut self, client: usize, at_ns: u64) {
+        let turn = self.clients[client].turn;
+        self.queue.push(at_ns, Happening::Client { client, turn, input: Input::Woken });
+    }
+
+    /// Starts a machine's server. Where it refuses to start, that is recorded.
+    pub(super) fn start_host(&mut self, host: usize) {
+        let id = self.hosts[host].id;
+        let result = self.hosts[host].start(self.now_ns, &self.build);
+        let boot = self.hosts[host].boot;
+        self.recording.process(self.now_ns, id, boot, ProcessChange::Started);
+        if let Err(error) = result {
+            let how = "exit code 4".into();
+            let last_words = vec![error];
+            let change = ProcessChange::Exited { how, expected: false, last_words };
+            self.recording.process(self.now_ns, id, boot, change);
+            return;
+        }
+        self.recording.process(self.now_ns, id, boot, ProcessChange::Ready);
+        let first_ns = self.now_ns + self.chance.below(self.hosts[host].tick_ns);
+        let arrival = Arrival::Tick;
+        self.queue.push(first_ns, Happening::At { host, boot: Some(boot), arrival });
+        self.drain(host, None);
+    }
+
+    /// Ends a machine's server from outside.
+    pub(super) fn crash_host(&mut self, host: usize, how: &str, crash: Crash) {
+        if self.hosts[host].process.is_some() {
+            self.end_host(host, how.to_owned(), Vec::new(), crash);
+        }
+    }
+
+    /// A server ends. It has last words where nobody ended it.
+    fn end_host(&mut self, host: usize, how: String, last_words: Vec<String>, crash: Crash) {
+        let Host { id, boot, .. } = &self.hosts[host];
+        let expected = last_words.is_empty();
+        let change = ProcessChange::Exited { how, expected, last_words };
+        self.recording.process(self.now_ns, *id, *boot, change);
+        let number = u32::try_from(*id).expect("a small cluster");
+        self.hosts[host].crash(self.now_ns, crash);
+        self.held[host].clear();
+        for client in 0..self.clients.len() {
+            if self.asked[client] == Some(number) {
+                let (turn, input) = (self.clients[client].turn, Input::Broken);
+                let broken = Happening::Client { client, turn, input };
+                self.queue.push(self.now_ns + BREAK_NS, broken);
+            }
+        }
+    }
+
+    /// Stops a process, or lets it go on.
+    pub(super) fn pause_host(&mut self, host: usize, is_paused: bool) {
+        let Some(process) = &mut self.hosts[host].process else { return };
+        process.is_paused = is_paused;
+        if is_paused {
+            return;
+        }
+        let mut has_ticked = false;
+        for arrival in mem::take(&mut self.held[host]) {
+            // A resumed server does not make up for the ticks that it slept through.
+            let is_tick = matches!(arrival, Arrival::Tick);
+            if !is_tick || !mem::replace(&mut has_ticked, true) {
+                self.take(host, arrival);
+            }
+        }
+    }
+
+    fn arrive(&mut self, host: usize, boot: Option<u64>, arrival: Arrival) {
+        let machine = &self.hosts[host];
+        if boot.is_some_and(|boot| boot != machine.boot) {
+            return;
+        }
+        let Some(process) = &machine.process else {
+            if let Arrival::Request { call, .. } = arrival {
+                let node = u32::try_from(machine.id).expect("a small cluster");
+                self.answer_client(node, call, Input::Refused);
+            }
+            return;
+        };
+        if let Arrival::Tick = arrival {
+            let next = Happening::At { host, boot, arrival: Arrival::Tick };
+            self.queue.push(self.now_ns + machine.tick_ns, next);
+        }
+        if process.is_paused {
+            self.held[host].push(arrival);
+        } else {
+            self.take(host, arrival);
+        }
+    }
+
+    /// A running process takes an input, and carries out what follows from it.
+    fn take(&mut self, host: usize, arrival: Arrival) {
+        if let Arrival::DiskFailed(error) = arrival {
+            return self.disk_failed(host, &error);
+        }
+        let now_ns = self.now_ns;
+        let machine = &mut self.hosts[host];
+        let Some(process) = &mut machine.process else { return };
+        let volume = &machine.volume;
+        let result = guarded(|| {
+            process.node.effects().now_ns = now_ns;
+            take_input(process, arrival, now_ns);
+            process.node.advance();
+            process.write(volume, now_ns)
+        });
+        match result {
+            Ok(batch) => self.drain(host, batch),
+            Err(words) => self.panicked(host, words),
+        }
+    }
+
+    /// A node does something that no input told it to.
+    pub(super) fn prompt(&mut self, host: usize, what: impl FnOnce(&mut Node<Deck>)) {
+        let now_ns = self.now_ns;
+        let machine = &mut self.hosts[host];
+        let Some(process) = &mut machine.process else { return };
+        process.node.effects().now_ns = now_ns;
+        what(&mut process.node);
+        process.node.advance();
+        let batch = process.write(&machine.volume, now_ns);
+        self.drain(host, batch);
+    }
+
+    /// A server that broke its own rules ends, and whoever looks after it starts it again.
+    fn panicked(&mut self, host: usize, words: String) {
+        let how = "panicked".to_owned();
+        self.end_host(host, how, vec![words], Crash::Process);
+        self.nemesis.restart_later(host, self.now_ns, &mut self.queue);
+    }
+
+    /// A server whose disk failed ends, and whoever looks after it starts it again.
+    fn disk_failed(&mut self, host: usize, error: &str) {
+        self.crash_host(host, &format!("exit code 4: {error}"), Crash::Power);
+        self.nemesis.restart_later(host, self.now_ns, &mut self.queue);
+    }
+
+    /// Carries a node's effects into the world.
+    fn drain(&mut self, host: usize, batch: Option<Batch>) {
+        let Some(process) = &mut self.hosts[host].process else { return };
+        let deck = process.node.effects();
+        let records = mem::take(&mut deck.records);
+        let messages = mem::take(&mut deck.messages);
+        let snapshots = mem::take(&mut deck.snapshots);
+        let answers = mem::take(&mut deck.answers);
+        for record in &records {
+            self.lie_in_wait(host, &record.event, record.role);
+        }
+        self.recording.trace.extend(records);
+        for message in messages {
+            self.send(host, message, None);
+        }
+        for (message, data) in snapshots {
+            let (peer, request) = (message.to, message.request);
+            if let Some(process) = &mut self.hosts[host].process {
+                process.snapshot_left(peer, request);
+            }
+            self.send(host, message, Some(data));
+            let boot = Some(self.hosts[host].boot);
+            let arrival = Arrival::SnapshotOverdue { peer, request };
+            let overdue = Happening::At { host, boot, arrival };
+            self.queue.push(self.now_ns + SNAPSHOT_DEADLINE_NS, overdue);
+        }
+        let own = u32::try_from(self.hosts[host].id).expect("a small cluster");
+        for (call, answer) in answers {
+            self.answer_client(own, call, Input::Answered(answer));
+        }
+        if let Some(batch) = batch {
+            self.write(host, batch);
+        }
+    }
+
+    /// A batch of disk work is under way.
+    fn write(&mut self, host: usize, batch: Batch) {
+        let arrival = match batch.failure {
+            None => Arrival::Disk(batch.reports),
+            Some(error) => Arrival::DiskFailed(error.to_string()),
+        };
+        let boot = Some(self.hosts[host].boot);
+        self.queue.push(batch.done_ns, Happening::At { host, boot, arrival });
+        if batch.saves_snapshot {
+            self.lie_in_wait_for_snapshot(host, batch.done_ns);
+        }
+    }
+
+    fn send(&mut self, host: usize, message: Message, snapshot: Option<Bytes>) {
+        if let Some(process) = &mut self.hosts[host].process
+            && !is_reply(&message)
+        {
+            process.asked(message.request);
+        }
+        let to = usize::try_from(message.to - 1).expect("a small cluster");
+        let arrivals = self.network.peer(self.now_ns, message.from, message.to);
+        let [first, second] = arrivals;
+        if let Some(at_ns) = second {
+            let (message, snapshot) = (message.clone(), snapshot.clone());
+            let arrival = Arrival::Message { message, snapshot };
+            self.queue.push(at_ns, Happening::At { host: to, boot: None, arrival });
+        }
+        if let Some(at_ns) = first {
+            let arrival = Arrival::Message { message, snapshot };
+            self.queue.push(at_ns, Happening::At { host: to, boot: None, arrival });
+        }
+    }
+
+    fn client(&mut self, client: usize, turn: u64, input: Input) {
+        if self.clients[client].turn != turn {
+            return;
+        }
+        self.asked[client] = None;
+        let mut shared = Shared {
+            generator: &mut self.generator,
+            recording: &mut self.recording,
+            ok: &mut self.ok,
+            work: &mut self.work,
+        };
+        let step = self.clients[client].step(self.now_ns, input, &mut shared);
+        let number = self.clients[client].turn;
+        match step {
+            Step::Rest => {}
+            Step::Wait { until_ns } => self.wake_client(client, until_ns),
+            Step::Ask { node: to, request, until_ns } => {
+                self.wake_client(client, until_ns);
+                self.asked[client] = Some(to);
+                let call = Call { client, number, deadline_ns: until_ns };
+                let from = party(client);
+                if let Some(at_ns) = self.network.client(self.now_ns, from, Party::Node(to)) {
+                    let host = usize::try_from(to - 1).expect("a small cluster");
+                    let arrival = Arrival::Request { call, request };
+                    self.queue.push(at_ns, Happening::At { host, boot: None, arrival });
+                }
+            }
+        }
+    }
+
+    fn answer_client(&mut self, from: u32, call: Call, input: Input) {
+        let Call { client, number, .. } = call;
+        if client == NOBODY.client {
+            return;
+        }
+        let way = (Party::Node(from), party(client));
+        if let Some(at_ns) = self.network.client(self.now_ns, way.0, way.1) {
+            self.queue.push(at_ns, Happening::Client { client, turn: number, input });
+        }
+    }
+
+    /// The status of a machine's node, where it would answer.
+    pub(super) fn status(&self, host: usize) -> Option<Status> {
+        let process = self.hosts[host].process.as_ref()?;
+        (!process.is_paused).then(|| process.node.status())
+    }
+
+    /// The node that leads now, and its term.
+    pub(super) fn leader(&self) -> Option<(u32, u64)> {
+        let leads = (0..self.hosts.len()).filter_map(|host| {
+            let status = self.status(host)?;
+            let id = u32::try_from(self.hosts[host].id).ok()?;
+            (status.role == Role::Leader).then_some((status.hard_state.term, id))
+        });
+        leads.max().map(|(term, id)| (id, term))
+    }
+
+    fn poll(&mut self) {
+        for host in 0..self.hosts.len() {
+            if let Some(poll) = self.status_poll(host, false) {
+                self.recording.status.push(poll);
+            }
+        }
+        self.queue.push(self.now_ns + POLL_NS, Happening::Poll);
+    }
+
+    /// What a node answers to a status request.
+    pub(super) fn status_poll(&self, host: usize, is_final: bool) -> Option<StatusPoll> {
+        let status = self.status(host)?;
+        let process = self.hosts[host].process.as_ref()?;
+        let name = |id: NodeId| node_name(u32::try_from(id).expect("a small cluster"));
+        let role = match status.role {
+            Role::Follower => "follower",
+            Role::PreCandidate => "pre_candidate",
+            Role::Candidate => "candidate",
+            Role::Leader => "leader",
+            Role::Learner => "learner",
+        };
+        Some(StatusPoll {
+            node: name(self.hosts[host].id),
+            time_ns: self.now_ns,
+            role: role.into(),
+            term: status.hard_state.term,
+            leader: status.leader.map(name),
+            commit: status.commit,
+            applied: status.applied,
+            state_hash: Some(process.node.machine().state_hash().to_string()),
+            chain: Some(process.node.applied_chain().to_string()),
+            is_final,
+        })
+    }
+}
+
+/// Gives an input to a node.
+fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64) {
+    match arrival {
+        Arrival::Tick => process.node.tick(),
+        Arrival::Message { message, snapshot } => {
+            if !process.expects(&message) {
+                return;
+            }
+            let arrived = matches!(message.body, Body::SnapshotReply { .. });
+            let (peer, request) = (message.from, message.request);
+            process.node.step(message, snapshot);
+            if arrived {
+                process.snapshot_ended(peer, request, true);
+            }
+        }
+        Arrival::Request { call, request } => {
+            if now_ns < call.deadline_ns {
+                ask(process, call, request, now_ns);
+            }
+        }
+        Arrival::Disk(reports) => process.written(reports),
+        Arrival::DiskFailed(_) => {}
+        Arrival::SnapshotOverdue { peer, request } => {
+            process.snapshot_ended(peer, request, false);
+        }
+    }
+}
+
+/// Gives a client's request to a node.
+fn ask(process: &mut Process, call: Call, request: Request, now_ns: u64) {
+    let time_ms = now_ns / MILLISECOND;
+    match request {
+        Request::OpenSession => {
+            let command = Command::OpenSession { time_ms, expiry_ms: SESSION_EXPIRY_MS };
+            process.node.write(command, call);
+        }
+        Request::Read { key, leader_only } => process.node.read(key, leader_only, call),
+        Request::Write { action, key, session, sequence } => {
+            let bytes = |value: u64| Bytes::from(value.to_string());
+            let operation = match action {
+                Action::Read => return process.node.read(key, false, call),
+                Action::Write(value) => Change::Put(bytes(value)),
+                Action::Cas(from, to) => {
+                    Change::Cas { expected: from.map(bytes), new: Some(bytes(to)) }
+                }
+                Action::Append(word) => Change::Append(Bytes::from(word)),
+            };
+            process.node.write(Command::Write { time_ms, session, sequence, key, operation }, call);
+        }
+    }
+}
+
+fn party(client: usize) -> Party {
+    Party::Client(u32::try_from(client).expect("a few clients"))
+}
