@@ -8,7 +8,9 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use whitewater_raft::event::Role;
-use whitewater_raft::{Index, MembershipChange, NodeId, Paper, Raft, ReadMode, Ready, Rules};
+use whitewater_raft::{
+    Body, Index, MembershipChange, Message, NodeId, Paper, Position, Raft, ReadMode, Ready, Rules,
+};
 
 use crate::invariants::{Invariants, Seen};
 use crate::network::Cluster;
@@ -337,4 +339,19 @@ fn a_node_that_has_nothing_ready_hands_out_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn garbled_numbers_and_foreign_messages_change_nothing() {
+    let mut run = Run::new(&Plan::of(Paper), 1);
+    let before = run.cluster.raft(1).map(Raft::status);
+    let prev = Position { index: u64::MAX, term: 1 };
+    let append = Body::Append { prev, entries: Vec::new(), commit: 0, round: 1 };
+    for (to, term, body) in
+        [(1, u64::MAX, Body::TimeoutNow), (1, 1, append), (2, 1, Body::ReadIndex { context: 1 })]
+    {
+        run.cluster.input(1, |raft| raft.step(Message { from: 3, to, term, request: 1, body }));
+    }
+    assert_eq!(run.cluster.raft(1).map(Raft::status), before);
+    assert_eq!(run.cluster.network, []);
 }
