@@ -1,12 +1,78 @@
-//! Whitewater's one binary (in progress).
+//! Whitewater's one binary: parses the command line, hands it to a command, and turns what comes back
+//! into an exit code.
+//!
+//! The crate, from the outside in: [`cli`] names things, [`command`] has one file per subcommand,
+//! [`run`] lives through one run of a [`plan`]. A run starts servers ([`cluster`], [`process`]) of a
+//! [`target`] behind proxies ([`proxy`]), lets clients work ([`workload`]), breaks things
+//! ([`nemesis`]), watches ([`observe`]) and writes everything down ([`record`], [`store`]). Judging is
+//! `whitewater-checker`'s trade, drawing `whitewater-reports`'.
 
+mod addresses;
+mod bench;
+mod cli;
 mod clock;
-mod command {
-    pub(crate) mod exec_node;
-}
+mod cluster;
+mod command;
 mod dice;
+mod environment;
 mod exit;
+mod nemesis;
+mod observe;
+mod plan;
 mod process;
+mod progress;
 mod proxy;
+mod record;
+mod run;
+mod sim;
+mod store;
+mod target;
+mod workload;
 
-fn main() {}
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A panic unwinds through the heal guards first; the hook has printed it by then.
+    let exit = match catch_unwind(AssertUnwindSafe(|| dispatch(cli.command))) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
+            anstream::eprintln!("error: {error:#}");
+            Exit::of_error(&error)
+        }
+        Err(_) => {
+            anstream::eprintln!("error: this is a bug of whitewater");
+            Exit::Internal
+        }
+    };
+    if exit == Exit::Internal
+        && let Some(folder) = run::CURRENT_RUN.get()
+    {
+        let folder = folder.display();
+        anstream::eprintln!("what was recorded is in {folder}; `whitewater check {folder}` judges it");
+    }
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(arguments) => command::run::run(*arguments),
+        Command::Check(arguments) => command::check::run(&arguments),
+        Command::Report(arguments) => command::report::run(&arguments),
+        Command::Doctor(arguments) => command::doctor::run(&arguments),
+        Command::Ls(arguments) => command::ls::run(&arguments),
+        Command::Show(arguments) => command::show::run(&arguments),
+        Command::Cluster(arguments) => command::cluster::run(arguments),
+        Command::Kv(arguments) => command::kv::run(arguments),
+        Command::Server(arguments) => command::server::run(*arguments),
+        Command::Sim(arguments) => command::sim::run(&arguments),
+        Command::Bench(arguments) => command::bench::run(arguments),
+        Command::ExecNode(arguments) => match command::exec_node::run(&arguments)? {},
+    }
+}

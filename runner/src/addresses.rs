@@ -1,0 +1,149 @@
+//! Which loopback addresses a run uses.
+//!
+//! Every node gets an address of its own and all use the same port, below the range from which the
+//! kernel picks ports for outgoing connections: a node that is down for a while finds its port free.
+//! A run holds a *block* 127.x.y.0/24, reserved by a listener on the block's last address for as long
+//! as the run lasts, so that runs side by side never meet.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::str::FromStr;
+
+use crate::exit::Refusal;
+
+/// The port of every node, unless told otherwise.
+pub(crate) const PORT_DEFAULT: u16 = 7100;
+/// Blocks tried before giving up. Each try costs a handful of system calls.
+const BLOCKS_TRIED_MAX: u32 = 50;
+/// The address whose listener reserves a block.
+const RESERVATION: u8 = 254;
+/// The address on which the proxies listen.
+const PROXIES: u8 = 253;
+
+/// The first three bytes of a block of loopback addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block(u8, u8);
+
+impl Block {
+    /// Node `number`'s address.
+    pub(crate) fn node(self, number: u32) -> IpAddr {
+        self.ip(u8::try_from(number).expect("far fewer than 200 nodes"))
+    }
+
+    /// Where the proxies listen.
+    pub(crate) fn proxies(self) -> IpAddr {
+        self.ip(PROXIES)
+    }
+
+    fn ip(self, last: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(127, self.0, self.1, last))
+    }
+}
+
+impl FromStr for Block {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("expected three numbers such as 127.7.1, not `{text}`");
+        let mut parts = text.split('.').map(str::parse::<u8>);
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(Ok(127)), Some(Ok(second)), Some(Ok(third)), None) => Ok(Block(second, third)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// A block that is this run's until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    /// The block.
+    pub(crate) block: Block,
+    /// The nodes' port.
+    pub(crate) port: u16,
+    _listener: TcpListener,
+}
+
+impl Reservation {
+    /// Node `number`'s own listening address.
+    pub(crate) fn node(&self, number: u32) -> SocketAddr {
+        SocketAddr::new(self.block.node(number), self.port)
+    }
+
+    /// Takes the block asked for, or a free one found from `start`, for `nodes` nodes.
+    pub(crate) fn take(
+        asked: Option<Block>,
+        start: u32,
+        port: u16,
+        nodes: u32,
+    ) -> Result<Self, Refusal> {
+        if let Some(block) = asked {
+            return Self::try_take(block, port, nodes).map_err(|error| {
+                Refusal::Environment(format!(
+                    "the addresses asked for are not free: {error}; choose another \
+                     --address-block or --port, or leave both out"
+                ))
+            });
+        }
+        let mut last = String::new();
+        for attempt in 0..BLOCKS_TRIED_MAX {
+            match Self::try_take(nth_block(start.wrapping_add(attempt)), port, nodes) {
+                Ok(reservation) => return Ok(reservation),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(Refusal::Environment(format!(
+            "no block of loopback addresses is free: {BLOCKS_TRIED_MAX} were tried, the last one \
+             said: {last}; choose another --port, or look for left-over listeners with `ss -ltn`"
+        )))
+    }
+
+    fn try_take(block: Block, port: u16, nodes: u32) -> io::Result<Self> {
+        let listener = bind(SocketAddr::new(block.ip(RESERVATION), port))?;
+        for number in 1..=nodes {
+            bind(SocketAddr::new(block.node(number), port))?;
+        }
+        Ok(Self { block, port, _listener: listener })
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("listen on {address}: {error}")))
+}
+
+/// Blocks 127.16.0 to 127.215.249: clear of 127.0.x.x, where resolvers and desktops listen.
+fn nth_block(number: u32) -> Block {
+    let number = number % (200 * 250);
+    let byte = |value: u32| u8::try_from(value).expect("within the ranges above");
+    Block(byte(16 + number / 250), byte(number % 250))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_block_is_refused_and_another_one_is_found() {
+        let first = Reservation::take(None, 4711, 7311, 3).unwrap();
+        let error = Reservation::take(Some(first.block), 0, 7311, 3).unwrap_err();
+        assert!(error.to_string().contains("not free"), "{error}");
+        let second = Reservation::take(None, 4711, 7311, 3).unwrap();
+        assert_ne!(first.block, second.block);
+    }
+
+    #[test]
+    fn a_port_that_one_node_needs_is_named() {
+        let block: Block = "127.219.3".parse().unwrap();
+        let _squatter = TcpListener::bind("127.219.3.2:7311").unwrap();
+        let error = Reservation::take(Some(block), 0, 7311, 3).unwrap_err().to_string();
+        assert!(error.contains("listen on 127.219.3.2:7311"), "{error}");
+    }
+
+    #[test]
+    fn a_block_is_three_numbers_of_the_loopback_range() {
+        assert_eq!("127.7.1".parse(), Ok(Block(7, 1)));
+        for wrong in ["10.0.0", "127.7", "127.7.1.1", "127.7.300", ""] {
+            assert!(wrong.parse::<Block>().is_err(), "{wrong}");
+        }
+    }
+}

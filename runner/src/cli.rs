@@ -1,0 +1,259 @@
+//! The command line: names, defaults, help. Nothing is done here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Args, Parser, Subcommand};
+use whitewater_server::mutants::CATALOGUE;
+
+use crate::addresses::{Block, PORT_DEFAULT};
+use crate::command::bench::BenchArguments;
+use crate::command::cluster::ClusterArguments;
+use crate::command::exec_node::ExecNodeArguments;
+use crate::command::kv::KvArguments;
+use crate::command::server::ServerArguments;
+use crate::command::sim::SimArguments;
+use crate::plan::{CLIENTS_MAX, KEYS_MAX, NODES_MAX};
+use crate::run::KeepData;
+use crate::{nemesis, target, workload};
+
+/// The mutant that is no server's: the checker itself is made to report a violation.
+pub(crate) const CANARY: &str = "canary";
+/// The word for "no faults at all".
+pub(crate) const NO_FAULTS: &str = "none";
+
+/// Sends a Raft cluster of real processes through the rapids, and proves what came of it.
+#[derive(Debug, Parser)]
+#[command(name = "whitewater", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    pass, strong enough            4        environment: port, rights, disk, no healthy cluster
+  1    violation                      70       internal error
+  2    usage or configuration         130/143  interrupted; what was recorded is kept
+  3    undecided
+
+Start with `whitewater doctor`, then `whitewater run --time 20s`.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a cluster, break it while clients use it, and judge what they saw
+    Run(Box<RunArguments>),
+    /// Judge a stored run or a history file again; no cluster is started
+    Check(CheckArguments),
+    /// Write the report of a stored run again
+    Report(ReportArguments),
+    /// Say what this machine can do, and how to mend what it cannot
+    Doctor(DoctorArguments),
+    /// List the stored runs
+    Ls(LsArguments),
+    /// Print a stored run as text
+    Show(ShowArguments),
+    /// Start a cluster to play with, in the foreground
+    Cluster(ClusterArguments),
+    /// Talk to a cluster: put, get, cas, …
+    Kv(KvArguments),
+    /// Run one node of the bundled server
+    Server(Box<ServerArguments>),
+    /// Simulate whole runs on virtual time: thousands of cluster-seconds a second
+    Sim(SimArguments),
+    /// Measure a cluster: operations a second, failover times
+    Bench(BenchArguments),
+    /// Become a program that dies with its parent
+    #[command(hide = true)]
+    ExecNode(ExecNodeArguments),
+}
+
+/// Where runs are stored.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StoreArguments {
+    /// Folder in which every run gets a folder of its own
+    #[arg(long, env = "WHITEWATER_RUNS_DIR", default_value = "runs", value_name = "DIR")]
+    pub(crate) runs_dir: PathBuf,
+}
+
+/// `whitewater run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunArguments {
+    /// Number of nodes
+    #[arg(long, env = "WHITEWATER_NODES", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=NODES_MAX as i64))]
+    pub(crate) nodes: u32,
+    /// Length of the fault phase, such as 20s or 5m
+    #[arg(long, env = "WHITEWATER_TIME", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) time: Duration,
+    /// Where everything random comes from; drawn and printed where not given
+    #[arg(long, env = "WHITEWATER_SEED", value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// What clients do
+    #[arg(long, env = "WHITEWATER_WORKLOAD", default_value = "register", value_parser = PossibleValuesParser::new(workload::NAMES))]
+    pub(crate) workload: String,
+    /// Fault families, separated by commas; `none` for a run without faults
+    #[arg(long, env = "WHITEWATER_FAULTS", value_delimiter = ',', default_value = "kill,pause,partition", value_parser = PossibleValuesParser::new(fault_names()), value_name = "FAMILIES")]
+    pub(crate) faults: Vec<String>,
+    /// Concurrent clients; every other one keeps to one node
+    #[arg(long, env = "WHITEWATER_CLIENTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=CLIENTS_MAX as i64))]
+    pub(crate) clients: u32,
+    /// Keys in use at a time; each is left for a new one after a few hundred operations
+    #[arg(long, env = "WHITEWATER_KEYS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=KEYS_MAX as i64))]
+    pub(crate) keys: u32,
+    /// Operations a second, all clients together; 0: as fast as they are answered
+    #[arg(long, env = "WHITEWATER_RATE", default_value_t = 1000, value_name = "N")]
+    pub(crate) rate: u32,
+    /// How long one operation may take before its outcome counts as unknown
+    #[arg(long, env = "WHITEWATER_OPERATION_DEADLINE", default_value = "1s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) operation_deadline: Duration,
+    /// Seed a bug into the bundled server: a positive control. `canary` makes the checker itself
+    /// report a violation
+    #[arg(long, env = "WHITEWATER_MUTANT", value_parser = PossibleValuesParser::new(mutant_names()), hide_possible_values = true, value_name = "NAME")]
+    pub(crate) mutant: Option<String>,
+    /// Another build of the server to test, instead of this executable
+    #[arg(long, env = "WHITEWATER_SERVER", value_name = "PATH")]
+    pub(crate) server: Option<PathBuf>,
+    /// An argument passed on to every server, such as --server-arg=--read-mode=lease (repeatable)
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    pub(crate) server_arg: Vec<String>,
+    /// The kind of server under test
+    #[arg(long, env = "WHITEWATER_TARGET", default_value = "bundled", value_parser = PossibleValuesParser::new(target::NAMES))]
+    pub(crate) target: String,
+    /// Execute a stored plan (a run's plan.json) instead of drawing one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "faults", "time", "nodes", "workload", "clients", "keys", "rate", "operation_deadline"])]
+    pub(crate) plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Keep the nodes' data folders
+    #[arg(long, env = "WHITEWATER_KEEP_DATA", default_value = "failed", value_name = "WHEN")]
+    pub(crate) keep_data: KeepData,
+    /// First three numbers of the loopback addresses to use, such as 127.7.1; a free block is found
+    /// where not given
+    #[arg(long, env = "WHITEWATER_ADDRESS_BLOCK", value_name = "127.X.Y")]
+    pub(crate) address_block: Option<Block>,
+    /// Port of every node
+    #[arg(long, env = "WHITEWATER_PORT", default_value_t = PORT_DEFAULT)]
+    pub(crate) port: u16,
+    /// How long the checker may search
+    #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) check_budget: Duration,
+    /// Print one JSON object a line on stdout; the last one is the verdict
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Tell people nothing but the verdict
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  whitewater run --time 20s --seed 1                     a short run that can be repeated
+  whitewater run --mutant leader-local-read --time 40s   a server with a seeded bug: must be caught
+  whitewater run --faults partition --nodes 3            one kind of fault only
+  whitewater run --plan runs/latest/plan.json            the same faults at the same times again";
+
+/// `whitewater check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// A run (a folder, the beginning of its id, latest, last-failed) or a history file
+    #[arg(value_name = "RUN|FILE")]
+    pub(crate) subject: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// How long the checker may search
+    #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) budget: Duration,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `whitewater report`.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// A run: a folder, the beginning of its id, latest, last-failed
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+}
+
+/// `whitewater show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// A run: a folder, the beginning of its id, latest, last-failed
+    #[arg(default_value = "latest")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Print the run's record as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `whitewater ls`.
+#[derive(Debug, Args)]
+pub(crate) struct LsArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Only runs that did not pass
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `whitewater doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A length of time as people write it: 300ms, 20s, 5m, 1m30s.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: jiff::SignedDuration =
+        text.parse().map_err(|_| "expected a length of time such as 300ms, 20s or 5m".to_owned())?;
+    match Duration::try_from(parsed) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("expected a length of time above zero".into()),
+    }
+}
+
+fn fault_names() -> Vec<PossibleValue> {
+    nemesis::FAMILIES.iter().chain([&NO_FAULTS]).map(PossibleValue::new).collect()
+}
+
+fn mutant_names() -> Vec<PossibleValue> {
+    let of_server = CATALOGUE.iter().map(|card| PossibleValue::new(card.name).help(card.broken));
+    let canary = PossibleValue::new(CANARY).help("the checker is told to report a violation");
+    of_server.chain([canary]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_as_people_write_them() {
+        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        for wrong in ["", "20", "-5s", "0s", "soon"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The server processes of a run: started, killed, paused, resumed, stopped, and watched.
+//!
+//! Every action is seen through: it returns what was observed, not what was ordered. Which node is
+//! struck and when is the nemesis's business.
+
+mod last_words;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use whitewater_checker::observation::ProcessChange;
+
+use crate::process::{Child, Spawner};
+use crate::record::Recorder;
+use crate::target::{NodeSetup, Target};
+
+/// The kernel delivers a signal within milliseconds; a loaded machine may take longer.
+const SIGNAL_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a node may take to stop when asked politely.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// How much of a log is quoted when a server cannot be brought up.
+const TAIL_LINES: usize = 15;
+
+/// All nodes.
+pub(crate) struct Cluster {
+    nodes: BTreeMap<u32, Node>,
+    spawner: Spawner,
+    target: Arc<dyn Target>,
+    recorder: Recorder,
+}
+
+struct Node {
+    setup: NodeSetup,
+    child: Mutex<Option<Child>>,
+}
+
+impl Node {
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A node's name in files and on screens.
+pub(crate) fn node_name(number: u32) -> String {
+    format!("n{number}")
+}
+
+impl Cluster {
+    /// A cluster of which nothing runs yet.
+    pub(crate) fn new(
+        setups: Vec<NodeSetup>,
+        target: Arc<dyn Target>,
+        recorder: Recorder,
+    ) -> io::Result<Self> {
+        let node = |setup: NodeSetup| (setup.number, Node { setup, child: Mutex::new(None) });
+        let nodes = setups.into_iter().map(node).collect();
+        Ok(Self { nodes, spawner: Spawner::new()?, target, recorder })
+    }
+
+    /// The nodes' numbers.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.nodes.keys().copied()
+    }
+
+    /// The node's process, running or ended; `None` before its first start.
+    pub(crate) fn child(&self, number: u32) -> Option<Child> {
+        self.node(number).child().clone()
+    }
+
+    /// Whether the node's process runs (or is paused).
+    pub(crate) fn is_alive(&self, number: u32) -> bool {
+        self.child(number).is_some_and(|child| child.is_alive())
+    }
+
+    /// Starts a node; nothing is done where it runs already.
+    pub(crate) fn start(&self, number: u32) -> io::Result<()> {
+        let node = self.node(number);
+        let mut child = node.child();
+        if child.as_ref().is_some_and(Child::is_alive) {
+            return Ok(());
+        }
+        let launch = self.target.launch(&node.setup);
+        let log_start = fs::metadata(&launch.log).map_or(0, |log| log.len());
+        let (recorder, log, name) = (self.recorder.clone(), launch.log.clone(), node_name(number));
+        let (told, pid) = std::sync::mpsc::channel();
+        let started = self.spawner.spawn(&launch, move |how, is_expected| {
+            let last_words = last_words::since(&log, log_start);
+            let exited =
+                ProcessChange::Exited { how: how.into(), expected: is_expected, last_words };
+            // Sent below, once the start is recorded: an exit is never recorded before its start.
+            let pid = pid.recv().unwrap_or_default();
+            recorder.process(&name, pid, exited);
+        })?;
+        self.recorder.process(&node_name(number), started.pid(), ProcessChange::Started);
+        let _ = told.send(started.pid());
+        *child = Some(started);
+        Ok(())
+    }
+
+    /// Kills a node with SIGKILL and waits for its end; says what was seen.
+    pub(crate) async fn kill(&self, number: u32) -> Result<String, String> {
+        let child = self.running(number)?;
+        let start = Instant::now();
+        child.expect_exit();
+        send(&child, Signal::SIGKILL)?;
+        match child.wait_exit(SIGNAL_DEADLINE).await {
+            Some(how) => Ok(format!("exit by {how} after {}", millis(start))),
+            None => Err(format!("no exit within {} s of SIGKILL", SIGNAL_DEADLINE.as_secs())),
+        }
+    }
+
+    /// Stops a node's execution with SIGSTOP and waits until the kernel says so.
+    pub(crate) async fn pause(&self, number: u32) -> Result<String, String> {
+        let child = self.running(number)?;
+        let start = Instant::now();
+        send(&child, Signal::SIGSTOP)?;
+        if child.wait_stopped(true, SIGNAL_DEADLINE).await {
+            return Ok(format!("state T in /proc after {}", millis(start)));
+        }
+        Err(format!("not in state T within {} s of SIGSTOP", SIGNAL_DEADLINE.as_secs()))
+    }
+
+    /// Continues a paused node and waits until the kernel says so.
+    pub(crate) async fn resume(&self, number: u32) -> Result<String, String> {
+        let child = self.running(number)?;
+        let start = Instant::now();
+        send(&child, Signal::SIGCONT)?;
+        if child.wait_stopped(false, SIGNAL_DEADLINE).await {
+            return Ok(format!("continued after {}", millis(start)));
+        }
+        Err(format!("still in state T {} s after SIGCONT", SIGNAL_DEADLINE.as_secs()))
+    }
+
+    /// Continues every node without waiting; for paths that cannot wait.
+    pub(crate) fn resume_all_now(&self) {
+        for number in self.numbers() {
+            if let Some(child) = self.child(number) {
+                let _ = child.signal(Signal::SIGCONT);
+            }
+        }
+    }
+
+    /// Stops all nodes: SIGTERM, and SIGKILL for those that do not heed it. Returns the latter.
+    pub(crate) async fn stop(&self) -> Vec<u32> {
+        let running: Vec<(u32, Child)> = self
+            .numbers()
+            .filter_map(|number| Some((number, self.child(number)?)))
+            .filter(|(_, child)| child.is_alive())
+            .collect();
+        for (_, child) in &running {
+            child.expect_exit();
+            let _ = child.signal(Signal::SIGCONT);
+            let _ = child.signal(Signal::SIGTERM);
+        }
+        let end = Instant::now() + STOP_DEADLINE;
+        let mut stubborn = Vec::new();
+        for (number, child) in running {
+            let left = end.saturating_duration_since(Instant::now());
+            if child.wait_exit(left).await.is_none() {
+                stubborn.push(number);
+                let _ = child.signal(Signal::SIGKILL);
+                child.wait_exit(SIGNAL_DEADLINE).await;
+            }
+        }
+        stubborn
+    }
+
+    /// The nodes that are not running, with how they ended and the end of their logs; to explain a
+    /// cluster that does not come up.
+    pub(crate) fn obituary(&self) -> Option<String> {
+        self.numbers().find_map(|number| {
+            let how = self.child(number)?.exit()?;
+            let log = &self.node(number).setup.log;
+            let tail = last_words::tail(log, TAIL_LINES);
+            let said = if tail.is_empty() { "it said nothing".into() } else { tail.join("\n    ") };
+            Some(format!("n{number} ended at once with {how}; {}:\n    {said}", log.display()))
+        })
+    }
+
+    fn node(&self, number: u32) -> &Node {
+        self.nodes.get(&number).expect("node numbers come from this cluster")
+    }
+
+    fn running(&self, number: u32) -> Result<Child, String> {
+        let child = self.child(number).ok_or_else(|| format!("n{number} was never started"))?;
+        match child.exit() {
+            None => Ok(child),
+            Some(how) => Err(format!("n{number} had already ended with {how}")),
+        }
+    }
+}
+
+fn send(child: &Child, signal: Signal) -> Result<(), String> {
+    match child.signal(signal) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("process {} has already ended", child.pid())),
+        Err(error) => Err(format!("{signal} to process {}: {error}", child.pid())),
+    }
+}
+
+fn millis(since: Instant) -> String {
+    format!("{:.1} ms", since.elapsed().as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,97 @@
+//! `whitewater check`: judges a stored run, or a history file of any origin, again.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use whitewater_checker::analysis::{Analysis, Witness};
+use whitewater_checker::statistics::Statistics;
+use whitewater_checker::{CheckError, HistoryReport, Options, Verdict, check_history, check_run};
+
+use crate::cli::CheckArguments;
+use crate::exit::{Exit, Refusal};
+use crate::progress::{print, print_json};
+use crate::store::Store;
+
+/// Carries out `check`.
+pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
+    let options = Options { budget: arguments.budget, ..Options::default() };
+    let path = Path::new(&arguments.subject);
+    let (analysis, figures) = if path.is_file() {
+        let (analysis, report) = check_history(path, &options).map_err(refused)?;
+        (analysis, of_history(&report))
+    } else {
+        let folder = Store::new(arguments.store.runs_dir.clone()).find(&arguments.subject)?;
+        let start = std::time::Instant::now();
+        let analysis = check_run(&folder.path, &options).map_err(refused)?;
+        let check_ms = start.elapsed().as_secs_f64() * 1000.0;
+        let statistics = Statistics::of_run(&folder.path).unwrap_or_default();
+        let figures = json!({
+            "run": folder.path, "operations": statistics.operations.total(),
+            "keys": statistics.keys, "parse_ms": 0.0, "check_ms": check_ms,
+        });
+        (analysis, figures)
+    };
+    if arguments.json {
+        print_json(&result(&analysis, figures));
+    } else {
+        print(&text(&analysis, &figures));
+    }
+    Ok(Exit::of_verdict(analysis.verdict))
+}
+
+/// What cannot be judged is the caller's to mend, except where the machine could not read it.
+fn refused(error: CheckError) -> anyhow::Error {
+    match error {
+        CheckError::Read { .. } => Refusal::Environment(error.to_string()).into(),
+        other => Refusal::Usage(other.to_string()).into(),
+    }
+}
+
+fn of_history(report: &HistoryReport) -> Value {
+    json!({
+        "operations": report.operations, "keys": report.keys, "parse_ms": report.parse_ms,
+        "check_ms": report.check_ms, "format": report.format, "model": report.model,
+        "undecided": report.undecided, "keys_by_method": report.keys_by_method,
+    })
+}
+
+/// The last line of `--json`.
+fn result(analysis: &Analysis, mut figures: Value) -> Value {
+    figures["verdict"] = json!(analysis.verdict);
+    figures["witness"] = json!(witness(analysis).map(|witness| &witness.operations).into_iter().flatten().collect::<Vec<_>>());
+    figures["checks"] = json!(analysis.checks);
+    figures
+}
+
+/// The witness of the worst finding that has one.
+fn witness(analysis: &Analysis) -> Option<&Witness> {
+    analysis.checks.iter().flat_map(|check| &check.findings).find_map(|found| found.witness.as_ref())
+}
+
+fn text(analysis: &Analysis, figures: &Value) -> String {
+    let mut text = String::new();
+    for check in &analysis.checks {
+        text += &format!("{:9} {}", check.verdict.word(), check.title);
+        if !check.summary.is_empty() {
+            text += &format!(": {}", check.summary);
+        }
+        text.push('\n');
+        for finding in &check.findings {
+            text += &format!("\n  {}\n", finding.headline);
+            for line in finding.explanation.lines().chain(finding.evidence.iter().map(String::as_str)) {
+                text += &format!("  {line}\n");
+            }
+            for operation in finding.witness.iter().flat_map(|witness| &witness.operations) {
+                text += &format!("    {}  {}\n", operation.label, operation.text);
+            }
+            text.push('\n');
+        }
+    }
+    let verdict = match analysis.verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Undecided => "UNDECIDED",
+        Verdict::Error => "ERROR",
+        Verdict::Violation => "VIOLATION",
+    };
+    text + &format!("{verdict}  {} operations, {} keys\n", figures["operations"], figures["keys"])
+}

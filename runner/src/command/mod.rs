@@ -1,0 +1,14 @@
+//! One file per subcommand: from parsed arguments to an exit code.
+
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod cluster;
+pub(crate) mod doctor;
+pub(crate) mod exec_node;
+pub(crate) mod kv;
+pub(crate) mod ls;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod server;
+pub(crate) mod show;
+pub(crate) mod sim;

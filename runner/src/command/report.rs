@@ -1,0 +1,18 @@
+//! `whitewater report`: writes the report of a stored run again.
+
+use anyhow::Context;
+
+use crate::cli::ReportArguments;
+use crate::exit::Exit;
+use crate::progress::print;
+use crate::store::Store;
+
+/// Carries out `report`.
+pub(crate) fn run(arguments: &ReportArguments) -> anyhow::Result<Exit> {
+    let store = Store::new(arguments.store.runs_dir.clone());
+    let folder = store.find(&arguments.run)?;
+    whitewater_reports::write_all(&folder.path)
+        .with_context(|| format!("write the reports of {}", folder.path.display()))?;
+    print(&format!("{}\n", folder.join("report.html").display()));
+    Ok(Exit::Pass)
+}

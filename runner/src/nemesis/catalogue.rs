@@ -1,0 +1,58 @@
+//! Every fault there is, in one list.
+
+use std::sync::LazyLock;
+
+use super::Fault;
+use super::kill::{self, Kill};
+use super::partition::{self, Partition};
+use super::pause::{self, Pause};
+use super::victims::Victims;
+
+/// The families a user may ask for.
+pub(crate) const FAMILIES: [&str; 3] = [kill::FAMILY, pause::FAMILY, partition::FAMILY];
+
+static CATALOGUE: LazyLock<Vec<Box<dyn Fault>>> = LazyLock::new(|| {
+    let mut faults: Vec<Box<dyn Fault>> = Vec::new();
+    faults.extend(Victims::ALL.map(|victims| Box::new(Kill(victims)) as Box<dyn Fault>));
+    faults.extend(Victims::ALL.map(|victims| Box::new(Pause(victims)) as Box<dyn Fault>));
+    faults.extend(Partition::ALL.map(|shape| Box::new(shape) as Box<dyn Fault>));
+    faults
+});
+
+/// The faults, family by family.
+pub(crate) fn catalogue() -> &'static [Box<dyn Fault>] {
+    &CATALOGUE
+}
+
+/// The fault of a plan's slug.
+pub(crate) fn find(slug: &str) -> Option<&'static dyn Fault> {
+    catalogue().iter().find(|fault| fault.slug() == slug).map(AsRef::as_ref)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn slugs_are_unique_and_found() {
+        let slugs: BTreeSet<String> = catalogue().iter().map(|fault| fault.slug()).collect();
+        assert_eq!(slugs.len(), catalogue().len());
+        assert_eq!(find("kill-leader").unwrap().name(), "kill -9 leader");
+        assert!(find("kil-leader").is_none());
+    }
+
+    #[test]
+    fn every_family_can_hit_and_spare_a_leader_of_three_nodes() {
+        for family in FAMILIES {
+            for strikes in [true, false] {
+                let has = catalogue().iter().any(|fault| {
+                    let is_small = fault.nodes_min() <= 3;
+                    fault.family() == family && fault.strikes_leader() == Some(strikes) && is_small
+                });
+                assert!(has, "{family}, leader struck: {strikes}");
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The faults in force, so that they can be lifted whatever happens to the injector.
+//!
+//! An act is entered *before* it is carried out and struck off *after* it is undone: what is in the
+//! journal may be in force, what is not in it is not. Undoing twice is harmless.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::act::{Act, Arena, Seen};
+use crate::cluster::Cluster;
+use crate::observe::Observer;
+use crate::proxy::Network;
+
+/// The acts in force. Dropping it lifts what can be lifted without waiting.
+pub(crate) struct Journal {
+    cluster: Arc<Cluster>,
+    network: Arc<Network>,
+    in_force: Mutex<Vec<Act>>,
+}
+
+impl Journal {
+    /// An empty journal.
+    pub(crate) fn new(cluster: Arc<Cluster>, network: Arc<Network>) -> Self {
+        Self { cluster, network, in_force: Mutex::default() }
+    }
+
+    /// The parts that acts act on.
+    pub(crate) fn arena(&self) -> Arena<'_> {
+        Arena { cluster: &self.cluster, network: &self.network }
+    }
+
+    /// Notes an act and carries it out.
+    pub(crate) async fn carry_out(&self, act: &Act) -> Seen {
+        self.entries().push(act.clone());
+        act.carry_out(self.arena()).await
+    }
+
+    /// Undoes an act and strikes it off.
+    pub(crate) async fn undo(&self, act: &Act, observer: &Observer) -> Seen {
+        let seen = act.undo(self.arena(), observer).await;
+        let mut entries = self.entries();
+        if let Some(position) = entries.iter().position(|entry| entry == act) {
+            entries.remove(position);
+        }
+        seen
+    }
+
+    /// Undoes everything in force and starts every node that is down. Returns what could not be
+    /// undone, in words.
+    pub(crate) async fn heal(&self, observer: &Observer) -> Vec<String> {
+        let mut trouble = Vec::new();
+        let acts = self.entries().clone();
+        for act in acts {
+            let seen = self.undo(&act, observer).await;
+            if seen.at_ns.is_none() {
+                trouble.extend(seen.effects);
+            }
+        }
+        // Whatever the journal says: nothing may be blocked, paused or down from here on.
+        self.heal_now();
+        for node in self.cluster.numbers() {
+            if !self.cluster.is_alive(node) {
+                let seen = Act::Kill(node).undo(self.arena(), observer).await;
+                if seen.at_ns.is_none() {
+                    trouble.extend(seen.effects);
+                }
+            }
+        }
+        trouble
+    }
+
+    /// Lifts what can be lifted without waiting.
+    pub(crate) fn heal_now(&self) {
+        self.network.heal();
+        self.cluster.resume_all_now();
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Act>> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        for act in self.entries().iter() {
+            act.undo_now(self.arena());
+        }
+        self.heal_now();
+    }
+}

@@ -1,0 +1,239 @@
+//! Watches the nodes from outside: polls every status, past every proxy, and remembers who led.
+//!
+//! The newest answers are a [`View`]; whoever waits for something (a healthy cluster, a leader to
+//! strike, equal states) waits for the view to change.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use whitewater_checker::observation::{ProcessChange, StatusPoll};
+
+use crate::clock::monotonic_ns;
+use crate::cluster::{Cluster, node_name};
+use crate::record::Recorder;
+use crate::target::{NodeStatus, Probe};
+
+/// Pause between two polls of one node: elections take 300 ms and more, so none is missed.
+const POLL_EVERY: Duration = Duration::from_millis(75);
+/// A node that has not answered by then is paused, dead or overloaded.
+const POLL_DEADLINE: Duration = Duration::from_millis(300);
+/// An answer older than this says nothing about the present.
+const FRESH: Duration = Duration::from_millis(450);
+
+/// The newest answer of each node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    /// By node: when it answered, and what.
+    pub(crate) answers: BTreeMap<u32, (u64, NodeStatus)>,
+}
+
+impl View {
+    /// The node that leads, by its own word: of those that say so now, the one of the newest term.
+    pub(crate) fn leader(&self, now_ns: u64) -> Option<(u32, u64)> {
+        self.fresh(now_ns)
+            .filter(|(_, status)| status.is_leader())
+            .max_by_key(|(_, status)| status.term)
+            .map(|(node, status)| (node, status.term))
+    }
+
+    /// Answers that say something about the present.
+    pub(crate) fn fresh(&self, now_ns: u64) -> impl Iterator<Item = (u32, &NodeStatus)> {
+        let oldest = now_ns.saturating_sub(FRESH.as_nanos() as u64);
+        self.answers
+            .iter()
+            .filter(move |(_, (time_ns, _))| *time_ns >= oldest)
+            .map(|(node, (_, status))| (*node, status))
+    }
+
+    /// Whether all `nodes` answer, and follow the same leader in the same term.
+    pub(crate) fn is_healthy(&self, nodes: usize, now_ns: u64) -> bool {
+        let Some((leader, term)) = self.leader(now_ns) else { return false };
+        let follow = |status: &NodeStatus| status.term == term && status.leader == Some(leader);
+        self.fresh(now_ns).filter(|(_, status)| follow(status)).count() == nodes
+    }
+
+    /// Whether all `nodes` answer, and have applied the same, which is all there is.
+    pub(crate) fn is_settled(&self, nodes: usize, now_ns: u64) -> bool {
+        let mut applied: Vec<u64> = Vec::new();
+        for (_, status) in self.fresh(now_ns) {
+            if status.applied != status.commit {
+                return false;
+            }
+            applied.push(status.applied);
+        }
+        applied.len() == nodes && applied.windows(2).all(|pair| pair[0] == pair[1])
+    }
+}
+
+/// A change of leadership that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Led {
+    /// When.
+    pub(crate) at_ns: u64,
+    /// Who leads from then on.
+    pub(crate) node: u32,
+    /// Its term.
+    pub(crate) term: u64,
+}
+
+/// The running watch; ends when dropped.
+pub(crate) struct Observer {
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    cluster: Arc<Cluster>,
+    probe: Arc<dyn Probe>,
+    recorder: Recorder,
+    view: watch::Sender<View>,
+    leaders: Mutex<Vec<Led>>,
+}
+
+impl Observer {
+    /// Starts to watch.
+    pub(crate) fn start(cluster: Arc<Cluster>, probe: Arc<dyn Probe>, recorder: Recorder) -> Self {
+        let shared = Arc::new(Shared {
+            cluster,
+            probe,
+            recorder,
+            view: watch::Sender::default(),
+            leaders: Mutex::default(),
+        });
+        let watch = |node| tokio::spawn(watch_node(shared.clone(), node));
+        let tasks = shared.cluster.numbers().map(watch).collect();
+        Self { shared, tasks }
+    }
+
+    /// The newest answers.
+    pub(crate) fn view(&self) -> View {
+        self.shared.view.borrow().clone()
+    }
+
+    /// Waits until the view satisfies `fact`; `false` where the deadline passed first.
+    pub(crate) async fn wait_for(
+        &self,
+        deadline: Duration,
+        mut fact: impl FnMut(&View, u64) -> bool,
+    ) -> bool {
+        let mut view = self.shared.view.subscribe();
+        let seen = view.wait_for(|view| fact(view, monotonic_ns()));
+        tokio::time::timeout(deadline, seen).await.is_ok()
+    }
+
+    /// Changes of leadership seen since a time.
+    pub(crate) fn leaders_since(&self, since_ns: u64) -> Vec<Led> {
+        let leaders = self.shared.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        leaders.iter().copied().filter(|led| led.at_ns >= since_ns).collect()
+    }
+
+    /// Asks every node once more and records the answers as the run's last word.
+    pub(crate) async fn final_poll(&self) -> BTreeMap<u32, NodeStatus> {
+        let mut answers = BTreeMap::new();
+        for node in self.shared.cluster.numbers() {
+            if let Ok(status) = self.shared.probe.status(node, Duration::from_secs(1)).await {
+                self.shared.record(node, &status, true);
+                answers.insert(node, status);
+            }
+        }
+        answers
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn watch_node(shared: Arc<Shared>, node: u32) {
+    let mut ready_pid = None;
+    loop {
+        if let Ok(status) = shared.probe.status(node, POLL_DEADLINE).await {
+            let pid = shared.cluster.child(node).map(|child| child.pid());
+            if let Some(pid) = pid.filter(|pid| Some(*pid) != ready_pid) {
+                shared.recorder.process(&node_name(node), pid, ProcessChange::Ready);
+                ready_pid = Some(pid);
+            }
+            shared.record(node, &status, false);
+            shared.note_leader(node, &status);
+            shared.view.send_modify(|view| {
+                view.answers.insert(node, (monotonic_ns(), status));
+            });
+        }
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+impl Shared {
+    fn record(&self, node: u32, status: &NodeStatus, is_final: bool) {
+        self.recorder.status(&StatusPoll {
+            node: node_name(node),
+            time_ns: monotonic_ns(),
+            role: status.role.clone(),
+            term: status.term,
+            leader: status.leader.map(node_name),
+            commit: status.commit,
+            applied: status.applied,
+            state_hash: status.state_hash.clone(),
+            chain: status.chain.clone(),
+            is_final,
+        });
+    }
+
+    fn note_leader(&self, node: u32, status: &NodeStatus) {
+        if !status.is_leader() {
+            return;
+        }
+        let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        if leaders.last().is_none_or(|last| status.term > last.term) {
+            leaders.push(Led { at_ns: monotonic_ns(), node, term: status.term });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(answers: &[(u32, u64, &str, u64, Option<u32>)]) -> View {
+        let answer = |&(node, at_ns, role, term, leader): &(u32, u64, &str, u64, Option<u32>)| {
+            (node, (at_ns, NodeStatus { role: role.into(), term, leader, ..Default::default() }))
+        };
+        View { answers: answers.iter().map(answer).collect() }
+    }
+
+    const NOW: u64 = 10_000_000_000;
+
+    #[test]
+    fn a_deposed_leader_and_a_silent_one_do_not_lead() {
+        let two = view(&[(1, NOW, "leader", 7, Some(1)), (2, NOW, "leader", 8, Some(2))]);
+        assert_eq!(two.leader(NOW), Some((2, 8)));
+        let silent = view(&[(1, NOW - 2_000_000_000, "leader", 7, Some(1))]);
+        assert_eq!(silent.leader(NOW), None);
+    }
+
+    #[test]
+    fn health_needs_every_node_behind_one_leader() {
+        let mut healthy = view(&[(1, NOW, "leader", 7, Some(1)), (2, NOW, "follower", 7, Some(1))]);
+        assert!(healthy.is_healthy(2, NOW));
+        assert!(!healthy.is_healthy(3, NOW), "one does not answer");
+        healthy.answers.get_mut(&2).unwrap().1.leader = None;
+        assert!(!healthy.is_healthy(2, NOW));
+    }
+
+    #[test]
+    fn a_cluster_is_settled_when_all_applied_all() {
+        let mut view = view(&[(1, NOW, "leader", 7, Some(1)), (2, NOW, "follower", 7, Some(1))]);
+        assert!(view.is_settled(2, NOW));
+        view.answers.get_mut(&2).unwrap().1.commit = 5;
+        assert!(!view.is_settled(2, NOW));
+        view.answers.get_mut(&2).unwrap().1.applied = 5;
+        assert!(!view.is_settled(2, NOW));
+    }
+}

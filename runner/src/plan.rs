@@ -1,0 +1,139 @@
+//! Everything random about a run, decided from its seed before it starts, and written to `plan.json`.
+//!
+//! A run executes a plan. The same seed and settings give the same plan, on any machine, for ever; a
+//! plan file can be executed again. Real processes are not deterministic: two runs of one plan suffer
+//! the same faults at the same times, and interleave differently.
+//!
+//! Pure: no clock, no file, no process.
+
+mod requirements;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+use whitewater_checker::strength::Requirements;
+
+use crate::nemesis::{PlannedFault, find};
+
+/// The version of the plan's format.
+pub(crate) const SCHEMA_VERSION: u32 = 1;
+
+/// A whole run, decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    /// [`SCHEMA_VERSION`].
+    pub(crate) schema_version: u32,
+    /// Where everything random comes from.
+    pub(crate) seed: u64,
+    /// Number of nodes.
+    pub(crate) nodes: u32,
+    /// Length of the fault phase, milliseconds.
+    pub(crate) time_ms: u64,
+    /// What clients do.
+    pub(crate) workload: WorkloadPlan,
+    /// The fault families asked for.
+    pub(crate) families: Vec<String>,
+    /// What is done to the cluster, in order of time.
+    pub(crate) faults: Vec<PlannedFault>,
+    /// What must have happened for a pass to count.
+    pub(crate) requirements: Requirements,
+}
+
+/// What clients do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorkloadPlan {
+    /// `register`, `append`.
+    pub(crate) name: String,
+    /// Concurrent clients.
+    pub(crate) clients: u32,
+    /// Keys in use at a time.
+    pub(crate) keys: u32,
+    /// Operations a second, all clients together; 0: as fast as they are answered.
+    pub(crate) rate: u32,
+    /// How long one operation may take, milliseconds.
+    pub(crate) operation_deadline_ms: u64,
+    /// A key is left for a new one after this many operations, so that each stays cheap to check.
+    pub(crate) operations_per_key: u32,
+    /// A key is left for a new one after this many operations with an unknown outcome, which are what
+    /// makes checking dear.
+    pub(crate) unknown_per_key: u32,
+}
+
+/// What a plan is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanSettings {
+    /// Where everything random comes from.
+    pub(crate) seed: u64,
+    /// Number of nodes.
+    pub(crate) nodes: u32,
+    /// Length of the fault phase, milliseconds.
+    pub(crate) time_ms: u64,
+    /// What clients do.
+    pub(crate) workload: WorkloadPlan,
+    /// The fault families asked for.
+    pub(crate) families: Vec<String>,
+}
+
+impl Plan {
+    /// Decides a run.
+    pub(crate) fn new(settings: PlanSettings) -> Result<Self, String> {
+        let PlanSettings { seed, nodes, time_ms, workload, families } = settings;
+        let faults = schedule::faults(seed, nodes, time_ms, &families)?;
+        let requirements = requirements::of(&faults, &workload, time_ms);
+        let schema_version = SCHEMA_VERSION;
+        let plan =
+            Self { schema_version, seed, nodes, time_ms, workload, families, faults, requirements };
+        plan.validate()?;
+        Ok(plan)
+    }
+
+    /// Refuses what cannot be executed; says what and where.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        if self.schema_version != SCHEMA_VERSION {
+            return Err(format!(
+                "schema_version is {}, this build knows {SCHEMA_VERSION}",
+                self.schema_version
+            ));
+        }
+        let limits = [
+            ("nodes", u64::from(self.nodes), 1, NODES_MAX),
+            ("workload.clients", u64::from(self.workload.clients), 1, CLIENTS_MAX),
+            ("workload.keys", u64::from(self.workload.keys), 1, KEYS_MAX),
+        ];
+        for (field, value, least, most) in limits {
+            if !(least..=most).contains(&value) {
+                return Err(format!("{field} is {value}, which must be {least} to {most}"));
+            }
+        }
+        if !crate::workload::NAMES.contains(&self.workload.name.as_str()) {
+            return Err(format!(
+                "workload.name is `{}`, known are {}",
+                self.workload.name,
+                crate::workload::NAMES.join(", ")
+            ));
+        }
+        self.faults.iter().enumerate().try_for_each(|(at, planned)| {
+            let fault = find(&planned.fault)
+                .ok_or_else(|| format!("faults[{at}].fault `{}` is not known", planned.fault))?;
+            if fault.nodes_min() > self.nodes {
+                return Err(format!(
+                    "faults[{at}] `{}` needs {} nodes, the plan has {}",
+                    planned.fault,
+                    fault.nodes_min(),
+                    self.nodes
+                ));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// More nodes than anyone runs on one machine, few enough for the proxies.
+pub(crate) const NODES_MAX: u64 = 15;
+/// A proxy per client and node: 15 times this many listeners at most.
+pub(crate) const CLIENTS_MAX: u64 = 200;
+/// Keys in use at a time.
+pub(crate) const KEYS_MAX: u64 = 100_000;

@@ -1,0 +1,230 @@
+//! Writes what happens: the history and its companions, one JSON object a line.
+//!
+//! An event is stamped and written under one lock, so the order of lines is the order of times. An
+//! invocation is stamped before its request leaves and a completion after its reply arrived: the
+//! recorded interval contains the true one, which can hide a violation and never invent one.
+//!
+//! Lines reach the file within [`FLUSH_EVERY`], whatever becomes of the runner. A history cut short
+//! is still a true history: its end is a moment of the run.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use whitewater_checker::event::Event;
+use whitewater_checker::fault::FaultRecord;
+use whitewater_checker::observation::{ProcessChange, ProcessEvent, StatusPoll};
+
+use crate::clock::monotonic_ns;
+
+/// What a kill -9 of the runner can lose at most.
+const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// The open files of a run. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    files: Arc<Files>,
+}
+
+#[derive(Debug)]
+struct Files {
+    history: Mutex<Lines>,
+    status: Mutex<Lines>,
+    processes: Mutex<Lines>,
+    faults: Mutex<Lines>,
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Recorder {
+    /// Creates the files of a new run in `folder`.
+    pub(crate) fn create(folder: &Path) -> io::Result<Self> {
+        let lines = |name: &str| Lines::create(folder.join(name)).map(Mutex::new);
+        let files = Arc::new(Files {
+            history: lines("history.jsonl")?,
+            status: lines("status.jsonl")?,
+            processes: lines("processes.jsonl")?,
+            faults: lines("faults.jsonl")?,
+            failure: watch::Sender::new(None),
+        });
+        let weak = Arc::downgrade(&files);
+        thread::Builder::new().name("recorder".into()).spawn(move || keep_flushed(&weak))?;
+        Ok(Self { files })
+    }
+
+    /// Stamps and writes an event of the history; returns its time.
+    pub(crate) fn event(&self, mut event: Event) -> u64 {
+        let mut lines = self.files.history.lock().unwrap_or_else(PoisonError::into_inner);
+        event.time_ns = monotonic_ns();
+        let time_ns = event.time_ns;
+        let result = lines.write(&event);
+        drop(lines);
+        self.note(result);
+        time_ns
+    }
+
+    /// Writes an answer to a status poll.
+    pub(crate) fn status(&self, poll: &StatusPoll) {
+        self.append(&self.files.status, poll);
+    }
+
+    /// Stamps and writes a change in a process's life.
+    pub(crate) fn process(&self, node: &str, pid: u32, change: ProcessChange) {
+        let time_ns = monotonic_ns();
+        let event = ProcessEvent { node: node.to_owned(), time_ns, pid, change };
+        self.append(&self.files.processes, &event);
+    }
+
+    /// Writes what became of a fault.
+    pub(crate) fn fault(&self, record: &FaultRecord) {
+        self.append(&self.files.faults, record);
+    }
+
+    /// Makes every line reach its file.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.files.flush()
+    }
+
+    /// Waits until writing fails (a full disk), and says how.
+    pub(crate) async fn failed(&self) -> String {
+        let mut failure = self.files.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(failure) => failure.clone().unwrap_or_default(),
+            Err(_) => "the recorder has ended".into(),
+        }
+    }
+
+    fn append<T: Serialize>(&self, lines: &Mutex<Lines>, line: &T) {
+        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = lines.write(line);
+        drop(lines);
+        self.note(result);
+    }
+
+    fn note(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.files.fail(&error);
+        }
+    }
+}
+
+impl Files {
+    fn flush(&self) -> io::Result<()> {
+        for lines in [&self.history, &self.status, &self.processes, &self.faults] {
+            lines.lock().unwrap_or_else(PoisonError::into_inner).flush()?;
+        }
+        Ok(())
+    }
+
+    fn fail(&self, error: &io::Error) {
+        self.failure.send_if_modified(|failure| {
+            let is_first = failure.is_none();
+            failure.get_or_insert_with(|| error.to_string());
+            is_first
+        });
+    }
+}
+
+fn keep_flushed(files: &Weak<Files>) {
+    loop {
+        thread::sleep(FLUSH_EVERY);
+        let Some(files) = files.upgrade() else { return };
+        if let Err(error) = files.flush() {
+            files.fail(&error);
+            return;
+        }
+    }
+}
+
+/// One file of JSON lines.
+#[derive(Debug)]
+struct Lines {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Lines {
+    fn create(path: PathBuf) -> io::Result<Self> {
+        let file = File::create(&path).map_err(|error| named("create", &path, &error))?;
+        Ok(Self { path, file: BufWriter::with_capacity(64 * 1024, file) })
+    }
+
+    fn write<T: Serialize>(&mut self, line: &T) -> io::Result<()> {
+        let text = serde_json::to_vec(line).map_err(io::Error::other)?;
+        let result = self.file.write_all(&text).and_then(|()| self.file.write_all(b"\n"));
+        result.map_err(|error| named("write", &self.path, &error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush().map_err(|error| named("write", &self.path, &error))
+    }
+}
+
+fn named(verb: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{verb} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use whitewater_checker::event::{EventType, Process};
+
+    use super::*;
+
+    fn event(process: u64) -> Event {
+        Event {
+            process: Process::Client(process),
+            kind: EventType::Invoke,
+            f: "write".into(),
+            key: Some("k1".into()),
+            value: json!(1),
+            time_ns: 0,
+            error: None,
+            saw: None,
+            node: None,
+            term: None,
+            command: None,
+        }
+    }
+
+    #[test]
+    fn lines_of_many_threads_are_in_order_of_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = Recorder::create(folder.path()).unwrap();
+        let writers: Vec<_> = (0..4)
+            .map(|process| {
+                let recorder = recorder.clone();
+                thread::spawn(move || {
+                    for _ in 0..500 {
+                        recorder.event(event(process));
+                    }
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        recorder.flush().unwrap();
+        let text = std::fs::read_to_string(folder.path().join("history.jsonl")).unwrap();
+        let times: Vec<u64> =
+            text.lines().map(|line| serde_json::from_str::<Event>(line).unwrap().time_ns).collect();
+        assert_eq!(times.len(), 2000);
+        assert!(times.is_sorted());
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        // The kernel's own full disk: every write to it fails with ENOSPC.
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("history.jsonl")).unwrap();
+        let recorder = Recorder::create(folder.path()).unwrap();
+        recorder.event(event(1));
+        let failed = tokio::time::timeout(Duration::from_secs(5), recorder.failed()).await;
+        let text = failed.expect("the failure was awaited");
+        assert!(text.contains("history.jsonl") && text.contains("No space left"), "{text}");
+    }
+}

@@ -1,0 +1,241 @@
+//! After a run: judge it, write what is known of it, and say so.
+//!
+//! A report is wanted most when things went wrong, so every step here is made whatever came before.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::json;
+use whitewater_checker::analysis::{Analysis, CheckResult, Finding};
+use whitewater_checker::statistics::Statistics;
+use whitewater_checker::{Options, Verdict, check_run};
+use whitewater_reports::TerminalStyle;
+use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
+
+use super::phases::{Ending, Log};
+use super::setup::Stage;
+use super::{KeepData, Order};
+use crate::clock::monotonic_ns;
+use crate::cluster::node_name;
+use crate::environment::load_average;
+use crate::exit::Exit;
+use crate::progress;
+use crate::target::NodeStatus;
+
+/// A run cut short is judged quickly: somebody wants the terminal back.
+const INTERRUPTED_BUDGET: Duration = Duration::from_secs(5);
+
+/// Judges the run, writes record and reports, and prints the verdict.
+pub(super) async fn conclude(
+    order: &Order,
+    stage: &Stage,
+    ending: Ending,
+    log: Log,
+) -> anyhow::Result<Exit> {
+    let mut analysis = judge(order, stage, &ending).await?;
+    add_ending(&mut analysis, &ending, &log);
+    let record = record(order, stage, &ending, &log, analysis);
+    order.store.complete(&stage.folder, &record)?;
+    drop_data(order, stage, record.verdict);
+    let reports = whitewater_reports::write_all(&stage.folder.path)
+        .context("write the reports")
+        .and_then(|()| whitewater_reports::write_index(order.store.root()).context("write the index"));
+    tell(order, stage, &record);
+    reports?;
+    Ok(match ending {
+        Ending::Interrupted(exit) => exit,
+        Ending::Complete | Ending::Environment(_) => Exit::of_verdict(record.verdict),
+    })
+}
+
+async fn judge(order: &Order, stage: &Stage, ending: &Ending) -> anyhow::Result<Analysis> {
+    let budget = match ending {
+        Ending::Interrupted(_) => order.check_budget.min(INTERRUPTED_BUDGET),
+        Ending::Complete | Ending::Environment(_) => order.check_budget,
+    };
+    let options = Options { budget, canary: order.canary, ..Options::default() };
+    let path = stage.folder.path.clone();
+    let checked = tokio::task::spawn_blocking(move || check_run(&path, &options)).await;
+    match checked.context("check the run")? {
+        Ok(analysis) => Ok(analysis),
+        // The run failed before there was anything to check; why is told by its ending.
+        Err(_) if *ending != Ending::Complete => Ok(Analysis::default()),
+        Err(error) => Ok(single(error_check("check", "the record can be judged", error.to_string()))),
+    }
+}
+
+fn single(check: CheckResult) -> Analysis {
+    Analysis { verdict: check.verdict, checks: vec![check] }
+}
+
+fn error_check(name: &str, title: &str, explanation: String) -> CheckResult {
+    CheckResult {
+        name: name.into(),
+        title: title.into(),
+        verdict: Verdict::Error,
+        summary: String::new(),
+        findings: vec![Finding {
+            anomaly: "environment".into(),
+            headline: "The run could not be carried out.".into(),
+            explanation,
+            ..Finding::default()
+        }],
+    }
+}
+
+/// A run that did not go to its end says so among its checks.
+fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
+    let check = match ending {
+        Ending::Complete if log.notes.is_empty() => return,
+        Ending::Complete => CheckResult {
+            name: "run".into(),
+            title: "the run went as planned".into(),
+            verdict: Verdict::Pass,
+            summary: log.notes.join("; "),
+            findings: Vec::new(),
+        },
+        Ending::Environment(reason) => {
+            error_check("run", "the run could be carried out", reason.clone())
+        }
+        Ending::Interrupted(exit) => CheckResult {
+            name: "run".into(),
+            title: "the run went to its end".into(),
+            verdict: Verdict::Undecided,
+            summary: format!("cut short by {}", signal_name(*exit)),
+            findings: vec![Finding {
+                anomaly: "interrupted".into(),
+                headline: "The run was cut short.".into(),
+                explanation: "What was recorded until then was judged.".into(),
+                ..Finding::default()
+            }],
+        },
+    };
+    analysis.verdict = analysis.verdict.merge(check.verdict);
+    analysis.checks.push(check);
+}
+
+fn signal_name(exit: Exit) -> &'static str {
+    if exit == Exit::Terminated { "SIGTERM" } else { "SIGINT" }
+}
+
+fn record(
+    order: &Order,
+    stage: &Stage,
+    ending: &Ending,
+    log: &Log,
+    analysis: Analysis,
+) -> RunRecord {
+    let mut environment = stage.environment.clone();
+    environment.load_average.1 = load_average();
+    environment.server_version.clone_from(&log.server_version);
+    let final_status: BTreeMap<String, FinalStatus> =
+        log.final_status.iter().map(|(node, status)| (node_name(*node), final_of(status))).collect();
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        id: stage.folder.id.clone(),
+        verdict: analysis.verdict,
+        seed: order.plan.seed,
+        settings: settings(order),
+        environment,
+        started_at: stage.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        origin_ns: stage.origin_ns,
+        duration_ms: (monotonic_ns() - stage.origin_ns) / 1_000_000,
+        phases: log.phases.clone(),
+        interrupted: match ending {
+            Ending::Interrupted(exit) => Some(signal_name(*exit).into()),
+            Ending::Complete | Ending::Environment(_) => None,
+        },
+        final_status,
+        analysis,
+    }
+}
+
+fn final_of(status: &NodeStatus) -> FinalStatus {
+    FinalStatus {
+        role: status.role.clone(),
+        term: status.term,
+        applied: status.applied,
+        state_hash: status.state_hash.clone().unwrap_or_default(),
+        chain: status.chain.clone().unwrap_or_default(),
+    }
+}
+
+fn settings(order: &Order) -> Settings {
+    let workload = &order.plan.workload;
+    let mutant = order.mutant.clone().or_else(|| order.canary.then(|| crate::cli::CANARY.into()));
+    Settings {
+        target: order.target.clone(),
+        server: order.server.as_ref().map(|server| server.display().to_string()),
+        mutant,
+        nodes: order.plan.nodes,
+        time_ms: order.plan.time_ms,
+        workload: workload.name.clone(),
+        faults: order.plan.families.clone(),
+        clients: workload.clients,
+        keys: workload.keys,
+        rate: workload.rate,
+        command: order.command.clone(),
+    }
+}
+
+/// Removes the nodes' data where it is not wanted. What cannot be removed is left.
+fn drop_data(order: &Order, stage: &Stage, verdict: Verdict) {
+    let keeps = match order.keep_data {
+        KeepData::Always => true,
+        KeepData::Never => false,
+        KeepData::Failed => verdict != Verdict::Pass,
+    };
+    if !keeps {
+        let _ = fs::remove_dir_all(stage.folder.join("data"));
+    }
+}
+
+fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
+    let statistics = Statistics::of_run(&stage.folder.path).unwrap_or_default();
+    if order.loudness.json {
+        progress::print_json(&verdict_event(stage, record, &statistics));
+        return;
+    }
+    let style = TerminalStyle {
+        color: anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never,
+        unicode: is_unicode(),
+        width: width(),
+    };
+    progress::print(&whitewater_reports::terminal(record, &statistics, style));
+}
+
+/// The last line of `--json`.
+fn verdict_event(stage: &Stage, record: &RunRecord, statistics: &Statistics) -> serde_json::Value {
+    let mut effective: BTreeMap<String, u64> =
+        record.settings.faults.iter().map(|family| (family.clone(), 0)).collect();
+    for fault in &statistics.faults {
+        *effective.entry(fault.kind.clone()).or_default() += u64::from(fault.effective);
+    }
+    json!({
+        "event": "verdict",
+        "verdict": record.verdict,
+        "run": stage.folder.path,
+        "seed": record.seed,
+        "operations_ok": statistics.operations.ok,
+        "faults_effective": effective,
+    })
+}
+
+fn is_unicode() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    });
+    locale.is_some_and(|locale| locale.to_lowercase().contains("utf"))
+}
+
+/// Columns of the terminal on stdout; enough for a log where it is none.
+fn width() -> usize {
+    const WIDTH_DEFAULT: usize = 100;
+    if !std::io::stdout().is_terminal() {
+        return WIDTH_DEFAULT;
+    }
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(WIDTH_DEFAULT)
+}

@@ -1,0 +1,107 @@
+//! One run: start, warm-up, faults, recovery, final reads, quiesce, stop, check, report.
+//!
+//! [`setup`] makes the folder, addresses, proxies and servers; [`phases`] lives through the run;
+//! [`conclude`] judges and writes what is left of it. Whatever ends a run early (a signal, a full disk,
+//! a deadline) ends [`phases`] only: faults are lifted, servers are stopped, and what was recorded is
+//! judged all the same.
+
+mod conclude;
+mod interrupt;
+mod phases;
+mod setup;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::addresses::Block;
+use crate::exit::Exit;
+use crate::plan::Plan;
+use crate::progress::{Loudness, Progress};
+use crate::store::Store;
+use interrupt::Interrupt;
+use phases::Ending;
+use setup::Stage;
+
+/// Where the run is that is going on, for the last words of a panic.
+pub(crate) static CURRENT_RUN: OnceLock<PathBuf> = OnceLock::new();
+
+/// When to keep the nodes' data folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum KeepData {
+    /// Where the run did not pass.
+    Failed,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Everything that makes a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    /// What happens.
+    pub(crate) plan: Plan,
+    /// The kind of server under test.
+    pub(crate) target: String,
+    /// Another build of it.
+    pub(crate) server: Option<PathBuf>,
+    /// The bug seeded into the server.
+    pub(crate) mutant: Option<String>,
+    /// Make the checker report a violation.
+    pub(crate) canary: bool,
+    /// Arguments passed on to every server.
+    pub(crate) server_arguments: Vec<OsString>,
+    /// Where runs are stored.
+    pub(crate) store: Store,
+    /// When to keep data.
+    pub(crate) keep_data: KeepData,
+    /// Addresses asked for.
+    pub(crate) address_block: Option<Block>,
+    /// Port of every node.
+    pub(crate) port: u16,
+    /// How long the checker may search.
+    pub(crate) check_budget: Duration,
+    /// How much is told.
+    pub(crate) loudness: Loudness,
+    /// The command line that repeats the run.
+    pub(crate) command: String,
+}
+
+/// Executes a run to its end and says what it came to.
+pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
+    let interrupt = Interrupt::listen(limit(&order))?;
+    let mut progress = Progress::new(order.loudness, Duration::from_millis(order.plan.time_ms));
+    let stage = Stage::set(&order).await?;
+    progress.say(&format!(
+        "{} nodes, {} clients, seed {}, {} faults planned: {}",
+        order.plan.nodes,
+        order.plan.workload.clients,
+        order.plan.seed,
+        order.plan.faults.len(),
+        stage.folder.path.display()
+    ));
+    progress.event(&json!({
+        "event": "start", "run": stage.folder.path, "seed": order.plan.seed,
+        "nodes": order.plan.nodes, "faults_planned": order.plan.faults.len(),
+    }));
+    let mut log = phases::Log::default();
+    let ending = tokio::select! {
+        ending = phases::live(&order.plan, &stage, &mut progress, &mut log) => ending,
+        signal = interrupt.wait() => Ending::Interrupted(signal),
+        failure = stage.recorder.failed() => Ending::Environment(failure),
+    };
+    phases::tear_down(&stage, &mut log).await;
+    progress.finish();
+    conclude::conclude(&order, &stage, ending, log).await
+}
+
+/// No run lasts longer than this, whatever goes wrong: every phase has a deadline of its own, so this
+/// is only reached by a bug.
+fn limit(order: &Order) -> Duration {
+    const PHASES: Duration = Duration::from_secs(300);
+    Duration::from_millis(order.plan.time_ms) + order.check_budget + PHASES
+}

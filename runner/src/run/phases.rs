@@ -1,0 +1,316 @@
+//! The phases of a run, each with its own deadline, so that nothing waits for ever.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::setup::Stage;
+use crate::clock::monotonic_ns;
+use crate::exit::Exit;
+use crate::nemesis::{Injector, nemesis_event};
+use crate::plan::Plan;
+use crate::progress::{Moment, Progress};
+use crate::target::NodeStatus;
+use crate::workload::{Action, Client, Counts, Generator, Load, Operation, Tally, kinds, sweep};
+
+/// How long a cluster may take to elect its first leader. Loaded CI machines need a while.
+const HEALTHY_DEADLINE: Duration = Duration::from_secs(20);
+/// How long the first operations of every kind may take.
+const WARM_UP_DEADLINE: Duration = Duration::from_secs(20);
+/// How long the cluster may take to serve again after the last fault; part of the verdict.
+const RECOVERY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the nodes may take to agree once nothing is asked of them any more.
+const QUIESCE_DEADLINE: Duration = Duration::from_secs(10);
+/// How much longer than planned the faults may take: restarts and recoveries of a loaded machine.
+const FAULTS_OVERRUN: Duration = Duration::from_secs(20);
+/// One operation of the final list may take longer than usual: nothing disturbs it any more.
+const FINAL_OPERATION_DEADLINE: Duration = Duration::from_secs(3);
+/// All of the final list.
+const FINAL_DEADLINE: Duration = Duration::from_secs(60);
+/// Clients end within one operation's deadline, and a moment.
+const STOP_LOAD_GRACE: Duration = Duration::from_secs(2);
+/// How often a person is told.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How the living part of a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// All phases were lived through.
+    Complete,
+    /// A signal cut it short.
+    Interrupted(Exit),
+    /// The machine, or a cluster that never worked, did.
+    Environment(String),
+}
+
+/// What was noted on the way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log {
+    /// The phases and when they began.
+    pub(super) phases: Vec<(String, u64)>,
+    /// What each node said at the end.
+    pub(super) final_status: BTreeMap<u32, NodeStatus>,
+    /// The server's version, as it says itself.
+    pub(super) server_version: String,
+    /// Things that went less well than they should, in words.
+    pub(super) notes: Vec<String>,
+}
+
+/// Lives through the run. Cancelling this leaves faults in force, in the journal.
+pub(super) async fn live(
+    plan: &Plan,
+    stage: &Stage,
+    progress: &mut Progress,
+    log: &mut Log,
+) -> Ending {
+    let mut run = Run { plan, stage, progress, log, tally: Arc::default() };
+    match run.live().await {
+        Ok(()) => Ending::Complete,
+        Err(reason) => Ending::Environment(reason),
+    }
+}
+
+/// Lifts every fault and stops every server.
+pub(super) async fn tear_down(stage: &Stage, log: &mut Log) {
+    begin(stage, log, "end", None);
+    stage.journal.heal_now();
+    let stubborn = stage.cluster.stop().await;
+    for node in stubborn {
+        log.notes.push(format!("n{node} had to be killed: it did not stop when asked"));
+    }
+    if let Err(error) = stage.recorder.flush() {
+        log.notes.push(error.to_string());
+    }
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    stage: &'a Stage,
+    progress: &'a mut Progress,
+    log: &'a mut Log,
+    tally: Arc<Tally>,
+}
+
+impl Run<'_> {
+    async fn live(&mut self) -> Result<(), String> {
+        self.start().await?;
+        let generator = Arc::new(Mutex::new(Generator::new(&self.plan.workload)));
+        let clients = self.stage.clients(self.plan);
+        let load = Load::start(clients, &generator, &self.tally, self.plan.workload.rate);
+        self.warm_up().await?;
+        self.faults().await;
+        self.recover().await;
+        let deadline = Duration::from_millis(self.plan.workload.operation_deadline_ms);
+        let clients = load.stop(deadline + STOP_LOAD_GRACE).await;
+        let last = generator.lock().unwrap_or_else(PoisonError::into_inner).final_operations();
+        self.finish_keys(clients, last).await;
+        self.quiesce().await;
+        Ok(())
+    }
+
+    fn begin(&mut self, phase: &str, deadline: Option<Duration>) {
+        self.progress.phase(phase);
+        begin(self.stage, self.log, phase, deadline);
+    }
+
+    async fn start(&mut self) -> Result<(), String> {
+        self.begin("start", None);
+        let nodes = self.nodes();
+        for node in self.stage.cluster.numbers() {
+            let started = self.stage.cluster.start(node);
+            started.map_err(|error| format!("start node n{node}: {error}"))?;
+        }
+        let mut early_end = None;
+        let healthy = self.stage.observer.wait_for(HEALTHY_DEADLINE, |view, now_ns| {
+            view.is_healthy(nodes, now_ns)
+        });
+        let watch = async {
+            loop {
+                if let Some(obituary) = self.stage.cluster.obituary() {
+                    break obituary;
+                }
+                tokio::time::sleep(TICK).await;
+            }
+        };
+        let is_healthy = tokio::select! {
+            is_healthy = healthy => is_healthy,
+            obituary = watch => { early_end = Some(obituary); false }
+        };
+        let view = self.stage.observer.view();
+        self.log.server_version =
+            view.answers.values().next().map(|(_, status)| status.version.clone()).unwrap_or_default();
+        match (is_healthy, early_end) {
+            (true, _) => Ok(()),
+            (false, Some(obituary)) => Err(obituary),
+            (false, None) => Err(self.describe_unhealthy()),
+        }
+    }
+
+    fn describe_unhealthy(&self) -> String {
+        let view = self.stage.observer.view();
+        let said = self.stage.cluster.numbers().map(|node| match view.answers.get(&node) {
+            None => format!("n{node} never answered"),
+            Some((_, status)) => format!("n{node} is {} in term {}", status.role, status.term),
+        });
+        format!(
+            "the cluster was not healthy within {} s: {}; see {}",
+            HEALTHY_DEADLINE.as_secs(),
+            said.collect::<Vec<_>>().join(", "),
+            self.stage.folder.join("logs").display()
+        )
+    }
+
+    async fn warm_up(&mut self) -> Result<(), String> {
+        self.begin("warm-up", None);
+        if self.wait_ok(&BTreeMap::new(), |minimum| minimum.before, WARM_UP_DEADLINE).await {
+            return Ok(());
+        }
+        let counts = self.tally.by_kind();
+        let counts: Vec<String> =
+            counts.iter().map(|(kind, counts)| format!("{} ok {kind}", counts.ok)).collect();
+        Err(format!(
+            "the cluster did not serve enough operations of every kind within {} s before the first \
+             fault: {}",
+            WARM_UP_DEADLINE.as_secs(),
+            counts.join(", ")
+        ))
+    }
+
+    async fn faults(&mut self) {
+        self.begin("faults", None);
+        let origin_ns = monotonic_ns();
+        let length = Duration::from_millis(self.plan.time_ms);
+        let (news, mut inbox) = mpsc::unbounded_channel();
+        let injector = Injector {
+            journal: self.stage.journal.clone(),
+            observer: self.stage.observer.clone(),
+            recorder: self.stage.recorder.clone(),
+            clients: self.plan.workload.clients,
+            news,
+        };
+        // A task of its own: a bug in there must not keep the rest from healing.
+        let faults = self.plan.faults.clone();
+        let mut nemesis = tokio::spawn(async move { injector.run(&faults, origin_ns).await });
+        let end = tokio::time::Instant::now() + length;
+        let mut ticks = tokio::time::interval(TICK);
+        let mut is_over = false;
+        while !is_over || tokio::time::Instant::now() < end {
+            tokio::select! {
+                Some(news) = inbox.recv() => self.progress.fault(&news),
+                result = &mut nemesis, if !is_over => {
+                    is_over = true;
+                    if let Err(error) = result {
+                        self.log.notes.push(format!("the nemesis failed: {error}"));
+                    }
+                }
+                _ = ticks.tick() => {
+                    let done = Duration::from_nanos(monotonic_ns() - origin_ns);
+                    self.tick(Some(done.min(length)));
+                    if done > length + FAULTS_OVERRUN {
+                        nemesis.abort();
+                        self.log.notes.push("the faults took too long and were cut short".into());
+                        break;
+                    }
+                }
+            }
+        }
+        while let Ok(news) = inbox.try_recv() {
+            self.progress.fault(&news);
+        }
+    }
+
+    async fn recover(&mut self) {
+        self.begin("recovery", Some(RECOVERY_DEADLINE));
+        let end = tokio::time::Instant::now() + RECOVERY_DEADLINE;
+        let since = self.tally.by_kind();
+        let trouble = self.stage.journal.heal(&self.stage.observer).await;
+        self.log.notes.extend(trouble);
+        let nodes = self.nodes();
+        let left = end.saturating_duration_since(tokio::time::Instant::now());
+        let is_healthy = self.stage.observer.wait_for(left, |view, now_ns| {
+            view.is_healthy(nodes, now_ns)
+        });
+        if !is_healthy.await {
+            self.log.notes.push("not all nodes followed one leader after the last fault".into());
+        }
+        let left = end.saturating_duration_since(tokio::time::Instant::now());
+        if !self.wait_ok(&since, |minimum| minimum.after, left).await {
+            self.log.notes.push("too few operations succeeded after the last fault".into());
+        }
+    }
+
+    /// Changes every key in use once more, then reads every key there ever was.
+    async fn finish_keys(&mut self, mut clients: Vec<Client>, last: Vec<Operation>) {
+        self.begin("final", None);
+        for client in &mut clients {
+            client.set_deadline(FINAL_OPERATION_DEADLINE);
+        }
+        let (reads, changes): (Vec<_>, Vec<_>) =
+            last.into_iter().partition(|operation| operation.action == Action::Read);
+        let both = async {
+            let (clients, unchanged) = sweep(clients, changes, &self.tally).await;
+            let (_, unread) = sweep(clients, reads, &self.tally).await;
+            (unchanged, unread)
+        };
+        match tokio::time::timeout(FINAL_DEADLINE, both).await {
+            Ok((0, 0)) => {}
+            Ok((unchanged, unread)) => self.log.notes.push(format!(
+                "at the end {unchanged} keys could not be changed and {unread} could not be read"
+            )),
+            Err(_) => self.log.notes.push(format!(
+                "changing and reading every key took longer than {} s",
+                FINAL_DEADLINE.as_secs()
+            )),
+        }
+        self.tick(None);
+    }
+
+    async fn quiesce(&mut self) {
+        self.begin("quiesce", None);
+        let nodes = self.nodes();
+        let settled = self.stage.observer.wait_for(QUIESCE_DEADLINE, |view, now_ns| {
+            view.is_settled(nodes, now_ns)
+        });
+        if !settled.await {
+            self.log.notes.push(format!(
+                "the nodes had not applied the same {} s after the last operation",
+                QUIESCE_DEADLINE.as_secs()
+            ));
+        }
+        self.log.final_status = self.stage.observer.final_poll().await;
+    }
+
+    /// Waits until every kind was ok as often as the plan's strength asks for.
+    async fn wait_ok(
+        &self,
+        since: &BTreeMap<&'static str, Counts>,
+        minimum: impl Fn(&whitewater_checker::strength::PhaseMinimum) -> u64,
+        deadline: Duration,
+    ) -> bool {
+        let least = self.plan.requirements.operations_ok_min.values().map(minimum).max();
+        let kinds = kinds(&self.plan.workload.name);
+        self.tally.wait_ok(kinds, since, least.unwrap_or(0), deadline).await
+    }
+
+    fn tick(&mut self, done: Option<Duration>) {
+        let leader = self.stage.observer.view().leader(monotonic_ns());
+        self.progress.tick(Moment { counts: self.tally.total(), leader }, done);
+    }
+
+    fn nodes(&self) -> usize {
+        self.stage.cluster.numbers().count()
+    }
+}
+
+/// Notes the beginning of a phase, in the history as well.
+fn begin(stage: &Stage, log: &mut Log, phase: &str, deadline: Option<Duration>) {
+    let mut value = json!({ "name": phase });
+    if let Some(deadline) = deadline {
+        value["deadline_ms"] = json!(deadline.as_millis() as u64);
+    }
+    let at_ns = stage.recorder.event(nemesis_event("phase", value));
+    log.phases.push((phase.to_owned(), at_ns));
+}

@@ -1,0 +1,151 @@
+//! Makes everything a run needs, in the order in which each part needs the one before.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use whitewater_reports::run::Environment;
+
+use super::{CURRENT_RUN, Order};
+use crate::addresses::Reservation;
+use crate::clock::monotonic_ns;
+use crate::cluster::{Cluster, node_name};
+use crate::dice::Dice;
+use crate::environment;
+use crate::nemesis::Journal;
+use crate::observe::Observer;
+use crate::plan::{Plan, WorkloadPlan};
+use crate::proxy::{Network, Party};
+use crate::record::Recorder;
+use crate::store::{RunFolder, write_json};
+use crate::target::{Bundled, NodeSetup, Target};
+use crate::workload::{Client, ClientSetup, Habit};
+
+/// Separate the draws of the proxies and of client number 0, 1, … from the plan's.
+const PROXY_PURPOSE: u64 = 2;
+const CLIENT_PURPOSE: u64 = 1000;
+
+/// A run that is ready to begin. Dropping it lifts all faults; the servers die with this process.
+pub(super) struct Stage {
+    pub(super) folder: RunFolder,
+    pub(super) started: jiff::Timestamp,
+    pub(super) origin_ns: u64,
+    pub(super) environment: Environment,
+    pub(super) recorder: Recorder,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) network: Arc<Network>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) observer: Arc<Observer>,
+    target: Arc<dyn Target>,
+    nodes: Vec<u32>,
+    _reservation: Reservation,
+}
+
+impl Stage {
+    /// Sets it.
+    pub(super) async fn set(order: &Order) -> anyhow::Result<Self> {
+        raise_file_limit();
+        let plan = &order.plan;
+        let started = jiff::Timestamp::now();
+        let origin_ns = monotonic_ns();
+        let start = std::process::id().wrapping_mul(7);
+        let reservation = Reservation::take(order.address_block, start, order.port, plan.nodes)?;
+        let folder = order.store.create(started, plan.nodes)?;
+        let _ = CURRENT_RUN.set(folder.path.clone());
+        write_json(&folder.join("plan.json"), plan)?;
+        let environment = environment::collect(&folder.path, order.server.as_deref());
+        let recorder = Recorder::create(&folder.path).context("create the history")?;
+        let target: Arc<dyn Target> = Arc::new(Bundled::new(
+            order.server.clone(),
+            order.mutant.clone(),
+            order.server_arguments.clone(),
+        ));
+        let nodes: Vec<u32> = (1..=plan.nodes).collect();
+        let addresses: BTreeMap<u32, SocketAddr> =
+            nodes.iter().map(|node| (*node, reservation.node(*node))).collect();
+        let network = open_network(plan, &reservation, &addresses).await?;
+        let setups = nodes.iter().map(|node| node_setup(*node, &folder, &addresses, &network));
+        let cluster = Cluster::new(setups.collect(), target.clone(), recorder.clone())
+            .context("start the spawning thread")?;
+        let cluster = Arc::new(cluster);
+        let probe = target.probe(addresses);
+        let observer = Arc::new(Observer::start(cluster.clone(), probe, recorder.clone()));
+        let journal = Arc::new(Journal::new(cluster.clone(), network.clone()));
+        Ok(Self {
+            folder,
+            started,
+            origin_ns,
+            environment,
+            recorder,
+            cluster,
+            network,
+            journal,
+            observer,
+            target,
+            nodes,
+            _reservation: reservation,
+        })
+    }
+
+    /// The clients of a plan, with nothing done yet.
+    pub(super) fn clients(&self, plan: &Plan) -> Vec<Client> {
+        (0..plan.workload.clients).map(|number| self.client(plan, &plan.workload, number)).collect()
+    }
+
+    fn client(&self, plan: &Plan, workload: &WorkloadPlan, number: u32) -> Client {
+        let reach = |node: &u32| {
+            Some((*node, self.network.address(Party::Client(number), *node)?))
+        };
+        Client::new(ClientSetup {
+            number,
+            clients: workload.clients,
+            habit: Habit::of(number, plan.nodes),
+            addresses: self.nodes.iter().filter_map(reach).collect(),
+            target: self.target.as_ref(),
+            recorder: self.recorder.clone(),
+            dice: Dice::new(plan.seed, CLIENT_PURPOSE + u64::from(number)),
+            deadline: Duration::from_millis(workload.operation_deadline_ms),
+            workload: workload.name.clone(),
+        })
+    }
+}
+
+async fn open_network(
+    plan: &Plan,
+    reservation: &Reservation,
+    addresses: &BTreeMap<u32, SocketAddr>,
+) -> anyhow::Result<Arc<Network>> {
+    let dice = Dice::new(plan.seed, PROXY_PURPOSE);
+    let ip = reservation.block.proxies();
+    let network = Network::open(ip, addresses, plan.workload.clients, dice).await;
+    Ok(Arc::new(network.context("open the proxies")?))
+}
+
+fn node_setup(
+    number: u32,
+    folder: &RunFolder,
+    addresses: &BTreeMap<u32, SocketAddr>,
+    network: &Network,
+) -> NodeSetup {
+    let name = node_name(number);
+    let reach = |peer: &u32| Some((*peer, network.address(Party::Node(number), *peer)?));
+    NodeSetup {
+        number,
+        cluster_id: folder.id.clone(),
+        listen: addresses[&number],
+        peers: addresses.keys().filter_map(reach).collect(),
+        data_dir: folder.join("data").join(&name),
+        trace: folder.join("trace").join(format!("{name}.jsonl")),
+        log: folder.join("logs").join(format!("{name}.log")),
+    }
+}
+
+/// Every proxied connection takes two descriptors here. What cannot be raised is left as it is.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

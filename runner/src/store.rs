@@ -1,0 +1,260 @@
+//! The folder of runs: making a run's folder, and finding one by what a person calls it.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+use whitewater_reports::run::RunRecord;
+
+use crate::exit::Refusal;
+
+/// The file whose presence says that a run is complete.
+const RUN_JSON: &str = "run.json";
+/// The name of the link to the newest run.
+const LATEST: &str = "latest";
+/// The name of the link to the newest run that did not pass.
+const LAST_FAILED: &str = "last-failed";
+
+/// A folder of runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    root: PathBuf,
+}
+
+/// One run's folder.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFolder {
+    /// The folder's name.
+    pub(crate) id: String,
+    /// Where it is.
+    pub(crate) path: PathBuf,
+}
+
+impl RunFolder {
+    /// A file or folder in it.
+    pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+impl Store {
+    /// The runs in `root`, which need not exist yet.
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Makes the folder of a new run of `nodes` nodes and points `latest` at it.
+    pub(crate) fn create(&self, started: jiff::Timestamp, nodes: u32) -> anyhow::Result<RunFolder> {
+        fs::create_dir_all(&self.root)
+            .with_context(|| format!("create the folder of runs {}", self.root.display()))?;
+        let root = self.root.canonicalize().context("resolve the folder of runs")?;
+        let time = started.strftime("%Y-%m-%dT%H-%M-%SZ");
+        let mut mark = std::process::id();
+        let folder = loop {
+            let id = format!("{time}-{:04x}", mark & 0xffff);
+            let path = root.join(&id);
+            match fs::create_dir(&path) {
+                Ok(()) => break RunFolder { id, path },
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => mark += 1,
+                Err(error) => {
+                    return Err(error).with_context(|| format!("create {}", path.display()));
+                }
+            }
+        };
+        let mut parts = vec!["trace".into(), "logs".into(), "witness".into()];
+        parts.extend((1..=nodes).map(|node| format!("data/n{node}")));
+        for part in parts {
+            fs::create_dir_all(folder.join(&part))
+                .with_context(|| format!("create {part} in {}", folder.path.display()))?;
+        }
+        self.link(LATEST, &folder)?;
+        Ok(folder)
+    }
+
+    /// Points `latest` or `last-failed` at a run, in one step.
+    fn link(&self, name: &str, folder: &RunFolder) -> anyhow::Result<()> {
+        let fresh = self.root.join(format!(".{name}-{}", std::process::id()));
+        let _ = fs::remove_file(&fresh);
+        symlink(&folder.id, &fresh)
+            .and_then(|()| fs::rename(&fresh, self.root.join(name)))
+            .with_context(|| format!("point {} at {}", self.root.join(name).display(), folder.id))
+    }
+
+    /// Writes the run's record, last and by rename, and notes it in the index.
+    pub(crate) fn complete(&self, folder: &RunFolder, record: &RunRecord) -> anyhow::Result<()> {
+        write_json(&folder.join(RUN_JSON), record)?;
+        if record.verdict != whitewater_checker::Verdict::Pass {
+            self.link(LAST_FAILED, folder)?;
+        }
+        let line = serde_json::json!({
+            "id": record.id, "verdict": record.verdict, "seed": record.seed,
+            "started_at": record.started_at, "duration_ms": record.duration_ms,
+            "workload": record.settings.workload, "mutant": record.settings.mutant,
+            "faults": record.settings.faults, "nodes": record.settings.nodes,
+        });
+        let path = self.root.join("index.jsonl");
+        let mut index = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("open {}", path.display()))?;
+        writeln!(index, "{line}").with_context(|| format!("write {}", path.display()))
+    }
+
+    /// The runs, oldest first.
+    pub(crate) fn list(&self) -> anyhow::Result<Vec<RunFolder>> {
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => {
+                return Err(error).with_context(|| format!("read {}", self.root.display()));
+            }
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let entry = entry.with_context(|| format!("read {}", self.root.display()))?;
+            let id = entry.file_name().to_string_lossy().into_owned();
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && id.starts_with("20") {
+                runs.push(RunFolder { id, path: entry.path() });
+            }
+        }
+        runs.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(runs)
+    }
+
+    /// Finds a run by folder, `latest`, `last-failed`, or the beginning of its id or of the id's
+    /// last part.
+    pub(crate) fn find(&self, name: &str) -> anyhow::Result<RunFolder> {
+        let as_folder = Path::new(name);
+        if as_folder.is_dir() {
+            return folder_of(as_folder);
+        }
+        if name == LATEST || name == LAST_FAILED {
+            let link = self.root.join(name);
+            if link.is_dir() {
+                return folder_of(&link);
+            }
+            let none = format!("there is no {name} run in {} yet", self.root.display());
+            return Err(Refusal::Usage(none).into());
+        }
+        let matches = |run: &RunFolder| {
+            let mark = run.id.rsplit('-').next().unwrap_or_default();
+            run.id.starts_with(name) || mark.starts_with(name)
+        };
+        let mut found: Vec<RunFolder> = self.list()?.into_iter().filter(matches).collect();
+        match (found.len(), name.is_empty()) {
+            (1, false) => Ok(found.remove(0)),
+            (0, _) | (_, true) => Err(Refusal::Usage(format!(
+                "no run `{name}` in {}: give a folder, the beginning of an id (see `whitewater ls`), \
+                 latest or last-failed",
+                self.root.display()
+            ))
+            .into()),
+            _ => {
+                let ids: Vec<&str> = found.iter().map(|run| run.id.as_str()).collect();
+                let many = format!("`{name}` is the beginning of several runs: {}", ids.join(", "));
+                Err(Refusal::Usage(many).into())
+            }
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> anyhow::Result<RunFolder> {
+    let path = path.canonicalize().with_context(|| format!("resolve {}", path.display()))?;
+    let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(RunFolder { id, path })
+}
+
+/// Reads a run's record; `None` where the run is incomplete.
+pub(crate) fn read_record(folder: &RunFolder) -> anyhow::Result<Option<RunRecord>> {
+    let path = folder.join(RUN_JSON);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+    };
+    let record: RunRecord = serde_json::from_str(&text).map_err(|error| {
+        Refusal::Usage(format!("{}: {error}; `whitewater check` judges the run anew", path.display()))
+    })?;
+    Ok(Some(record))
+}
+
+/// Writes a JSON file so that it is either whole or absent.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
+    let fresh = path.with_extension("json.new");
+    let text = serde_json::to_string_pretty(value).context("encode JSON")?;
+    let write = || {
+        let mut file = fs::File::create(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    write().with_context(|| format!("write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (Store, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        (Store::new(folder.path().join("runs")), folder)
+    }
+
+    #[test]
+    fn a_run_is_found_by_every_name_it_has() {
+        let (store, _folder) = store();
+        let time: jiff::Timestamp = "2026-11-24T06:40:00Z".parse().unwrap();
+        let run = store.create(time, 3).unwrap();
+        assert!(run.id.starts_with("2026-11-24T06-40-00Z-"));
+        let mark = run.id.rsplit('-').next().unwrap();
+        let path = run.path.to_str().unwrap();
+        for name in [path, "latest", mark, &run.id[..20], &run.id] {
+            assert_eq!(store.find(name).unwrap().id, run.id, "{name}");
+        }
+        assert!(run.join("data/n3").is_dir());
+        let other = store.create(time, 3).unwrap();
+        assert_ne!(other.id, run.id);
+        assert_eq!(store.find("latest").unwrap().id, other.id);
+        let error = store.find("2026").unwrap_err().to_string();
+        assert!(error.contains("several runs"), "{error}");
+    }
+
+    #[test]
+    fn names_of_no_run_are_refused_with_what_to_do() {
+        let (store, _folder) = store();
+        for name in ["latest", "last-failed", "7f3a", ""] {
+            let error = store.find(name).unwrap_err();
+            assert!(error.is::<Refusal>(), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_no_json_names_the_file_and_the_place() {
+        let (store, _folder) = store();
+        let run = store.create(jiff::Timestamp::UNIX_EPOCH, 1).unwrap();
+        assert!(read_record(&run).unwrap().is_none(), "an incomplete run");
+        fs::write(run.join(RUN_JSON), "{\"schema_version\": 1,").unwrap();
+        let error = read_record(&run).unwrap_err().to_string();
+        assert!(error.contains("run.json") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let store = Store::new(folder.path().join("file/runs"));
+        let error = format!("{:#}", store.create(jiff::Timestamp::UNIX_EPOCH, 1).unwrap_err());
+        assert!(error.contains("create the folder of runs") && error.contains("file/runs"), "{error}");
+    }
+}

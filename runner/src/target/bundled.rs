@@ -1,0 +1,395 @@
+//! The bundled server as a target: `whitewater server`, of this executable or of another build.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use whitewater_proto::admin::admin_client::AdminClient;
+use whitewater_proto::admin::{StatusReply, StatusRequest};
+use whitewater_proto::kv::kv_client::KvClient;
+use whitewater_proto::kv::{self, get_reply, open_session_reply, write_reply, write_request};
+
+use super::{
+    Answer, Answered, Client, Command, NodeSetup, NodeStatus, Pending, Probe, Request, Setback,
+    SetbackKind, Target,
+};
+use crate::process::{Launch, OWN_PROGRAM};
+
+/// A connection that is not made by then is not going to be; short, so that a client of a dead node
+/// moves on.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// The server answers at its deadline with what it knows; this is the way back.
+const ANSWER_GRACE: Duration = Duration::from_millis(30);
+
+/// The bundled server.
+#[derive(Clone, Debug)]
+pub(crate) struct Bundled {
+    program: PathBuf,
+    mutant: Option<String>,
+    extra: Vec<OsString>,
+}
+
+impl Bundled {
+    /// The server of `program`, or of this executable, with a seeded bug where one is named.
+    pub(crate) fn new(
+        program: Option<PathBuf>,
+        mutant: Option<String>,
+        extra: Vec<OsString>,
+    ) -> Self {
+        Self { program: program.unwrap_or_else(|| OWN_PROGRAM.into()), mutant, extra }
+    }
+}
+
+impl Target for Bundled {
+    fn name(&self) -> &'static str {
+        "bundled"
+    }
+
+    fn launch(&self, node: &NodeSetup) -> Launch {
+        let mut arguments: Vec<OsString> = vec!["server".into()];
+        let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+        flag("--node-id", node.number.to_string().into());
+        flag("--cluster-id", node.cluster_id.clone().into());
+        flag("--listen", node.listen.to_string().into());
+        for (peer, address) in &node.peers {
+            flag("--peer", format!("{peer}={address}").into());
+        }
+        flag("--data-dir", node.data_dir.clone().into());
+        flag("--trace", node.trace.clone().into());
+        flag("--color", "never".into());
+        if let Some(mutant) = &self.mutant {
+            flag("--mutant", mutant.into());
+        }
+        arguments.extend(self.extra.iter().cloned());
+        Launch { program: self.program.clone(), arguments, log: node.log.clone() }
+    }
+
+    fn client(&self, addresses: BTreeMap<u32, SocketAddr>) -> Box<dyn Client> {
+        Box::new(BundledClient { channels: Channels::new(addresses), session: None, begun: None })
+    }
+
+    fn probe(&self, addresses: BTreeMap<u32, SocketAddr>) -> Arc<dyn Probe> {
+        let connect = |(node, address)| (node, AdminClient::new(lazy(address)));
+        Arc::new(BundledProbe { nodes: addresses.into_iter().map(connect).collect() })
+    }
+}
+
+/// One lazily made connection per node.
+#[derive(Debug)]
+struct Channels {
+    addresses: BTreeMap<u32, SocketAddr>,
+    open: BTreeMap<u32, Channel>,
+}
+
+impl Channels {
+    fn new(addresses: BTreeMap<u32, SocketAddr>) -> Self {
+        Self { addresses, open: BTreeMap::new() }
+    }
+
+    fn to(&mut self, node: u32) -> Result<Channel, Setback> {
+        let Some(address) = self.addresses.get(&node) else {
+            let reason = format!("node n{node} is not part of this cluster");
+            return Err(Setback { is_indefinite: false, kind: SetbackKind::Later, reason });
+        };
+        Ok(self.open.entry(node).or_insert_with(|| lazy(*address)).clone())
+    }
+
+    /// Forgets a connection that did not answer: what stalls it may last longer than the fault.
+    fn close(&mut self, node: u32) {
+        self.open.remove(&node);
+    }
+}
+
+fn lazy(address: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{address}"))
+        .expect("a socket address makes a valid URI")
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .connect_lazy()
+}
+
+struct BundledClient {
+    channels: Channels,
+    /// The session's id and the number of its last command.
+    session: Option<(u64, u64)>,
+    begun: Option<Request>,
+}
+
+impl Client for BundledClient {
+    fn open_session(&mut self, node: u32, deadline: Duration) -> Pending<'_, Result<(), Setback>> {
+        Box::pin(async move {
+            self.session = None;
+            let mut client = KvClient::new(self.channels.to(node)?);
+            let reply = within(deadline, client.open_session(kv::OpenSessionRequest {})).await;
+            let reply = reply.inspect_err(|_| self.channels.close(node))?;
+            match reply.outcome {
+                Some(open_session_reply::Outcome::SessionId(id)) => {
+                    self.session = Some((id, 0));
+                    Ok(())
+                }
+                Some(open_session_reply::Outcome::Failure(failure)) => Err(setback(failure)),
+                None => Err(empty_reply()),
+            }
+        })
+    }
+
+    fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    fn drop_session(&mut self) {
+        self.session = None;
+    }
+
+    fn begin(&mut self, request: Request) -> Option<(u64, u64)> {
+        let is_read = request.command.is_read();
+        self.begun = Some(request);
+        if is_read {
+            return None;
+        }
+        let (_, sequence) = self.session.as_mut()?;
+        *sequence += 1;
+        self.session
+    }
+
+    fn call(&mut self, node: u32, deadline: Duration) -> Pending<'_, Result<Answer, Setback>> {
+        Box::pin(async move {
+            let request = self.begun.clone().expect("begin comes before call");
+            let client = KvClient::new(self.channels.to(node)?);
+            let result = match request.command {
+                Command::Get { leader_only } => {
+                    get(client, request.key, leader_only, deadline).await
+                }
+                command => {
+                    let operation = operation(command);
+                    write(client, request.key, operation, self.session, deadline).await
+                }
+            };
+            if let Err(Setback { kind: SetbackKind::Unreachable, .. }) = &result {
+                self.channels.close(node);
+            }
+            result.map(|answer| Answer {
+                node: if answer.node == 0 { node } else { answer.node },
+                ..answer
+            })
+        })
+    }
+}
+
+fn operation(command: Command) -> Option<write_request::Operation> {
+    match command {
+        Command::Get { .. } => None,
+        Command::Put(value) => Some(write_request::Operation::Put(kv::Put { value })),
+        Command::Cas { expected, new } => {
+            Some(write_request::Operation::Cas(kv::Cas { expected, new: Some(new) }))
+        }
+        Command::Append(suffix) => Some(write_request::Operation::Append(kv::Append { suffix })),
+    }
+}
+
+async fn get(
+    mut client: KvClient<Channel>,
+    key: String,
+    leader_only: bool,
+    deadline: Duration,
+) -> Result<Answer, Setback> {
+    let request = kv::GetRequest { key, deadline_ms: millis(deadline), leader_only };
+    let reply = within(deadline, client.get(request)).await?;
+    match reply.outcome {
+        Some(get_reply::Outcome::Value(value)) => {
+            Ok(answer(Answered::Value(value.data), reply.origin))
+        }
+        Some(get_reply::Outcome::Failure(failure)) => Err(setback(failure)),
+        None => Err(empty_reply()),
+    }
+}
+
+async fn write(
+    mut client: KvClient<Channel>,
+    key: String,
+    operation: Option<write_request::Operation>,
+    session: Option<(u64, u64)>,
+    deadline: Duration,
+) -> Result<Answer, Setback> {
+    let (session_id, sequence) = session.unwrap_or_default();
+    let deadline_ms = millis(deadline);
+    let request = kv::WriteRequest { key, session_id, sequence, deadline_ms, operation };
+    let reply = within(deadline, client.write(request)).await?;
+    match reply.outcome {
+        Some(write_reply::Outcome::Written(_)) => Ok(answer(Answered::Written, reply.origin)),
+        Some(write_reply::Outcome::Mismatch(mismatch)) => {
+            let seen = mismatch.seen.and_then(|seen| seen.data);
+            Ok(answer(Answered::Mismatch(seen), reply.origin))
+        }
+        Some(write_reply::Outcome::Failure(failure)) => Err(setback(failure)),
+        None => Err(empty_reply()),
+    }
+}
+
+fn millis(deadline: Duration) -> u32 {
+    u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX).max(1)
+}
+
+fn answer(result: Answered, origin: Option<kv::Origin>) -> Answer {
+    let origin = origin.unwrap_or_default();
+    let node = u32::try_from(origin.node_id).unwrap_or_default();
+    Answer { result, node, term: (origin.term > 0).then_some(origin.term) }
+}
+
+async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, Setback> {
+    match tokio::time::timeout(deadline + ANSWER_GRACE, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(transport_setback(&status)),
+        Err(_) => Err(Setback {
+            is_indefinite: true,
+            kind: SetbackKind::Unreachable,
+            reason: format!("no answer within {} ms", deadline.as_millis()),
+        }),
+    }
+}
+
+/// A status other than OK comes from the transport. The request was certainly not sent only where
+/// no connection was made.
+fn transport_setback(status: &Status) -> Setback {
+    let was_never_sent = status.code() == Code::Unavailable && has_connect_error(status);
+    let reason = match std::error::Error::source(status) {
+        Some(source) => format!("{}: {source}", status.message()),
+        None => format!("{}: {}", status.code(), status.message()),
+    };
+    Setback { is_indefinite: !was_never_sent, kind: SetbackKind::Unreachable, reason }
+}
+
+fn has_connect_error(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        // The connector's errors are private types; their text is all there is to tell them by.
+        let text = error.to_string();
+        if text.contains("tcp connect error") || text.contains("error trying to connect") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn setback(failure: kv::Failure) -> Setback {
+    use kv::failure::Kind;
+    let leader = failure.leader.as_ref().map(|leader| leader.node_id).filter(|node| *node > 0);
+    let leader = leader.and_then(|node| u32::try_from(node).ok());
+    let kind = match (failure.kind(), leader) {
+        (Kind::NotLeader, Some(node)) => SetbackKind::Redirect(node),
+        (Kind::NotLeader | Kind::NoLeader | Kind::LostLeadership | Kind::Overloaded, _) => {
+            SetbackKind::Later
+        }
+        (Kind::TimedOut | Kind::Stopping, _) => SetbackKind::Unreachable,
+        (Kind::UnknownSession | Kind::StaleSequence, _) => SetbackKind::SessionLost,
+        (Kind::Invalid, _) => SetbackKind::Hopeless,
+        (Kind::Unspecified, _) => SetbackKind::Later,
+    };
+    let name = failure.kind().as_str_name().to_lowercase().replace('_', " ");
+    let reason =
+        if failure.message.is_empty() { name } else { format!("{name}: {}", failure.message) };
+    // An unknown kind is a newer server's: its own word on definiteness still counts.
+    Setback { is_indefinite: failure.indefinite, kind, reason }
+}
+
+fn empty_reply() -> Setback {
+    Setback {
+        is_indefinite: true,
+        kind: SetbackKind::Later,
+        reason: "the reply holds neither an answer nor a failure".into(),
+    }
+}
+
+struct BundledProbe {
+    nodes: BTreeMap<u32, AdminClient<Channel>>,
+}
+
+impl Probe for BundledProbe {
+    fn status(&self, node: u32, deadline: Duration) -> Pending<'_, Result<NodeStatus, String>> {
+        Box::pin(async move {
+            let client = self.nodes.get(&node).ok_or("no such node")?;
+            let mut client = client.clone();
+            let call = client.status(StatusRequest {});
+            match tokio::time::timeout(deadline, call).await {
+                Ok(Ok(reply)) => Ok(status_of(reply.into_inner())),
+                Ok(Err(status)) => Err(transport_setback(&status).reason),
+                Err(_) => Err(format!("no answer within {} ms", deadline.as_millis())),
+            }
+        })
+    }
+}
+
+fn status_of(reply: StatusReply) -> NodeStatus {
+    NodeStatus {
+        role: reply.role.replace('-', "_"),
+        term: reply.term,
+        leader: u32::try_from(reply.leader_id).ok().filter(|leader| *leader > 0),
+        commit: reply.commit,
+        applied: reply.applied,
+        state_hash: Some(format!("{:016x}", reply.state_hash)),
+        chain: Some(format!("{:016x}", reply.chain)),
+        version: reply.version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(kind: kv::failure::Kind, indefinite: bool, leader: u64) -> kv::Failure {
+        let leader = (leader > 0).then(|| kv::Leader { node_id: leader, ..Default::default() });
+        kv::Failure { kind: kind.into(), indefinite, message: String::new(), leader }
+    }
+
+    #[test]
+    fn a_redirect_names_the_leader_and_an_entry_that_may_commit_is_indefinite() {
+        let redirect = setback(failure(kv::failure::Kind::NotLeader, false, 3));
+        assert_eq!(redirect.kind, SetbackKind::Redirect(3));
+        assert!(!redirect.is_indefinite);
+        let timed_out = setback(failure(kv::failure::Kind::TimedOut, true, 0));
+        assert!(timed_out.is_indefinite);
+        assert_eq!(timed_out.reason, "timed out");
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_definite_and_a_silent_one_is_not() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let target = Bundled::new(None, None, Vec::new());
+        let mut client = target.client(BTreeMap::from([(1, address)]));
+        client.begin(Request { key: "k".into(), command: Command::Put("1".into()) });
+        let silent = client.call(1, Duration::from_millis(50)).await.unwrap_err();
+        assert!(silent.is_indefinite, "{silent:?}");
+        drop(listener);
+        let refused = client.call(1, Duration::from_millis(500)).await.unwrap_err();
+        assert!(!refused.is_indefinite, "{refused:?}");
+        assert_eq!(refused.kind, SetbackKind::Unreachable);
+    }
+
+    #[test]
+    fn a_node_is_told_its_peers_and_its_mutant() {
+        let target = Bundled::new(None, Some("no-dedupe".into()), Vec::new());
+        let node = NodeSetup {
+            number: 2,
+            cluster_id: "c".into(),
+            listen: "127.7.7.2:7100".parse().unwrap(),
+            peers: BTreeMap::from([(1, "127.7.7.1:9000".parse().unwrap())]),
+            data_dir: "d".into(),
+            trace: "t".into(),
+            log: "l".into(),
+        };
+        let arguments = target.launch(&node).arguments;
+        let line = arguments.join(std::ffi::OsStr::new(" ")).into_string().unwrap();
+        assert!(line.starts_with("server --node-id 2 --cluster-id c --listen 127.7.7.2:7100"));
+        assert!(line.contains("--peer 1=127.7.7.1:9000") && line.ends_with("--mutant no-dedupe"));
+    }
+}

@@ -1,0 +1,200 @@
+//! What can be tested: how to start a node of it, and how to talk to it.
+//!
+//! Nothing outside this module asks which target it is. A target says what an answer *means* (did the
+//! command take effect, can it still?); retrying, redirecting and recording are the client's work.
+//! Generated protocol types stop here.
+
+mod bundled;
+pub(crate) mod channel;
+pub(crate) mod direct;
+pub(crate) mod etcd;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::process::Launch;
+pub(crate) use bundled::Bundled;
+
+/// The names a user may ask for.
+pub(crate) const NAMES: [&str; 1] = ["bundled"];
+
+/// A future behind a trait object.
+pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A kind of server under test.
+pub(crate) trait Target: Send + Sync {
+    /// The name a user asks for.
+    fn name(&self) -> &'static str;
+
+    /// The command line of a node.
+    fn launch(&self, node: &NodeSetup) -> Launch;
+
+    /// A client of its own, with its own connections and session.
+    fn client(&self, addresses: BTreeMap<u32, SocketAddr>) -> Box<dyn Client>;
+
+    /// Asks nodes about themselves.
+    fn probe(&self, addresses: BTreeMap<u32, SocketAddr>) -> Arc<dyn Probe>;
+}
+
+/// Everything a node has to know to start.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeSetup {
+    /// Its number, from 1.
+    pub(crate) number: u32,
+    /// The cluster's name, one per run: a stray node of another run is refused.
+    pub(crate) cluster_id: String,
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// Where it reaches each other node.
+    pub(crate) peers: BTreeMap<u32, SocketAddr>,
+    /// Its data folder.
+    pub(crate) data_dir: PathBuf,
+    /// Its trace file.
+    pub(crate) trace: PathBuf,
+    /// Its log file.
+    pub(crate) log: PathBuf,
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// The key.
+    pub(crate) key: String,
+    /// What to do with it.
+    pub(crate) command: Command,
+}
+
+/// What to do with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Read it, linearizably.
+    Get {
+        /// Only where the asked node leads; other nodes refuse.
+        leader_only: bool,
+    },
+    /// Set it.
+    Put(Bytes),
+    /// Set it to `new` where it holds `expected`.
+    Cas {
+        /// What it must hold; `None`: absent.
+        expected: Option<Bytes>,
+        /// What it is to hold.
+        new: Bytes,
+    },
+    /// Append to it.
+    Append(Bytes),
+}
+
+impl Command {
+    /// A read changes nothing, so that its failure is always definite.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self, Command::Get { .. })
+    }
+}
+
+/// A definite answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// What it says.
+    pub(crate) result: Answered,
+    /// The node that answered.
+    pub(crate) node: u32,
+    /// The term that node said it was in.
+    pub(crate) term: Option<u64>,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// The value read; `None`: absent.
+    Value(Option<Bytes>),
+    /// The change took effect.
+    Written,
+    /// The cas found another value and changed nothing.
+    Mismatch(Option<Bytes>),
+}
+
+/// Why a request was not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setback {
+    /// True: the command may have taken effect, or may still. False: this request never will.
+    pub(crate) is_indefinite: bool,
+    /// What to do about it.
+    pub(crate) kind: SetbackKind,
+    /// In words, for the history.
+    pub(crate) reason: String,
+}
+
+/// What a setback asks of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SetbackKind {
+    /// Ask this node instead.
+    Redirect(u32),
+    /// Try again a little later: no leader, overloaded.
+    Later,
+    /// The node cannot be reached, or does not answer: try another one.
+    Unreachable,
+    /// The session is gone: open a new one.
+    SessionLost,
+    /// The request is wrong; trying again is no use.
+    Hopeless,
+}
+
+/// A client of the cluster.
+pub(crate) trait Client: Send {
+    /// Opens a new session, so that retried commands are applied once.
+    fn open_session(&mut self, node: u32, deadline: Duration) -> Pending<'_, Result<(), Setback>>;
+
+    /// Whether a session is open.
+    fn has_session(&self) -> bool;
+
+    /// Gives the session up, after a command whose outcome nobody knows.
+    fn drop_session(&mut self);
+
+    /// Begins a new command; until the next call, [`Client::call`] repeats this one. Returns the
+    /// session and the command's number in it, where there are such.
+    fn begin(&mut self, request: Request) -> Option<(u64, u64)>;
+
+    /// Sends the command begun last to a node and waits for its answer.
+    fn call(&mut self, node: u32, deadline: Duration) -> Pending<'_, Result<Answer, Setback>>;
+}
+
+/// Asks nodes about themselves, past every proxy.
+pub(crate) trait Probe: Send + Sync {
+    /// One node's status; an error in words where it gives none.
+    fn status(&self, node: u32, deadline: Duration) -> Pending<'_, Result<NodeStatus, String>>;
+}
+
+/// What a node says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NodeStatus {
+    /// `follower`, `pre_candidate`, `candidate`, `leader`, `learner`.
+    pub(crate) role: String,
+    /// Its term.
+    pub(crate) term: u64,
+    /// The leader it knows.
+    pub(crate) leader: Option<u32>,
+    /// Its commit index.
+    pub(crate) commit: u64,
+    /// Its applied index.
+    pub(crate) applied: u64,
+    /// Hash of its state, 16 hex digits.
+    pub(crate) state_hash: Option<String>,
+    /// Chain hash of its log at `applied`, 16 hex digits.
+    pub(crate) chain: Option<String>,
+    /// Its version.
+    pub(crate) version: String,
+}
+
+impl NodeStatus {
+    /// Whether it leads.
+    pub(crate) fn is_leader(&self) -> bool {
+        self.role == "leader"
+    }
+}

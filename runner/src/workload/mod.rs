@@ -1,0 +1,116 @@
+//! What clients ask of the cluster.
+//!
+//! A workload's [`Generator`] is pure: it says what to do next and learns from answers. Who asks, when,
+//! and of which node is the [`client`]'s business; in a simulation it is somebody else's.
+
+mod append;
+mod client;
+mod driver;
+mod generator;
+mod keys;
+mod register;
+mod tally;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::target::Command;
+
+pub(crate) use client::{Client, ClientSetup, Habit};
+pub(crate) use driver::{Load, sweep};
+pub(crate) use generator::Generator;
+pub(crate) use tally::{Counts, Tally};
+
+/// The workloads a user may ask for.
+pub(crate) const NAMES: [&str; 2] = [register::NAME, append::NAME];
+
+/// The kinds of operation of a workload, with their shares in percent.
+pub(crate) fn kinds(workload: &str) -> &'static [(&'static str, u32)] {
+    match workload {
+        append::NAME => &append::KINDS,
+        _ => &register::KINDS,
+    }
+}
+
+/// One operation on one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Operation {
+    /// The key.
+    pub(crate) key: String,
+    /// The place among the keys in use that the key held.
+    pub(crate) slot: usize,
+    /// What to do.
+    pub(crate) action: Action,
+}
+
+/// What to do with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Read it.
+    Read,
+    /// Set it to a value never used before.
+    Write(u64),
+    /// Set it to a value never used before, where it holds a value seen before.
+    Cas(Option<u64>, u64),
+    /// Append a word never used before.
+    Append(String),
+}
+
+impl Action {
+    /// The history's word.
+    pub(crate) fn f(&self) -> &'static str {
+        match self {
+            Action::Read => "read",
+            Action::Write(_) => "write",
+            Action::Cas(..) => "cas",
+            Action::Append(_) => "append",
+        }
+    }
+
+    /// The history's value at the beginning.
+    pub(crate) fn value(&self) -> Value {
+        match self {
+            Action::Read => Value::Null,
+            Action::Write(value) => (*value).into(),
+            Action::Cas(from, to) => Value::Array(vec![Value::from(*from), Value::from(*to)]),
+            Action::Append(word) => word.clone().into(),
+        }
+    }
+
+    /// What to send.
+    pub(crate) fn command(&self, leader_only: bool) -> Command {
+        let bytes = |value: u64| Bytes::from(value.to_string());
+        match self {
+            Action::Read => Command::Get { leader_only },
+            Action::Write(value) => Command::Put(bytes(*value)),
+            Action::Cas(from, to) => Command::Cas { expected: from.map(bytes), new: bytes(*to) },
+            Action::Append(word) => Command::Append(Bytes::from(word.clone())),
+        }
+    }
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// It took effect; a read says what it saw.
+    Ok(Option<Value>),
+    /// A cas that found this instead.
+    Mismatch(Value),
+    /// It took no effect.
+    Fail,
+    /// Nobody knows.
+    Info,
+}
+
+/// A stored value as the history writes it: a whole number where the workload wrote one, text
+/// otherwise. What no client wrote is text as well, and the checker will say so.
+pub(crate) fn stored_value(workload: &str, stored: Option<&Bytes>) -> Value {
+    let Some(bytes) = stored else { return Value::Null };
+    let text = String::from_utf8_lossy(bytes);
+    if workload == register::NAME
+        && let Ok(number) = text.parse::<u64>()
+    {
+        return number.into();
+    }
+    text.into_owned().into()
+}
