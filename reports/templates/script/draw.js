@@ -1,7 +1,8 @@
 // Draws the lanes of the whole run on canvases that share one time axis.
 
 const view = { from: meta.from, to: meta.to, shown: [true, true, true], cursor: null };
-const MANY = 15000; // more points than this are drawn as a density, fewer one by one
+// More ok points, or rejected marks, than this are drawn as a density; fewer one by one.
+const MANY = 15000, MANY_MARKS = 3000;
 const SLOWEST_MS = 30000, FASTEST_MS = 0.05;
 const HATCH = { partition: 1, kill: -1, pause: 0, disk: 2, network: 2, clock: 1, cluster: 1 };
 let colours = {};
@@ -183,56 +184,62 @@ function drawLatency(data) {
   }
   const first = firstFrom(data, view.from - 0.0005), last = firstFrom(data, view.to);
   if (data.grid) drawGrid(data, lane);
-  if (view.shown[0]) drawOk(data, lane, first, last);
-  for (const outcome of [1, 2]) if (view.shown[outcome]) drawRare(data, lane, first, last, outcome);
+  // Rejected below, ok above, unknown on top of both: what is rare must not be covered.
+  const counts = [0, 0, 0];
+  for (let i = first; i < last; i++) counts[data.outcome[i]]++;
+  if (view.shown[1] && counts[1] > MANY_MARKS) drawDensity(data, lane, first, last, 1, 0.35);
+  if (view.shown[0] && counts[0] > MANY) drawDensity(data, lane, first, last, 0, 1);
+  else if (view.shown[0]) drawPoints(data, lane, first, last, counts[0]);
+  if (view.shown[1] && counts[1] <= MANY_MARKS) drawMarks(data, lane, first, last, 1);
+  if (view.shown[2]) drawMarks(data, lane, first, last, 2);
   foreground(lane);
   drawMark(lane);
   for (const ms of [0.1, 1, 10, 100, 1000, 10000]) label(g, String(ms), 2, latencyY(height, ms) + 4, width);
 }
 
-function drawOk(data, { g, width, height, x }, first, last) {
+function drawPoints(data, { g, x, height }, first, last, count) {
+  const size = count < 3000 ? 4 : 2.4;
   g.fillStyle = colours.ok;
-  if (last - first <= MANY) {
-    const size = last - first < 3000 ? 4 : 2.4;
-    for (let i = first; i < last; i++)
-      if (!data.outcome[i])
-        g.fillRect(x(data.begin[i]) - size / 2, latencyY(height, data.latency[i]) - size / 2, size, size);
-    return;
-  }
+  for (let i = first; i < last; i++)
+    if (!data.outcome[i])
+      g.fillRect(x(data.begin[i]) - size / 2, latencyY(height, data.latency[i]) - size / 2, size, size);
+}
+
+function drawDensity(data, { g, width, height, x }, first, last, outcome, strength) {
   const columns = Math.ceil(width / 2), rows = Math.ceil(height / 2);
   const cells = new Uint16Array(columns * rows);
   for (let i = first; i < last; i++) {
-    if (data.outcome[i]) continue;
+    if (data.outcome[i] !== outcome) continue;
     const column = x(data.begin[i]) >> 1, row = latencyY(height, data.latency[i]) >> 1;
     if (column >= 0 && column < columns && row >= 0 && row < rows) cells[row * columns + column]++;
   }
+  // Full strength at half the peak: a dense run must not turn into one flat block.
+  const full = Math.max(6, cells.reduce((most, count) => Math.max(most, count), 0) / 2);
+  g.fillStyle = outcome ? colours.fail : colours.ok;
   for (let cell = 0; cell < cells.length; cell++)
     if (cells[cell]) {
-      g.globalAlpha = 0.25 + 0.75 * Math.min(1, cells[cell] / 6);
+      g.globalAlpha = strength * (0.25 + 0.75 * Math.min(1, cells[cell] / full));
       g.fillRect((cell % columns) * 2, Math.floor(cell / columns) * 2, 2, 2);
     }
   g.globalAlpha = 1;
 }
 
-// Rejected and unknown operations differ by shape, and none is left out.
-function drawRare(data, { g, width, height, x }, first, last, outcome) {
-  const small = last - first > MANY, r = small ? 2 : 3;
+// One by one, told apart by shape: × rejected, △ unknown. No unknown operation is ever left out.
+function drawMarks(data, { g, height, x }, first, last, outcome) {
   g.strokeStyle = outcome === 1 ? colours.fail : colours.info;
   g.lineWidth = outcome === 1 ? 1 : 1.4;
-  g.globalAlpha = outcome === 1 && small ? 0.5 : 1;
   g.beginPath();
   for (let i = first; i < last; i++) {
     if (data.outcome[i] !== outcome) continue;
     const px = x(data.begin[i]), py = latencyY(height, data.latency[i]);
     if (outcome === 1) {
-      g.moveTo(px - r, py - r), g.lineTo(px + r, py + r);
-      g.moveTo(px - r, py + r), g.lineTo(px + r, py - r);
+      g.moveTo(px - 2.5, py - 2.5), g.lineTo(px + 2.5, py + 2.5);
+      g.moveTo(px - 2.5, py + 2.5), g.lineTo(px + 2.5, py - 2.5);
     } else {
       g.moveTo(px, py - 4), g.lineTo(px + 4, py + 3), g.lineTo(px - 4, py + 3), g.closePath();
     }
   }
   g.stroke();
-  g.globalAlpha = 1;
 }
 
 // Operations that are in the page as counts only.
@@ -240,9 +247,9 @@ function drawGrid(data, { g, width, height, x }) {
   const { columns, rows, fastest, perDecade } = meta.grid, step = (meta.to - meta.first) / columns;
   const from = Math.max(0, Math.floor((view.from - meta.first) / step));
   const to = Math.min(columns, Math.ceil((view.to - meta.first) / step));
-  [colours.ok, colours.fail].forEach((colour, outcome) => {
-    if (!view.shown[outcome]) return;
-    g.fillStyle = colour;
+  for (const outcome of [1, 0]) {
+    if (!view.shown[outcome]) continue;
+    g.fillStyle = outcome ? colours.fail : colours.ok;
     for (let row = 0; row < rows; row++) {
       const ms = (fastest / 1e3) * 10 ** (row / perDecade);
       const top = latencyY(height, ms * 10 ** (1 / perDecade)), bottom = latencyY(height, ms);
@@ -250,11 +257,11 @@ function drawGrid(data, { g, width, height, x }) {
         const count = data.grid[outcome][row * columns + column];
         if (!count) continue;
         const left = x(meta.first + column * step), right = x(meta.first + (column + 1) * step);
-        g.globalAlpha = 0.15 + 0.75 * Math.min(1, Math.log2(1 + count) / 7);
+        g.globalAlpha = (outcome ? 0.35 : 1) * (0.15 + 0.75 * Math.min(1, Math.log2(1 + count) / 7));
         g.fillRect(left, top, Math.max(1, right - left), Math.max(1, bottom - top));
       }
     }
-  });
+  }
   g.globalAlpha = 1;
 }
 
@@ -296,9 +303,13 @@ function addGrid(data, sums, from, to, bins, step) {
       if (left + wide < from || left > to) continue;
       let count = 0;
       for (let row = 0; row < rows; row++) count += data.grid[outcome][row * columns + column];
-      // A cell wider than a bin is spread over the bins it covers.
-      const a = Math.max(0, Math.floor((left - from) / step)), b = Math.min(bins - 1, Math.floor((left + wide - from) / step));
-      for (let bin = a; bin <= b; bin++) sums[outcome][bin] += count / step / (b - a + 1);
+      // A cell is spread over the bins it overlaps, by how much it overlaps each.
+      const a = Math.max(0, Math.floor((left - from) / step));
+      const b = Math.min(bins - 1, Math.floor((left + wide - from) / step));
+      for (let bin = a; bin <= b; bin++) {
+        const overlap = Math.min(from + (bin + 1) * step, left + wide) - Math.max(from + bin * step, left);
+        sums[outcome][bin] += (count / step) * Math.max(0, overlap / wide);
+      }
     }
 }
 
