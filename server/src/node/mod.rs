@@ -12,7 +12,7 @@ mod snapshots;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use whitewater_raft::event::{Event, Record, Traced};
+use whitewater_raft::event::{Event, Record, Role, Traced};
 use whitewater_raft::{
     Chain, Config, Entry, Index, Membership, Message, NodeId, Payload, Raft, Ready, Restored,
     SnapshotMeta, Status, Term,
@@ -84,8 +84,10 @@ struct AfterPersist {
 pub struct Node<E: Effects> {
     id: NodeId,
     raft: Raft,
-    /// The core's term, as of the last [`Ready`].
+    /// Term and role as last told: what waits for the disk is not true yet, so the node's own events
+    /// must not speak of it either.
     term: Term,
+    role: Role,
     machine: Machine,
     /// The membership in force at the last entry applied.
     membership: Membership,
@@ -139,10 +141,12 @@ impl<E: Effects> Node<E> {
         let mut raft = Raft::new(setup.raft, restored);
         // A follower that is a little late gets entries instead of the whole state.
         raft.set_log_tail(setup.snapshots.entries / 10);
+        let role = raft.role();
         let mut node = Node {
             id,
             raft,
             term,
+            role,
             machine,
             membership,
             intake: setup.intake,
@@ -242,7 +246,6 @@ impl<E: Effects> Node<E> {
     pub fn advance(&mut self) {
         while self.raft.has_ready() {
             let ready = self.raft.ready();
-            self.term = self.raft.status().hard_state.term;
             self.carry_out(ready);
         }
         // A snapshot that the core had no use for.
@@ -333,6 +336,7 @@ impl<E: Effects> Node<E> {
         }
         let mut records = Vec::with_capacity(events.len());
         for traced in events {
+            (self.term, self.role) = (traced.term, traced.role);
             self.effects.log(traced);
             records.push(self.record(traced.clone()));
         }
@@ -340,7 +344,7 @@ impl<E: Effects> Node<E> {
     }
 
     fn tell(&mut self, events: Vec<Event>) {
-        let (term, role) = (self.term, self.raft.role());
+        let (term, role) = (self.term, self.role);
         let traced: Vec<_> = events.into_iter().map(|event| Traced { term, role, event }).collect();
         self.tell_core(&traced);
     }
