@@ -52,15 +52,11 @@ impl Run {
         Ok(Run { folder: folder.to_owned(), record, recording, statistics })
     }
 
-    /// The folder as a person would type it: its last two parts.
+    /// The folder as a person would type it here.
     pub(crate) fn path_shown(&self) -> String {
-        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let parent = self.folder.parent().and_then(name);
-        let own = name(&self.folder).unwrap_or_else(|| self.record.id.clone());
-        match parent {
-            Some(parent) => format!("{parent}/{own}"),
-            None => own,
-        }
+        let here = std::env::current_dir().unwrap_or_default();
+        let path = self.folder.strip_prefix(&here).unwrap_or(&self.folder);
+        if path.as_os_str().is_empty() { ".".to_owned() } else { path.display().to_string() }
     }
 }
 

@@ -199,6 +199,7 @@ fn weaknesses(run: &Run) -> Vec<String> {
 
 fn commands(record: &RunRecord, path: &str) -> Vec<Command> {
     let settings = &record.settings;
+    let path = quoted(path);
     let mut list = Vec::new();
     if settings.command.is_empty() {
         let line = format!("whitewater run --plan {path}/plan.json");

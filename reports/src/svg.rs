@@ -43,6 +43,13 @@ pub(crate) enum Anchor {
     End,
 }
 
+impl Anchor {
+    /// Centred, unless a short text there would run over the right edge.
+    pub(crate) fn within(x: f64, right: f64) -> Anchor {
+        if x > right - 20.0 { Anchor::End } else { Anchor::Middle }
+    }
+}
+
 impl Svg {
     pub(crate) fn rect(&mut self, class: &str, x: f64, y: f64, width: f64, height: f64) {
         let width = width.max(0.0);
@@ -106,8 +113,10 @@ impl Svg {
         title: &str,
         description: &str,
     ) -> String {
+        // What is inside an image cannot take the focus; a group's parts can.
+        let role = if self.body.contains(" tabindex=") { "group" } else { "img" };
         format!(
-            r#"<svg id="{id}" class="drawing" viewBox="0 0 {:.0} {:.0}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{}</title><desc id="{id}-d">{}</desc>{}</svg>"#,
+            r#"<svg id="{id}" class="drawing" viewBox="0 0 {:.0} {:.0}" role="{role}" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{}</title><desc id="{id}-d">{}</desc>{}</svg>"#,
             size.0,
             size.1,
             escape(title),

@@ -256,7 +256,7 @@ impl Picture {
         for (time_ns, text) in self.scale.ticks(origin_ns, 8) {
             let x = self.scale.x(time_ns);
             self.svg.line("tick", (x, 26.0), (x, bottom));
-            self.svg.text("axis", x, 18.0, Anchor::Middle, &text);
+            self.svg.text("axis", x, 18.0, Anchor::within(x, RIGHT), &text);
         }
     }
 

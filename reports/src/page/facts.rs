@@ -66,8 +66,8 @@ pub(super) fn tested(run: &Run) -> Vec<Fact> {
         facts.push(Fact::new("by kind", by_kind(statistics)));
     }
     let load = format!(
-        "{}, {}, {:.0} ok operations a second",
-        counted(statistics.processes, "client process").replace("processs", "processes"),
+        "{} client processes, {}, {:.0} ok operations a second",
+        thousands(statistics.processes),
         counted(statistics.keys, "key"),
         statistics.rate_per_s
     );

@@ -15,7 +15,7 @@ pub(super) fn read(
     (from_ns, to_ns): (u64, u64),
     mut take: impl FnMut(&str, u64, &str, bool),
 ) {
-    for node in &run.statistics.nodes {
+    for node in run.statistics.nodes.iter().filter(|node| is_plain(&node.node)) {
         let node = node.node.as_str();
         let path = run.folder.join("logs").join(format!("{node}.log"));
         let clock = clock(run, node, &path);
@@ -37,6 +37,11 @@ pub(super) fn read(
             true
         });
     }
+}
+
+/// A name read from a record must not lead out of the folder.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 /// The clock of a node's log, set by the first boot that both log and trace tell of.

@@ -60,7 +60,8 @@ pub(super) fn draw(run: &Run, finding: Option<&Finding>) -> String {
     }
     for (time_ns, text) in scale.ticks(run.record.origin_ns, 12) {
         svg.line("grid", (scale.x(time_ns), bottom), (scale.x(time_ns), bottom + 5.0));
-        svg.text("axis", scale.x(time_ns), bottom + 18.0, Anchor::Middle, &text);
+        let anchor = Anchor::within(scale.x(time_ns), RIGHT);
+        svg.text("axis", scale.x(time_ns), bottom + 18.0, anchor, &text);
     }
     let description = "Faults, role and term of each node, latency and operations a second over the run. \
                        The tables on this page hold the same facts.";
