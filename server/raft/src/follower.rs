@@ -218,11 +218,12 @@ impl Raft {
     }
 
     /// Whether a living leader's lease stands in a candidate's way (thesis 4.2.3): this node leads,
-    /// or heard from the leader within the shortest election timeout.
+    /// or heard from the leader within the shortest election timeout. Where reads trust leases, a
+    /// restarted node keeps the promise that it may have given before.
     pub(crate) fn is_within_lease(&self) -> bool {
         match &self.state {
             State::Follower(follower) => {
-                follower.leader.is_some()
+                (follower.leader.is_some() || follower.may_have_promised)
                     && follower.silent_ticks < self.config.election_timeout_ticks_min
             }
             State::Candidate(_) => false,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::config::{Config, Restored};
+use crate::config::{Config, ReadMode, Restored};
 use crate::event::{Event, Role, Traced};
 use crate::leader::Leader;
 use crate::log::Log;
@@ -77,6 +77,8 @@ pub(crate) struct Follower {
     pub(crate) leader: Option<NodeId>,
     /// Ticks since the leader was last heard of.
     pub(crate) silent_ticks: u32,
+    /// This node may have promised a leader a lease in its last life, and does not remember.
+    pub(crate) may_have_promised: bool,
     /// The highest index acknowledged to this leader; repetitions are not told again.
     pub(crate) acked: Option<Index>,
 }
@@ -108,12 +110,13 @@ impl Raft {
         }
         let mut rng = Rng::new(config.seed);
         let request = rng.next() >> 16;
+        let may_have_promised = config.read_mode == ReadMode::Lease && restored.hard_state.term > 0;
         let mut raft = Raft {
             hard_state: restored.hard_state,
             outbox: Outbox::new(log.last().index),
             log,
             memberships,
-            state: State::Follower(Follower::default()),
+            state: State::Follower(Follower { may_have_promised, ..Follower::default() }),
             commit: base.index,
             commit_told: base.index,
             given: base.index,

@@ -14,8 +14,10 @@ pub(crate) fn by_name(name: &str) -> Option<Arc<dyn Rules>> {
         "" | "paper" => Arc::new(Paper),
         "ack-beyond-match" => Arc::new(AckBeyondMatch),
         "commit-old-term" => Arc::new(CommitOldTerm),
+        "lease-outlives-transfer" => Arc::new(LeaseOutlivesTransfer),
         "read-round-reused" => Arc::new(ReadRoundReused),
         "vote-erased" => Arc::new(VoteErased),
+        "votes-within-lease" => Arc::new(VotesWithinLease),
         _ => return None,
     })
 }
@@ -178,4 +180,20 @@ impl Rules for NoBacktrack {
 #[test]
 fn a_leader_that_never_goes_back_is_caught() {
     is_caught(&Plan::of(NoBacktrack), &["liveness"]);
+}
+
+#[derive(Debug)]
+struct VotesWithinLease;
+impl Rules for VotesWithinLease {
+    fn refuses_vote_within_lease(&self) -> bool {
+        false
+    }
+}
+
+#[derive(Debug)]
+struct LeaseOutlivesTransfer;
+impl Rules for LeaseOutlivesTransfer {
+    fn lease_holds(&self, age: u32, lease: u32, _has_transferred: bool) -> bool {
+        age < lease
+    }
 }

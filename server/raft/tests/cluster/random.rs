@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) forgets_votes: bool,
     pub(crate) read_mode: ReadMode,
     pub(crate) steps: u32,
+    /// Ticks come to all nodes together, and no timeout strikes early: what leases rest on.
+    pub(crate) keeps_time: bool,
 }
 
 impl Plan {
@@ -36,6 +38,7 @@ impl Plan {
             forgets_votes: false,
             read_mode: ReadMode::Index,
             steps: 400,
+            keeps_time: false,
         }
     }
 }
@@ -64,6 +67,7 @@ struct Run {
     invariants: Invariants,
     dice: Dice,
     size: u64,
+    keeps_time: bool,
     contexts: u64,
     commands: u64,
 }
@@ -79,7 +83,8 @@ impl Run {
         cluster.read_mode = plan.read_mode;
         cluster.forgets_votes = plan.forgets_votes;
         cluster.start_voters(size);
-        Self { cluster, invariants: Invariants::default(), dice, size, contexts: 0, commands: 0 }
+        let (invariants, keeps_time) = (Invariants::default(), plan.keeps_time);
+        Self { cluster, invariants, dice, size, keeps_time, contexts: 0, commands: 0 }
     }
 
     /// The whole schedule; `Err` names the invariant that broke.
@@ -133,11 +138,20 @@ impl Run {
     }
 
     fn tick(&mut self, id: NodeId) {
-        self.cluster.input(id, Raft::tick);
+        let ids: Vec<NodeId> = self.cluster.nodes.keys().copied().collect();
+        for other in ids {
+            if other == id || self.keeps_time {
+                self.cluster.input(other, Raft::tick);
+            }
+        }
     }
 
     fn campaign(&mut self, id: NodeId) {
-        self.cluster.input(id, Raft::campaign);
+        if self.keeps_time {
+            self.tick(id);
+        } else {
+            self.cluster.input(id, Raft::campaign);
+        }
     }
 
     /// Where nothing is on its way, time passes instead.
@@ -307,6 +321,12 @@ fn the_published_rules_survive_random_schedules() {
 fn reads_through_the_log_survive_random_schedules() {
     let plan = Plan { read_mode: ReadMode::Log, steps: 150, ..Plan::of(Paper) };
     survives(&plan, "reads_through_the_log", &["leader", "truncate", "read"]);
+}
+
+#[test]
+fn lease_reads_survive_while_all_clocks_agree() {
+    let plan = Plan { read_mode: ReadMode::Lease, keeps_time: true, ..Plan::of(Paper) };
+    survives(&plan, "lease_reads", &["leader", "truncate", "read", "transfer"]);
 }
 
 #[test]

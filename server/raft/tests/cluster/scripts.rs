@@ -334,15 +334,18 @@ scripts! {
     a_node_that_its_own_entry_leaves_out_still_campaigns
     a_read_through_the_log_needs_no_round
     a_removed_leader_steps_down_and_names_an_heir
+    a_restarted_voter_keeps_the_lease_of_its_last_life
     a_split_vote_is_decided_in_another_term
     a_transfer_that_fails_is_given_up
     a_trial_disturbs_no_living_leader
     a_vote_leaves_only_when_the_disk_has_it
     acknowledgements_wait_for_the_disk
     bug_a_follower_acks_its_own_tail
+    bug_a_lease_outlives_a_transfer
     bug_a_read_waits_for_a_round_under_way
     bug_a_vote_is_erased_by_an_append
     bug_an_entry_of_an_old_term_is_committed_by_counting
+    bug_voters_do_not_keep_the_lease
     doubled_and_late_messages_change_nothing
     leadership_passes_without_a_timeout
     reads_share_a_heartbeat_round
