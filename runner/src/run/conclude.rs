@@ -40,9 +40,10 @@ pub(super) async fn conclude(
     let record = record(order, stage, &ending, &log, analysis);
     order.store.complete(&stage.folder, &record)?;
     drop_data(order, stage, record.verdict);
-    let reports = whitewater_reports::write_all(&stage.folder.path)
-        .context("write the reports")
-        .and_then(|()| whitewater_reports::write_index(order.store.root()).context("write the index"));
+    let reports =
+        whitewater_reports::write_all(&stage.folder.path).context("write the reports").and_then(
+            |()| whitewater_reports::write_index(order.store.root()).context("write the index"),
+        );
     tell(order, stage, &record);
     reports?;
     Ok(match ending {
@@ -63,7 +64,9 @@ async fn judge(order: &Order, stage: &Stage, ending: &Ending) -> anyhow::Result<
         Ok(analysis) => Ok(analysis),
         // The run failed before there was anything to check; why is told by its ending.
         Err(_) if *ending != Ending::Complete => Ok(Analysis::default()),
-        Err(error) => Ok(single(error_check("check", "the record can be judged", error.to_string()))),
+        Err(error) => {
+            Ok(single(error_check("check", "the record can be judged", error.to_string())))
+        }
     }
 }
 
@@ -131,8 +134,11 @@ fn record(
     let mut environment = stage.environment.clone();
     environment.load_average.1 = load_average();
     environment.server_version.clone_from(&log.server_version);
-    let final_status: BTreeMap<String, FinalStatus> =
-        log.final_status.iter().map(|(node, status)| (node_name(*node), final_of(status))).collect();
+    let final_status: BTreeMap<String, FinalStatus> = log
+        .final_status
+        .iter()
+        .map(|(node, status)| (node_name(*node), final_of(status)))
+        .collect();
     RunRecord {
         schema_version: SCHEMA_VERSION,
         id: stage.folder.id.clone(),
@@ -195,16 +201,22 @@ fn drop_data(order: &Order, stage: &Stage, verdict: Verdict) {
 
 fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
     let statistics = Statistics::of_run(&stage.folder.path).unwrap_or_default();
-    if order.loudness.json {
-        progress::print_json(&verdict_event(stage, record, &statistics));
-        return;
-    }
-    let style = TerminalStyle {
-        color: anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never,
-        unicode: is_unicode(),
-        width: width(),
+    // People are told on stderr where stdout is for machines.
+    let choice = match order.loudness.json {
+        true => anstream::AutoStream::choice(&std::io::stderr()),
+        false => anstream::AutoStream::choice(&std::io::stdout()),
     };
-    progress::print(&whitewater_reports::terminal(record, &statistics, style));
+    let color = choice != anstream::ColorChoice::Never;
+    let style = TerminalStyle { color, unicode: is_unicode(), width: width() };
+    let text = whitewater_reports::terminal(record, &statistics, style);
+    if order.loudness.json {
+        if !order.loudness.quiet {
+            anstream::eprint!("{text}");
+        }
+        progress::print_json(&verdict_event(stage, record, &statistics));
+    } else {
+        progress::print(&text);
+    }
 }
 
 /// The last line of `--json`.
@@ -225,9 +237,9 @@ fn verdict_event(stage: &Stage, record: &RunRecord, statistics: &Statistics) -> 
 }
 
 fn is_unicode() -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| {
-        std::env::var(name).ok().filter(|value| !value.is_empty())
-    });
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     locale.is_some_and(|locale| locale.to_lowercase().contains("utf"))
 }
 

@@ -1,0 +1,213 @@
+//! What people do wrong, and what the machine does not allow: each with a clear word, the right exit
+//! code, and nothing left behind.
+
+mod harness;
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use harness::{Bench, WHITEWATER, servers, turn};
+
+/// Calls, and asserts the exit code and what stderr says.
+fn refused(bench: &Bench, arguments: &str, exit: i32, says: &[&str]) {
+    let outcome = bench.call(arguments).expect(exit);
+    for word in says {
+        assert!(
+            outcome.stderr.contains(word),
+            "`{word}` is not in: {}\n{}",
+            outcome.line,
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_known_ones() {
+    let bench = Bench::new();
+    refused(
+        &bench,
+        "run --faults kil",
+        2,
+        &["'kil'", "kill, pause, partition", "similar value exists: 'kill'"],
+    );
+    refused(&bench, "run --mutant leader-local-reed", 2, &["leader-local-read", "canary"]);
+    refused(&bench, "run --workload registers", 2, &["register, append"]);
+    refused(&bench, "run --target cockroach", 2, &["bundled"]);
+    refused(&bench, "run --bogus", 2, &["--bogus"]);
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    let bench = Bench::new();
+    refused(&bench, "run --nodes 0", 2, &["0 is not in 1..=15"]);
+    refused(&bench, "run --clients 0", 2, &["--clients"]);
+    refused(&bench, "run --time soon", 2, &["such as 300ms, 20s or 5m"]);
+    refused(&bench, "run --time 0s", 2, &["above zero"]);
+    refused(
+        &bench,
+        "run --nodes 1 --faults partition",
+        2,
+        &["`partition` needs more nodes than 1"],
+    );
+    refused(&bench, "run --faults none,kill", 2, &["stands alone"]);
+    refused(&bench, "run --address-block 10.0.0", 2, &["127.7.1"]);
+}
+
+#[test]
+fn a_server_that_cannot_be_run_is_refused_before_anything_starts() {
+    let bench = Bench::new();
+    refused(&bench, "run --server /nowhere/server", 2, &["/nowhere/server", "No such file"]);
+    refused(&bench, "run --server /etc/passwd", 2, &["not executable"]);
+    assert!(!bench.path("runs").exists());
+}
+
+#[test]
+fn a_server_that_ends_at_once_is_reported_with_its_last_words() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let server = bench.path("server");
+    fs::write(&server, "#!/bin/sh\necho cannot find my heart\nexit 9\n").unwrap();
+    fs::set_permissions(&server, fs::Permissions::from_mode(0o755)).unwrap();
+    let outcome =
+        bench.call(&format!("run --json --time 2s --server {}", server.display())).expect(4);
+    assert_eq!(outcome.json()["verdict"], "error");
+    let record = fs::read_to_string(bench.latest().join("run.json")).unwrap();
+    assert!(record.contains("exit code 9") && record.contains("cannot find my heart"), "{record}");
+}
+
+#[test]
+fn a_plan_that_cannot_be_executed_is_refused_with_the_place() {
+    let bench = Bench::new();
+    let plan = bench.path("plan.json");
+    let call = format!("run --plan {}", plan.display());
+    refused(&bench, &call, 2, &["plan.json", "No such file"]);
+    fs::write(&plan, "{\"schema_version\": 1,\n  oops").unwrap();
+    refused(&bench, &call, 2, &["plan.json", "line 2 column 3"]);
+    fs::write(&plan, "{\"schema_version\": 1, \"sead\": 1}").unwrap();
+    refused(&bench, &call, 2, &["unknown field `sead`"]);
+    refused(&bench, &format!("{call} --seed 1"), 2, &["--seed", "cannot be used with"]);
+}
+
+#[test]
+fn a_taken_port_is_an_error_of_the_environment_that_names_it() {
+    let bench = Bench::new();
+    let _squatter = TcpListener::bind("127.218.7.2:7199").unwrap();
+    refused(
+        &bench,
+        "run --address-block 127.218.7 --port 7199",
+        4,
+        &["127.218.7.2:7199", "not free"],
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error_of_the_environment() {
+    let bench = Bench::new();
+    fs::write(bench.path("file"), "").unwrap();
+    let runs_dir = bench.path("file/runs");
+    refused(&bench, &format!("run --runs-dir {}", runs_dir.display()), 4, &["file/runs"]);
+    let doctor = bench.call(&format!("doctor --runs-dir {}", runs_dir.display())).expect(4);
+    assert!(
+        doctor.stdout.contains("broken") && doctor.stdout.contains("to mend it"),
+        "{}",
+        doctor.stdout
+    );
+}
+
+#[test]
+fn a_full_disk_ends_the_run_and_leaves_nothing() {
+    let _turn = turn();
+    let bench = Bench::new();
+    // A limit on the size of files fails writes as a full disk does, for the runner and its servers.
+    let script =
+        format!("trap '' XFSZ; ulimit -f 128; exec {WHITEWATER} run --time 20s --seed 1 --json");
+    let call = Command::new("sh")
+        .args(["-c", &script])
+        .env("WHITEWATER_RUNS_DIR", bench.path("runs"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let outcome = harness::finish(call.unwrap(), "run on a full disk").expect(4);
+    assert!(format!("{outcome:?}").contains("File too large"), "{outcome:?}");
+    let id = bench.latest();
+    assert!(servers(id.file_name().unwrap().to_str().unwrap()).is_empty(), "servers are left");
+}
+
+#[test]
+fn runs_that_do_not_exist_are_refused_with_what_to_do() {
+    let bench = Bench::new();
+    for command in ["check 7f3a", "report 7f3a", "show 7f3a", "check latest"] {
+        refused(&bench, command, 2, &["no", "run"]);
+    }
+}
+
+#[test]
+fn a_half_written_run_is_judged_by_what_is_there() {
+    let bench = Bench::new();
+    let run = bench.path("runs/2026-01-01T00-00-00Z-abcd");
+    fs::create_dir_all(&run).unwrap();
+    refused(&bench, "check abcd", 2, &["is this a run folder"]);
+    refused(&bench, "show abcd", 2, &["no run.json"]);
+    let history = concat!(
+        r#"{"process":1,"type":"invoke","f":"write","key":"k","value":1,"time_ns":1}"#,
+        "\n",
+        r#"{"process":1,"type":"ok","f":"write","key":"k","value":1,"time_ns":2}"#,
+        "\n",
+        r#"{"process":2,"type":"inv"#,
+    );
+    fs::write(run.join("history.jsonl"), history).unwrap();
+    let outcome = bench.call("check abcd --json");
+    assert!(matches!(outcome.exit, 0 | 3), "a torn last line is no error: {outcome:?}");
+    assert_eq!(outcome.json()["operations"], 1);
+    assert!(bench.call("ls").expect(0).stdout.contains("incomplete"));
+}
+
+#[test]
+fn a_bad_history_line_is_named_by_file_line_and_column() {
+    let bench = Bench::new();
+    let file = bench.path("history.jsonl");
+    let call = format!("check {}", file.display());
+    let line = |kind: &str, process: u32| {
+        format!(
+            r#"{{"process":{process},"type":"{kind}","f":"read","key":"k","value":null,"time_ns":1}}"#
+        )
+    };
+    fs::write(&file, format!("{}\nnot json\n{}\n", line("invoke", 1), line("ok", 1))).unwrap();
+    refused(&bench, &call, 2, &["history.jsonl:2:", "not JSON"]);
+    fs::write(&file, [line("invoke", 1), line("ok", 1), line("ok", 1)].join("\n") + "\n").unwrap();
+    refused(&bench, &call, 2, &["history.jsonl:3"]);
+    fs::write(&file, [line("invoke", 1), line("invoke", 1), line("ok", 1)].join("\n") + "\n")
+        .unwrap();
+    refused(&bench, &call, 2, &["history.jsonl:2"]);
+    let valid = [line("invoke", 1), line("ok", 1)].join("\n") + "\n";
+    fs::write(&file, valid).unwrap();
+    let outcome = bench.call(&format!("{call} --json")).expect(0);
+    let result = outcome.json();
+    assert_eq!(
+        (&result["verdict"], &result["operations"], &result["keys"]),
+        (&"pass".into(), &1.into(), &1.into())
+    );
+    assert!(result["parse_ms"].is_number() && result["check_ms"].is_number(), "{result}");
+    assert!(result["witness"].is_array(), "{result}");
+}
+
+#[test]
+fn doctor_finds_this_machine_able() {
+    let bench = Bench::new();
+    let outcome = bench.call("doctor").expect(0);
+    for line in ["machine", "addresses", "files", "folder of runs", "processes"] {
+        assert!(outcome.stdout.contains(line), "{}", outcome.stdout);
+    }
+}
+
+#[test]
+fn help_teaches() {
+    let bench = Bench::new();
+    let help = bench.call("run --help").expect(0).stdout;
+    for word in ["Examples:", "--seed", "[default: 60s]", "WHITEWATER_TIME", "partition"] {
+        assert!(help.contains(word), "{word} is not in {help}");
+    }
+    assert!(bench.call("--help").expect(0).stdout.contains("Exit codes:"));
+}

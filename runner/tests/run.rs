@@ -1,0 +1,152 @@
+//! Whole runs with real processes: a clean server passes, a run that is cut short leaves nothing behind
+//! and can still be judged.
+
+mod harness;
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use harness::{Bench, finish, servers, state, turn, until};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// Lines of a JSON-lines file of a run.
+fn lines(path: &std::path::Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_clean_server_passes_under_every_fault_family() {
+    let bench = Bench::new();
+    let outcome = bench.run_decided("--time 6s --seed 11 --rate 500").expect(0);
+    let verdict = outcome.json();
+    assert_eq!(verdict["event"], "verdict");
+    assert_eq!(verdict["verdict"], "pass");
+    assert_eq!(verdict["seed"], 11);
+    assert!(verdict["operations_ok"].as_u64().unwrap() > 500, "{verdict}");
+    for family in ["kill", "pause", "partition"] {
+        assert!(verdict["faults_effective"][family].as_u64().unwrap() >= 1, "{verdict}");
+    }
+    let run = bench.latest();
+    assert_eq!(verdict["run"], run.to_str().unwrap());
+    for file in [
+        "plan.json",
+        "run.json",
+        "history.jsonl",
+        "faults.jsonl",
+        "trace/n1.jsonl",
+        "logs/n5.log",
+        "report.html",
+    ] {
+        assert!(run.join(file).is_file(), "{file} is missing");
+    }
+    assert!(!run.join("data").exists(), "data folders of a pass are removed");
+    assert_nothing_left(&run);
+    every_fault_is_recorded_with_its_effect(&run);
+    all_states_are_equal_at_the_end(&run);
+}
+
+fn every_fault_is_recorded_with_its_effect(run: &std::path::Path) {
+    let planned: Value =
+        serde_json::from_str(&fs::read_to_string(run.join("plan.json")).unwrap()).unwrap();
+    let faults = lines(&run.join("faults.jsonl"));
+    assert_eq!(faults.len(), planned["faults"].as_array().unwrap().len());
+    for fault in &faults {
+        assert_eq!(fault["status"], "installed", "{fault}");
+        assert_eq!(fault["effective"], true, "{fault}");
+        let time =
+            |field: &str| fault[field].as_u64().unwrap_or_else(|| panic!("{field} of {fault}"));
+        assert!(time("started_at_ns") <= time("effective_at_ns"), "{fault}");
+        assert!(time("effective_at_ns") <= time("healed_at_ns"), "{fault}");
+        assert!(!fault["effects"].as_array().unwrap().is_empty(), "{fault}");
+    }
+}
+
+fn all_states_are_equal_at_the_end(run: &std::path::Path) {
+    let last: Vec<Value> = lines(&run.join("status.jsonl"))
+        .into_iter()
+        .filter(|poll| poll["is_final"] == true)
+        .collect();
+    assert_eq!(last.len(), 5);
+    for poll in &last {
+        assert_eq!(poll["applied"], last[0]["applied"]);
+        assert_eq!(poll["state_hash"], last[0]["state_hash"]);
+    }
+}
+
+#[test]
+fn a_stored_plan_is_executed_again() {
+    let bench = Bench::new();
+    bench.run_decided("--time 3s --seed 5 --nodes 3 --faults pause --rate 300").expect(0);
+    let plan = bench.path("plan.json");
+    fs::copy(bench.latest().join("plan.json"), &plan).unwrap();
+    let again = bench.run_decided(&format!("--plan {}", plan.display())).expect(0);
+    assert_eq!(again.json()["seed"], 5);
+    let stored = fs::read_to_string(bench.latest().join("plan.json")).unwrap();
+    assert_eq!(stored, fs::read_to_string(&plan).unwrap());
+}
+
+#[test]
+fn the_append_workload_passes() {
+    let bench = Bench::new();
+    bench.run_decided("--time 4s --seed 2 --nodes 3 --workload append --rate 300").expect(0);
+}
+
+/// Starts a long run and waits until its first pause fault is in force.
+fn start_with_a_paused_server(bench: &Bench) -> (std::process::Child, String, Vec<u32>) {
+    let child =
+        bench.command("run --time 60s --seed 3 --faults pause --rate 200 --json").spawn().unwrap();
+    let id = until("the run's folder", SOON, || {
+        let link = fs::read_link(bench.path("runs/latest")).ok()?;
+        Some(link.to_str()?.to_owned())
+    });
+    let pids = until("a paused server", SOON, || {
+        let pids = servers(&id);
+        (pids.len() == 5 && pids.iter().any(|pid| state(*pid) == Some('T'))).then_some(pids)
+    });
+    (child, id, pids)
+}
+
+#[test]
+fn nothing_survives_a_kill_9_of_the_runner_and_the_record_can_be_judged() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let (mut child, id, pids) = start_with_a_paused_server(&bench);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("no server left, not even a stopped one", Duration::from_secs(2), || {
+        let left = pids.iter().filter(|pid| matches!(state(**pid), Some(state) if state != 'Z'));
+        (left.count() == 0 && servers(&id).is_empty()).then_some(())
+    });
+    let judged = bench.call("check latest --json");
+    assert!(matches!(judged.exit, 0 | 3), "a true record is no violation: {judged:?}");
+    assert!(judged.json()["operations"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_signal_ends_the_run_in_good_order() {
+    let _turn = turn();
+    for (signal, code, word) in [("INT", 130, "SIGINT"), ("TERM", 143, "SIGTERM")] {
+        let bench = Bench::new();
+        let (child, id, _) = start_with_a_paused_server(&bench);
+        let kill =
+            Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let outcome = finish(child, "run (interrupted)").expect(code);
+        assert!(servers(&id).is_empty(), "servers are left");
+        assert_eq!(outcome.json()["event"], "verdict");
+        let record = fs::read_to_string(bench.latest().join("run.json")).unwrap();
+        let record: Value = serde_json::from_str(&record).unwrap();
+        assert_eq!(record["interrupted"], word);
+        assert!(bench.latest().join("report.html").is_file());
+    }
+}
+
+/// No server of the run is left.
+fn assert_nothing_left(run: &std::path::Path) {
+    let id = run.file_name().unwrap().to_str().unwrap();
+    assert!(servers(id).is_empty(), "servers of {id} are left");
+}

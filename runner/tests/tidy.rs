@@ -1,0 +1,131 @@
+//! Style as a test: what every source file of the workspace has to look like.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file beyond this holds more than one idea.
+const LINES_MAX: usize = 600;
+/// Names that say nothing: a thing lives where its noun lives.
+const BANNED_NAMES: [&str; 7] = ["util", "utils", "common", "helper", "helpers", "misc", "manager"];
+/// Crates whose sources are examined.
+const FOLDERS: [&str; 5] = ["proto", "server", "checker", "reports", "runner"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every Rust source of the workspace, with its path from the root.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = FOLDERS.iter().map(|folder| root().join(folder)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in
+            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root()).unwrap().to_owned(), text));
+            }
+        }
+    }
+    assert!(found.len() > 50, "only {} sources found: is the list of folders right?", found.len());
+    found.sort();
+    found
+}
+
+/// Fails with all offenders at once.
+fn assert_none(what: &str, offenders: Vec<String>) {
+    assert!(offenders.is_empty(), "{what}:\n  {}", offenders.join("\n  "));
+}
+
+#[test]
+fn files_are_short() {
+    let is_long = |(path, text): (PathBuf, String)| {
+        let lines = text.lines().count();
+        (lines > LINES_MAX).then(|| format!("{}: {lines} lines", path.display()))
+    };
+    assert_none("more than 600 lines", sources().into_iter().filter_map(is_long).collect());
+}
+
+#[test]
+fn every_file_opens_by_saying_what_it_is() {
+    let offenders = sources().into_iter().filter(|(_, text)| !text.starts_with("//!"));
+    let names = offenders.map(|(path, _)| path.display().to_string());
+    assert_none("no `//!` in the first line", names.collect());
+}
+
+#[test]
+fn no_file_is_a_grab_bag() {
+    let is_banned = |path: &Path| {
+        path.components().any(|part| {
+            let name = Path::new(&part).file_stem().unwrap_or_default();
+            BANNED_NAMES.iter().any(|banned| name == *banned)
+        })
+    };
+    let offenders = sources().into_iter().filter(|(path, _)| is_banned(path));
+    assert_none(
+        "a name that says nothing",
+        offenders.map(|(path, _)| path.display().to_string()).collect(),
+    );
+}
+
+#[test]
+fn generated_types_stay_behind_their_two_doors() {
+    let doors = ["server/src/rpc/", "runner/src/target/", "proto/"];
+    let offenders = sources().into_iter().filter(|(path, text)| {
+        let path = path.to_str().unwrap();
+        let is_door = doors.iter().any(|door| path.starts_with(door));
+        let is_test = path.contains("/tests/");
+        !is_door && !is_test && text.contains(concat!("whitewater_", "proto"))
+    });
+    assert_none(
+        "generated types outside their doors",
+        offenders.map(|(path, _)| path.display().to_string()).collect(),
+    );
+}
+
+#[test]
+fn dependencies_point_down() {
+    let upward = [
+        (
+            "server/raft/",
+            &["whitewater_server", "whitewater_checker", "whitewater_reports", "tokio"][..],
+        ),
+        ("server/src/", &["whitewater_checker", "whitewater_reports"]),
+        ("checker/src/", &["whitewater_server", "whitewater_reports", "tokio"]),
+        ("reports/src/", &["whitewater_server", "tokio"]),
+    ];
+    let mut offenders = Vec::new();
+    for (path, text) in sources() {
+        let path = path.to_str().unwrap();
+        let banned = upward.iter().filter(|(folder, _)| path.starts_with(folder));
+        for name in banned.flat_map(|(_, names)| names.iter()) {
+            if text.contains(&format!("use {name}")) || text.contains(&format!("{name}::")) {
+                offenders.push(format!("{path} uses {name}"));
+            }
+        }
+    }
+    assert_none("imports against the direction of dependencies", offenders);
+}
+
+#[test]
+fn the_checker_takes_only_event_types_from_the_protocol() {
+    let allowed = ["whitewater_raft::event", "whitewater_raft::message"];
+    let mut offenders = Vec::new();
+    for (path, text) in sources() {
+        if !path.starts_with("checker/src") && !path.starts_with("reports/src") {
+            continue;
+        }
+        for line in text.lines().filter(|line| line.contains("whitewater_raft::")) {
+            if !allowed.iter().any(|name| line.contains(name))
+                && !line.trim_start().starts_with("//")
+            {
+                offenders.push(format!("{}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert_none("more than the trace vocabulary", offenders);
+}
