@@ -13,6 +13,10 @@ use crate::clock::{Clock, duration, listed};
 /// operations and elections settle within a few seconds of a heal.
 const FAULT_REACH_NS: u64 = 5_000_000_000;
 
+/// A node that was let go this recently is still finding out what it missed: an election time-out
+/// and a half of the bundled server.
+const JUST_LIFTED_NS: u64 = 1_000_000_000;
+
 /// What was going on around a finding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Correlation {
@@ -47,7 +51,7 @@ pub(crate) fn of_finding(statistics: &Statistics, clock: Clock, finding: &Findin
     Correlation {
         sentences,
         fault: fault.map(|fault| fault.id),
-        context: context(fault, span, suspect.as_deref()),
+        context: context(fault, span, suspect.as_deref(), at_ns),
     }
 }
 
@@ -130,7 +134,8 @@ fn leaders_then(nodes: &[NodeRoles], at_ns: u64) -> Option<String> {
     })
 }
 
-/// The fault in force at a moment or lifted shortly before; one that struck the suspect wins.
+/// The fault that most likely has to do with a moment: one in force on the suspect, then one just
+/// lifted from it, then one in force elsewhere, then one lifted a while ago.
 fn nearest_fault<'a>(
     statistics: &'a Statistics,
     suspect: Option<&str>,
@@ -145,7 +150,17 @@ fn nearest_fault<'a>(
                 from <= at_ns && at_ns <= to.saturating_add(FAULT_REACH_NS)
             })
         })
-        .max_by_key(|fault| (strikes(fault, suspect), fault.effective, fault.start_ns))
+        .max_by_key(|fault| {
+            let lifted_ns = at_ns.saturating_sub(fault.end_ns.unwrap_or(at_ns));
+            let closeness = match (lifted_ns, strikes(fault, suspect)) {
+                (0, true) => 4,
+                (0..=JUST_LIFTED_NS, true) => 3,
+                (0, false) => 2,
+                (_, true) => 1,
+                (_, false) => 0,
+            };
+            (closeness, fault.effective, fault.start_ns)
+        })
 }
 
 fn strikes(fault: &FaultStatistics, suspect: Option<&str>) -> bool {
@@ -168,15 +183,23 @@ fn fault_then(fault: &FaultStatistics, clock: Clock, at_ns: u64) -> String {
     }
 }
 
-fn context(fault: Option<&FaultStatistics>, span: Option<&Span>, suspect: Option<&str>) -> String {
+fn context(
+    fault: Option<&FaultStatistics>,
+    span: Option<&Span>,
+    suspect: Option<&str>,
+    at_ns: u64,
+) -> String {
     let role = span.map_or("cluster", |span| role_word(span.role));
-    let struck = fault.filter(|fault| suspect.is_none() || strikes(fault, suspect));
-    match struck.map(|fault| fault.kind.as_str()) {
-        Some("pause") => format!("resumed-{role}"),
-        Some("partition") => format!("cut-off-{role}"),
-        Some("kill") => format!("restarted-{role}"),
-        Some(kind) => format!("{kind}-{role}"),
-        None => role.to_owned(),
+    let Some(fault) = fault else { return role.to_owned() };
+    if suspect.is_some() && !strikes(fault, suspect) {
+        let in_force = fault.end_ns.is_some_and(|end_ns| end_ns >= at_ns);
+        return if in_force { format!("{role}-during-{}", fault.kind) } else { role.to_owned() };
+    }
+    match fault.kind.as_str() {
+        "pause" => format!("resumed-{role}"),
+        "partition" => format!("cut-off-{role}"),
+        "kill" => format!("restarted-{role}"),
+        kind => format!("{kind}-{role}"),
     }
 }
 
@@ -255,6 +278,19 @@ mod tests {
                 "Fault 1 (pause, n3) had lasted 5.00 s and ended at 9.000 s, 1.00 s before.",
             ]
         );
+    }
+
+    #[test]
+    fn a_fault_in_force_elsewhere_wins_over_one_lifted_a_while_ago() {
+        let statistics = Statistics {
+            nodes: vec![roles("n2", 5, 5, 30)],
+            faults: vec![fault(5, "pause", "n2", 1, 7), fault(7, "partition", "n3", 9, 12)],
+            ..Statistics::default()
+        };
+        let found = of_finding(&statistics, Clock::new(0), &stale_read("n2", 10));
+        assert_eq!((found.fault, found.context.as_str()), (Some(7), "leader-during-partition"));
+        let found = of_finding(&statistics, Clock::new(0), &stale_read("n2", 7));
+        assert_eq!((found.fault, found.context.as_str()), (Some(5), "resumed-leader"));
     }
 
     #[test]

@@ -199,7 +199,7 @@ impl Page<'_> {
         };
         let close = match operation.outcome.as_str() {
             "ok" => "]",
-            "fail" => "] rejected",
+            "fail" => "] ×",
             _ => "…",
         };
         let sign = if blocked { self.ink.blocked } else { "" };
