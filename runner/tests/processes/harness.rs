@@ -3,8 +3,6 @@
 //! Clusters are started one at a time, across all test processes: five servers and ten clients are a
 //! load that two cores carry once.
 
-#![expect(dead_code, reason = "each test binary uses its own part of this")]
-
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::PathBuf;
@@ -15,52 +13,52 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The binary under test.
-pub const WHITEWATER: &str = env!("CARGO_BIN_EXE_whitewater");
+pub(crate) const WHITEWATER: &str = env!("CARGO_BIN_EXE_whitewater");
 /// Longer than any command of these tests takes on a loaded machine.
 const DEADLINE: Duration = Duration::from_secs(150);
 /// Attempts at a run that must be decided; a busy machine spoils one now and then.
 const ATTEMPTS: u32 = 3;
 
 /// A folder of runs that is removed at the end.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
 /// What a command came to.
 #[derive(Debug)]
-pub struct Outcome {
-    pub exit: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Outcome {
+    pub(crate) exit: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     /// What was called, to be pasted.
-    pub line: String,
+    pub(crate) line: String,
 }
 
 impl Outcome {
     /// The last JSON object on stdout.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let last = self.stdout.lines().last().unwrap_or_default();
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
     /// Fails the test unless the exit code is this one.
-    pub fn expect(self, exit: i32) -> Self {
+    pub(crate) fn expect(self, exit: i32) -> Self {
         assert_eq!(self.exit, exit, "{}\n{}\n{}", self.line, self.stdout, self.stderr);
         self
     }
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The command, with this folder of runs.
-    pub fn command(&self, arguments: &str) -> Command {
+    pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(WHITEWATER);
         command.args(arguments.split_whitespace());
         command.env("WHITEWATER_RUNS_DIR", self.path("runs")).env("NO_COLOR", "1");
@@ -69,12 +67,12 @@ impl Bench {
     }
 
     /// Runs a command to its end.
-    pub fn call(&self, arguments: &str) -> Outcome {
+    pub(crate) fn call(&self, arguments: &str) -> Outcome {
         finish(self.command(arguments).spawn().unwrap(), arguments)
     }
 
     /// Runs a run until it is decided: neither undecided nor spoilt by the machine.
-    pub fn run_decided(&self, arguments: &str) -> Outcome {
+    pub(crate) fn run_decided(&self, arguments: &str) -> Outcome {
         let _turn = turn();
         let mut outcomes = Vec::new();
         for _ in 0..ATTEMPTS {
@@ -91,13 +89,13 @@ impl Bench {
     }
 
     /// The newest run's folder.
-    pub fn latest(&self) -> PathBuf {
+    pub(crate) fn latest(&self) -> PathBuf {
         self.path("runs/latest").canonicalize().unwrap()
     }
 }
 
 /// Waits for a process with a deadline, collecting what it says.
-pub fn finish(mut child: Child, arguments: &str) -> Outcome {
+pub(crate) fn finish(mut child: Child, arguments: &str) -> Outcome {
     let collect = |stream: Option<Box<dyn Read + Send>>| {
         thread::spawn(move || {
             let mut text = String::new();
@@ -131,7 +129,7 @@ fn wait(child: &mut Child) -> ExitStatus {
 }
 
 /// Waits until `fact` gives something.
-pub fn until<T>(what: &str, deadline: Duration, mut fact: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, deadline: Duration, mut fact: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + deadline;
     loop {
         if let Some(result) = fact() {
@@ -143,7 +141,7 @@ pub fn until<T>(what: &str, deadline: Duration, mut fact: impl FnMut() -> Option
 }
 
 /// Process ids of the servers whose command line contains `mark`, zombies left out.
-pub fn servers(mark: &str) -> Vec<u32> {
+pub(crate) fn servers(mark: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_server = |pid: &u32| {
@@ -155,13 +153,13 @@ pub fn servers(mark: &str) -> Vec<u32> {
 }
 
 /// The state letter of a process.
-pub fn state(pid: u32) -> Option<char> {
+pub(crate) fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
 /// Holds the one permission to run a cluster, until it is dropped.
-pub fn turn() -> File {
+pub(crate) fn turn() -> File {
     let path = std::env::temp_dir().join("whitewater-tests.lock");
     let file = File::create(path).unwrap();
     file.lock().unwrap();

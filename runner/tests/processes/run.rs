@@ -1,13 +1,11 @@
 //! Whole runs with real processes: a clean server passes, a run that is cut short leaves nothing behind
 //! and can still be judged.
 
-mod harness;
-
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Bench, finish, servers, state, turn, until};
+use crate::harness::{Bench, finish, servers, state, turn, until};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(30);

@@ -1,9 +1,7 @@
 //! Seeded bugs on real processes: each is found, and explained as what it is. A tool that cannot see a
 //! planted bug proves nothing by a pass.
 
-mod harness;
-
-use harness::Bench;
+use crate::harness::Bench;
 use serde_json::Value;
 
 /// Seeds tried before a bug counts as missed. Most show in the first.

@@ -1,14 +1,12 @@
 //! What people do wrong, and what the machine does not allow: each with a clear word, the right exit
 //! code, and nothing left behind.
 
-mod harness;
-
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use harness::{Bench, WHITEWATER, servers, turn};
+use crate::harness::{Bench, WHITEWATER, servers, turn};
 
 /// Calls, and asserts the exit code and what stderr says.
 fn refused(bench: &Bench, arguments: &str, exit: i32, says: &[&str]) {
@@ -129,7 +127,7 @@ fn a_full_disk_ends_the_run_and_leaves_nothing() {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let outcome = harness::finish(call.unwrap(), "run on a full disk").expect(4);
+    let outcome = crate::harness::finish(call.unwrap(), "run on a full disk").expect(4);
     assert!(format!("{outcome:?}").contains("File too large"), "{outcome:?}");
     let id = bench.latest();
     assert!(servers(id.file_name().unwrap().to_str().unwrap()).is_empty(), "servers are left");

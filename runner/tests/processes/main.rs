@@ -1,0 +1,8 @@
+//! The real binary with real processes: whole runs, planted bugs, and everything people do wrong.
+
+#![expect(clippy::unwrap_used, reason = "what is missing here fails the test")]
+
+mod cli;
+mod harness;
+mod mutants;
+mod run;
