@@ -11,6 +11,7 @@ use whitewater_raft::{NodeId, ReadMode};
 use crate::ServeError;
 use crate::mutants::Mutant;
 use crate::node::SnapshotPolicy;
+use crate::rpc::TlsFiles;
 
 /// The settings of one server.
 #[derive(Clone, Debug)]
@@ -48,10 +49,17 @@ pub struct Config {
     pub snapshot_chunk_bytes: usize,
     /// Size of a WAL segment.
     pub segment_bytes: usize,
+    /// Most commands, and most reads, that may wait at once: what they take is some tens of megabytes
+    /// at the default, and it is far more than one node can serve in a deadline.
+    pub waiting_max: usize,
     /// How long a request may take that names no deadline itself.
     pub request_deadline: Duration,
     /// How long a client session may lie idle.
     pub session_expiry: Duration,
+    /// Certificates, where TLS is wanted; clients and peers then have to show one as well.
+    pub tls: Option<TlsFiles>,
+    /// Where metrics are served in Prometheus' text form, if they are wanted.
+    pub metrics: Option<SocketAddr>,
     /// Start as no member, to be added to a running cluster. `peers` are its members.
     pub join: bool,
     /// Whether the log is coloured.
@@ -84,8 +92,11 @@ impl Config {
             snapshots: SnapshotPolicy { entries: 10_000, bytes: 64 << 20 },
             snapshot_chunk_bytes: 256 << 10,
             segment_bytes: 8 << 20,
+            waiting_max: 16_384,
             request_deadline: Duration::from_secs(5),
             session_expiry: Duration::from_secs(3_600),
+            tls: None,
+            metrics: None,
             join: false,
             color: ColorChoice::Auto,
             verbosity: 0,

@@ -22,6 +22,7 @@ pub mod intake;
 pub mod kv;
 pub mod log;
 pub mod machine;
+mod metrics;
 pub mod mutants;
 pub mod node;
 mod rpc;
@@ -36,7 +37,7 @@ use std::path::PathBuf;
 
 pub use config::Config;
 pub use mutants::Mutant;
-pub use rpc::{CallError, Caller, NodeReport, PeerReport};
+pub use rpc::{CallError, Caller, NodeReport, PeerReport, TlsFiles};
 
 /// Why a server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]

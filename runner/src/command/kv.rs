@@ -5,6 +5,7 @@
 //! stderr.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,8 +16,8 @@ use whitewater_server::command::Operation;
 use whitewater_server::kv::Effect;
 use whitewater_server::{CallError, Caller, NodeReport};
 
-use super::server::parse_duration;
-use crate::exit::Exit;
+use super::server::{parse_duration, tls_files};
+use crate::exit::{Exit, Refusal};
 
 /// Where `whitewater cluster` puts its nodes.
 const DEFAULT_ENDPOINTS: &str =
@@ -41,6 +42,15 @@ pub(crate) struct KvArguments {
     /// How long to try
     #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     timeout: Duration,
+    /// The own certificate in PEM form, where the cluster speaks TLS
+    #[arg(long, global = true, value_name = "FILE", requires_all = ["tls_key", "tls_ca"])]
+    tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The certificate of the CA that signed the nodes' certificates
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_cert")]
+    tls_ca: Option<PathBuf>,
     #[command(subcommand)]
     request: Request,
 }
@@ -129,6 +139,9 @@ enum Member {
 pub(crate) fn run(arguments: KvArguments) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut caller = Caller::new(arguments.endpoints, arguments.timeout);
+    if let Some(files) = tls_files(arguments.tls_cert, arguments.tls_key, arguments.tls_ca) {
+        caller = caller.with_tls(&files).map_err(|error| Refusal::Usage(error.to_string()))?;
+    }
     match runtime.block_on(carry_out(&mut caller, arguments.request)) {
         Ok(exit) => Ok(exit),
         Err(error) => match error.downcast_ref::<CallError>() {

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use whitewater_raft::{NodeId, ReadMode};
 use whitewater_server::mutants::CATALOGUE;
 use whitewater_server::node::SnapshotPolicy;
-use whitewater_server::{Config, Mutant, ServeError};
+use whitewater_server::{Config, Mutant, ServeError, TlsFiles};
 
 use crate::exit::Exit;
 
@@ -70,6 +70,18 @@ pub(crate) struct ServerArguments {
     /// How long a client session may lie idle
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     session_expiry: Duration,
+    /// This node's certificate in PEM form; TLS is on, and everyone has to show one, once it is given
+    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "tls_ca"])]
+    tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The certificate of the CA that signed the nodes' and clients' certificates
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_ca: Option<PathBuf>,
+    /// Serve metrics in Prometheus' text form at /metrics on this address
+    #[arg(long, value_name = "IP:PORT")]
+    metrics: Option<SocketAddr>,
     /// Start as no member, to be added to the cluster of the --peers by `kv member add`
     #[arg(long)]
     join: bool,
@@ -142,6 +154,8 @@ impl ServerArguments {
             snapshot_chunk_bytes: self.snapshot_chunk_bytes,
             request_deadline: self.request_deadline,
             session_expiry: self.session_expiry,
+            tls: tls_files(self.tls_cert, self.tls_key, self.tls_ca),
+            metrics: self.metrics,
             join: self.join,
             color: self.color.into(),
             verbosity: self.verbose,
@@ -149,6 +163,15 @@ impl ServerArguments {
             ..defaults
         })
     }
+}
+
+/// The three files of TLS, which the command line asks for together.
+pub(crate) fn tls_files(
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    ca: Option<PathBuf>,
+) -> Option<TlsFiles> {
+    Some(TlsFiles { cert: cert?, key: key?, ca: ca? })
 }
 
 /// Runs the node until SIGTERM or SIGINT; both stop it gracefully.
@@ -286,6 +309,7 @@ mod tests {
             ("--heartbeat 5", "not a time"),
             ("--election-timeout 1s-x", "not a time"),
             ("--snapshot-chunk-bytes 0", "above 0"),
+            ("--tls-cert c.pem", "--tls-key"),
         ] {
             let error = parse(&format!("{base} {wrong}")).unwrap_err().to_string();
             assert!(error.contains(expected), "{wrong}: {error}");

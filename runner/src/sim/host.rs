@@ -136,6 +136,7 @@ impl Host {
             machine: Machine::new(Mutant::sessions(mutant)),
             intake: Mutant::intake(mutant),
             snapshots: SnapshotPolicy { entries: build.weather.snapshot_entries, bytes: 0 },
+            waiting_max: 1_024,
         }
     }
 

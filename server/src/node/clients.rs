@@ -2,15 +2,21 @@
 
 use whitewater_raft::{Index, MembershipChange, NodeId, Position, ReadOutcome, Refused};
 
-use super::{Effects, Node, Pending, PendingRead, WAITING_MAX};
+use super::{Effects, Node, Pending, PendingRead};
 use crate::answer::{Answer, Failure, FailureKind, Outcome};
 use crate::command::Command;
+use crate::kv::Effect;
 use crate::machine::Reply;
 
 impl<E: Effects> Node<E> {
+    /// How many commands and reads wait.
+    pub fn waiting(&self) -> usize {
+        self.pending.len() + self.reads.len()
+    }
+
     /// A client's command arrived.
     pub fn write(&mut self, command: Command, client: E::Client) {
-        if self.pending.len() >= WAITING_MAX {
+        if self.pending.len() >= self.waiting_max {
             return self.fail(client, overloaded());
         }
         let command = match self.intake.admit(command, &self.machine) {
@@ -19,8 +25,14 @@ impl<E: Effects> Node<E> {
         };
         match self.raft.propose(command.encode()) {
             Ok(position) if self.raft.acknowledges(position.index) => {
-                let reply = self.machine.preview(&command, position.index);
-                self.reply(client, Outcome::Reply(reply), position.index);
+                // Only a success is acknowledged early. Any other answer depends on what is applied before
+                // it, and would turn one seeded bug into several.
+                match self.machine.preview(&command, position.index) {
+                    reply @ Reply::Effect(Effect::Written { .. }) => {
+                        self.reply(client, Outcome::Reply(reply), position.index);
+                    }
+                    _ => self.wait(position, client),
+                }
             }
             Ok(position) => self.wait(position, client),
             Err(refused) => self.refuse(client, refused),
@@ -29,7 +41,7 @@ impl<E: Effects> Node<E> {
 
     /// A client's read arrived.
     pub fn read(&mut self, key: String, leader_only: bool, client: E::Client) {
-        if self.reads.len() >= WAITING_MAX {
+        if self.reads.len() >= self.waiting_max {
             return self.fail(client, overloaded());
         }
         let leader = self.raft.leader();

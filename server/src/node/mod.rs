@@ -24,10 +24,6 @@ use crate::machine::{Machine, Reply};
 use crate::storage::Recovered;
 pub use effects::Effects;
 
-/// Most commands and reads that wait at once; beyond it clients are told `overloaded`. Bounds the
-/// memory that waiting takes to some tens of megabytes, at far more clients than one node can serve.
-pub const WAITING_MAX: usize = 16_384;
-
 /// What a node is made of.
 #[derive(Debug)]
 pub struct Setup {
@@ -45,6 +41,8 @@ pub struct Setup {
     pub intake: Box<dyn Intake>,
     /// When to take a snapshot.
     pub snapshots: SnapshotPolicy,
+    /// Most commands, and most reads, that wait at once; beyond it clients are told `overloaded`.
+    pub waiting_max: usize,
 }
 
 /// When a node takes a snapshot and drops its log.
@@ -105,6 +103,7 @@ pub struct Node<E: Effects> {
     persist_begun: u64,
     persist_done: u64,
     snapshots: SnapshotPolicy,
+    waiting_max: usize,
     /// Payload bytes applied since the last snapshot.
     bytes_since_snapshot: u64,
     /// The own snapshot that is being written, and the state hash in it.
@@ -160,6 +159,7 @@ impl<E: Effects> Node<E> {
             persist_begun: 0,
             persist_done: 0,
             snapshots: setup.snapshots,
+            waiting_max: setup.waiting_max,
             bytes_since_snapshot: 0,
             saving: None,
             snapshot: recovered.snapshot,

@@ -101,7 +101,7 @@ impl wire::admin_server::Admin for AdminService {
 impl AdminService {
     fn status_reply(&self, view: NodeView) -> wire::StatusReply {
         let config = &self.0.config;
-        let NodeView { status, state_hash, chain, boot } = view;
+        let NodeView { status, state_hash, chain, boot, waiting: _ } = view;
         let leader_address = status.leader.map(|leader| self.0.addresses.of(leader));
         wire::StatusReply {
             node_id: config.node_id,

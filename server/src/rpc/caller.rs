@@ -11,12 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 use whitewater_proto::{admin, kv};
 use whitewater_raft::{Chain, MembershipChange};
 
-use super::MESSAGE_BYTES_MAX;
+use super::tls::{self, Tls, TlsFiles};
+use super::{MESSAGE_BYTES_MAX, root_cause};
+use crate::ServeError;
 use crate::command::Operation;
 use crate::kv::Effect;
 
@@ -107,13 +109,22 @@ pub struct Caller {
     /// Whom to ask next.
     current: String,
     patience: Duration,
+    tls: Option<Tls>,
 }
 
 impl Caller {
     /// A client that knows these nodes (`host:port`) and gives up after `patience`.
     pub fn new(endpoints: Vec<String>, patience: Duration) -> Caller {
         let current = endpoints.first().cloned().unwrap_or_default();
-        Caller { endpoints, channels: BTreeMap::new(), current, patience }
+        Caller { endpoints, channels: BTreeMap::new(), current, patience, tls: None }
+    }
+
+    /// The same, over TLS.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or is not what it should be.
+    pub fn with_tls(self, files: &TlsFiles) -> Result<Caller, ServeError> {
+        Ok(Caller { tls: Some(Tls::load(files)?), ..self })
     }
 
     /// A linearizable read.
@@ -316,12 +327,10 @@ impl Caller {
             return Ok(channel.clone());
         }
         let unreachable = |error: &dyn std::error::Error| {
-            let cause = std::iter::successors(Some(error), |error| error.source()).last();
-            let cause = cause.unwrap_or(error);
-            let message = format!("connect to {address}: {cause}");
+            let message = format!("connect to {address}: {}", root_cause(error));
             Trouble { is_indefinite: false, next: Next::Elsewhere, message }
         };
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        let endpoint = tls::endpoint(address, self.tls.as_ref())
             .map_err(|error| Trouble { next: Next::Nobody, ..unreachable(&error) })?
             .connect_timeout(TRY_TIME)
             .tcp_nodelay(true);

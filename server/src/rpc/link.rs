@@ -18,7 +18,8 @@ use whitewater_proto::raft as wire;
 use whitewater_raft::{Body, Message, NodeId};
 use wire::raft_client::RaftClient;
 
-use super::{MESSAGE_BYTES_MAX, convert, install};
+use super::tls::{self, Tls};
+use super::{MESSAGE_BYTES_MAX, convert, install, root_cause};
 use crate::log::Log;
 use crate::run::PeerInput;
 
@@ -45,6 +46,8 @@ pub(crate) struct LinkSettings {
     pub(crate) deadline: Duration,
     /// Bytes of a snapshot's chunk.
     pub(crate) chunk_bytes: usize,
+    /// Certificates, where TLS is wanted.
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// The sending end. Its task ends when this is dropped.
@@ -105,7 +108,7 @@ impl Link {
         inputs: mpsc::Sender<PeerInput>,
         log: Log,
     ) -> Result<Link, tonic::transport::Error> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", settings.address))?
+        let endpoint = tls::endpoint(&settings.address, settings.tls.as_deref())?
             .tcp_nodelay(true)
             .connect_timeout(settings.deadline.min(Duration::from_millis(500)))
             .http2_keep_alive_interval(Duration::from_secs(1))
@@ -209,7 +212,8 @@ impl LinkState {
             self.log.warn(format_args!("n{peer} at {address} refuses: {}", status.message()));
         }
         if self.failures == FAILURES_MAX {
-            self.log.info(format_args!("cannot reach n{peer} at {address}: {}", status.message()));
+            self.log
+                .info(format_args!("cannot reach n{peer} at {address}: {}", root_cause(&status)));
         }
         if self.failures >= FAILURES_MAX {
             self.channel = self.endpoint.connect_lazy();

@@ -11,6 +11,7 @@ mod convert;
 mod install;
 mod link;
 mod peer;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -30,6 +31,8 @@ use crate::run::{ClientRequest, PeerInput};
 pub use caller::{CallError, Caller, NodeReport, PeerReport};
 pub(crate) use convert::is_reply;
 pub(crate) use link::{Link, LinkSettings};
+pub(crate) use tls::Tls;
+pub use tls::TlsFiles;
 
 /// Largest request or reply. An append holds at most its byte limit or one entry, and a value has
 /// [`VALUE_BYTES_MAX`]; the rest is room for headers.
@@ -74,6 +77,7 @@ impl Addresses {
 /// Serves all three services until `stop` is ready, and then for as long as a second.
 pub(crate) async fn serve(
     doors: Doors,
+    tls: Option<Arc<Tls>>,
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
@@ -87,7 +91,13 @@ pub(crate) async fn serve(
     let raft = raft_proto::raft_server::RaftServer::new(peer::RaftService::new(doors.clone()))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let admin = admin_proto::admin_server::AdminServer::new(admin::AdminService(doors));
-    Server::builder()
+    let mut server = Server::builder();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls.server()).map_err(|error| {
+            ServeError::Config(format!("use the TLS certificate: {}", root_cause(&error)))
+        })?;
+    }
+    server
         .http2_keepalive_interval(Some(Duration::from_secs(5)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
         .add_service(kv)
@@ -96,4 +106,10 @@ pub(crate) async fn serve(
         .serve_with_incoming_shutdown(incoming, stop)
         .await
         .map_err(|error| internal(error.to_string()))
+}
+
+/// What lies behind an error of the transport, which itself says only that there was one.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.last().map_or_else(|| error.to_string(), ToString::to_string)
 }

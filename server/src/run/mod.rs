@@ -23,13 +23,14 @@ use crate::command::Command;
 use crate::config::Config;
 use crate::log::Log;
 use crate::machine::Machine;
+use crate::metrics::{self, Metrics, TimedDisk};
 use crate::mutants::Mutant;
 use crate::node::{Node, Setup};
-use crate::rpc::{self, Addresses, Doors};
+use crate::rpc::{self, Addresses, Doors, Tls};
 use crate::storage::{
     DataDirectory, Disk, FileDisk, Identity, Recovered, Report, WalOptions, Writer,
 };
-use world::World;
+use world::{Setting, World};
 
 /// Most requests that wait for the loop. It takes all of them within a few milliseconds.
 const CLIENT_QUEUE_MAX: usize = 4_096;
@@ -39,6 +40,8 @@ const PEER_QUEUE_MAX: usize = 1_024;
 const BATCH_MAX: usize = 512;
 /// Most persists on their way to the disk before the loop stops taking input.
 const PERSISTS_MAX: u64 = 1_024;
+/// How long the last replies may take at the end.
+const GOODBYE: Duration = Duration::from_millis(200);
 /// A gap between two ticks that is worth a line in the log.
 const PAUSE_TOLD: Duration = Duration::from_millis(250);
 
@@ -78,6 +81,7 @@ pub(crate) struct NodeView {
     pub(crate) state_hash: Chain,
     pub(crate) chain: Chain,
     pub(crate) boot: u64,
+    pub(crate) waiting: usize,
 }
 
 /// Starts everything, and runs until `stop` is ready or something fails.
@@ -88,14 +92,25 @@ pub(crate) async fn serve(
 ) -> Result<(), ServeError> {
     let config = Arc::new(config);
     let log = Log::new(config.node_id, config.verbosity, config.color);
+    let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
     let (directory, recovered, disk) = open_disk(&config, &log)?;
-    let addresses = Addresses::new(Arc::clone(&config));
+    let metrics = Metrics::new();
     let (clients, client_inbox) = mpsc::channel(CLIENT_QUEUE_MAX);
     let (peers, peer_inbox) = mpsc::channel(PEER_QUEUE_MAX);
     let (reports, report_inbox) = mpsc::unbounded_channel();
+    let disk = Box::new(TimedDisk::new(disk, metrics.clone()));
     let writer = Writer::start(disk, reports)
         .map_err(|error| ServeError::Internal(format!("start the disk thread: {error}")))?;
-    let world = World::new(&config, addresses.clone(), writer, peers.clone(), log.clone())?;
+    let addresses = Addresses::new(Arc::clone(&config));
+    let doors = Doors { config: Arc::clone(&config), addresses, clients, peers };
+    let _metrics_server = match config.metrics {
+        None => None,
+        Some(address) => Some(AbortOnDrop(
+            metrics::serve(address, metrics.clone(), doors.clients.clone()).await?,
+        )),
+    };
+    let setting = Setting { writer, tls: tls.clone(), metrics, log: log.clone() };
+    let world = World::new(&doors, setting)?;
     let node = Node::new(setup(&config, directory.boot()), recovered, world)?;
     if let Some(mutant) = config.mutant {
         log.warn(format_args!("runs with the seeded bug {mutant}: {}", mutant.card().broken));
@@ -106,9 +121,8 @@ pub(crate) async fn serve(
         config.listen,
         directory.boot()
     ));
-    let doors = Doors { config: Arc::clone(&config), addresses, clients, peers };
     let (close, closed) = oneshot::channel::<()>();
-    let server = tokio::spawn(rpc::serve(doors, listener, async move {
+    let mut server = tokio::spawn(rpc::serve(doors, tls, listener, async move {
         let _ = closed.await;
     }));
     let mut turns = Loop {
@@ -121,21 +135,28 @@ pub(crate) async fn serve(
         log,
         ticked: StdInstant::now(),
     };
-    let result = turns.run(stop).await;
+    let result = tokio::select! {
+        result = turns.run(stop) => result,
+        // The server ends by itself only when it cannot go on.
+        ended = &mut server => return ended.unwrap_or_else(|error| {
+            Err(ServeError::Internal(error.to_string()))
+        }),
+    };
     drop(turns);
     drop(close);
-    finish(server, result).await
+    // The replies of the last moment have a chance to get out; clients may hold their connections.
+    let _ = tokio::time::timeout(GOODBYE, &mut server).await;
+    server.abort();
+    result
 }
 
-/// Lets the replies of the last moment out, and reports why the server ended if the loop did not.
-async fn finish(
-    mut server: tokio::task::JoinHandle<Result<(), ServeError>>,
-    result: Result<(), ServeError>,
-) -> Result<(), ServeError> {
-    if tokio::time::timeout(Duration::from_millis(200), &mut server).await.is_err() {
-        server.abort();
+/// A task that does not outlive this.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
-    result
 }
 
 fn open_disk(
@@ -189,6 +210,7 @@ fn setup(config: &Config, boot: u64) -> Setup {
         machine: Machine::new(Mutant::sessions(mutant)),
         intake: Mutant::intake(mutant),
         snapshots: config.snapshots,
+        waiting_max: config.waiting_max,
     }
 }
 
@@ -313,6 +335,7 @@ impl Loop {
                     state_hash: self.node.machine().state_hash(),
                     chain: self.node.applied_chain(),
                     boot: self.boot,
+                    waiting: self.node.waiting(),
                 };
                 // Whoever asked may have given up.
                 let _ = reply.send(view);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use whitewater_raft::event::{Record, Traced};
+use whitewater_raft::event::{Event, Record, Traced};
 use whitewater_raft::{Index, Message, NodeId, Persist, SnapshotMeta};
 
 use super::{Client, PeerInput};
@@ -15,10 +15,19 @@ use crate::answer::Answer;
 use crate::clock;
 use crate::config::Config;
 use crate::log::Log;
+use crate::metrics::Metrics;
 use crate::node::Effects;
-use crate::rpc::{Addresses, Link, LinkSettings, is_reply};
+use crate::rpc::{Addresses, Doors, Link, LinkSettings, Tls, is_reply};
 use crate::storage::{Job, Writer};
 use crate::trace::TraceFile;
+
+/// What a world is made of, beside the doors to it.
+pub(super) struct Setting {
+    pub(super) writer: Writer,
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) metrics: Metrics,
+    pub(super) log: Log,
+}
 
 /// The real world.
 #[derive(Debug)]
@@ -30,6 +39,8 @@ pub(super) struct World {
     links: BTreeMap<NodeId, Link>,
     inputs: mpsc::Sender<PeerInput>,
     writer: Writer,
+    tls: Option<Arc<Tls>>,
+    metrics: Metrics,
     /// RPC handlers that wait for the core's reply to their request.
     waiting: HashMap<u64, oneshot::Sender<Message>>,
     /// Why nothing more may leave.
@@ -37,13 +48,9 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(
-        config: &Arc<Config>,
-        addresses: Addresses,
-        writer: Writer,
-        inputs: mpsc::Sender<PeerInput>,
-        log: Log,
-    ) -> Result<World, ServeError> {
+    pub(super) fn new(doors: &Doors, setting: Setting) -> Result<World, ServeError> {
+        let Setting { writer, tls, metrics, log } = setting;
+        let config = &doors.config;
         let trace = match &config.trace {
             None => None,
             Some(path) => {
@@ -56,12 +63,14 @@ impl World {
         };
         let mut world = World {
             config: Arc::clone(config),
-            addresses,
+            addresses: doors.addresses.clone(),
             trace,
             log,
             links: BTreeMap::new(),
-            inputs,
+            inputs: doors.peers.clone(),
             writer,
+            tls,
+            metrics,
             waiting: HashMap::new(),
             failure: None,
         };
@@ -81,6 +90,7 @@ impl World {
             address: address.to_owned(),
             deadline: config.election_timeout_max,
             chunk_bytes: config.snapshot_chunk_bytes,
+            tls: self.tls.clone(),
         };
         let link =
             Link::start(settings, self.inputs.clone(), self.log.clone()).map_err(|error| {
@@ -116,6 +126,9 @@ impl Effects for World {
     }
 
     fn log(&mut self, event: &Traced) {
+        if matches!(event.event, Event::Leader { .. }) {
+            self.metrics.won_election();
+        }
         self.log.event(event);
     }
 
@@ -123,6 +136,7 @@ impl Effects for World {
         if self.failure.is_some() {
             return;
         }
+        self.metrics.sent();
         if is_reply(&message.body) {
             if let Some(handler) = self.waiting.remove(&message.request) {
                 // The peer may have given up.
@@ -165,6 +179,7 @@ impl Effects for World {
 
     fn answer(&mut self, client: Client, answer: Answer) {
         if self.failure.is_none() {
+            self.metrics.answered(&answer.outcome);
             // The client may have given up.
             let _ = client.reply.send(answer);
         }
