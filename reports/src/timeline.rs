@@ -352,7 +352,7 @@ impl Picture {
             svg.rounded("bar", left, top, right - left, BAR);
             let y = top + 18.0;
             match label {
-                Label::Inside => svg.text("caption", left + 8.0, y, Anchor::Start, &caption),
+                Label::Inside => svg.text("caption inside", left + 8.0, y, Anchor::Start, &caption),
                 Label::Right => svg.text("caption", right + 7.0, y, Anchor::Start, &caption),
                 Label::Left => svg.text("caption", left - 7.0, y, Anchor::End, &caption),
             }
@@ -488,6 +488,32 @@ mod tests {
         let near = [(450.0, 460.0)];
         assert_eq!(fit(&mut rows, (400.0, 410.0), 120.0, &near, sides), (0, Label::Left));
         assert_eq!(fit(&mut rows, (600.0, 900.0), 120.0, &[], sides), (0, Label::Inside));
+    }
+
+    #[test]
+    fn a_label_inside_the_blocked_bar_is_told_apart_from_one_beside_it() {
+        let blocked = WitnessOperation {
+            label: "B".to_owned(),
+            text: "read → 1".to_owned(),
+            completed_at_ns: Some(90),
+            ..WitnessOperation::default()
+        };
+        let witness = Witness {
+            blocked: Some("B".to_owned()),
+            operations: vec![blocked.clone()],
+            ..Witness::default()
+        };
+        let finding = Finding { witness: Some(witness), ..Finding::default() };
+        let drawn = |label: Label| {
+            let scale = Scale { from_ns: 0, to_ns: 100, left: LEFT, right: RIGHT };
+            let mut picture = Picture { svg: Svg::default(), scale, clock: Clock::new(0) };
+            picture.operation(&blocked, label, (200.0, 400.0, 50.0), &finding);
+            picture.svg.finish("x", (1.0, 1.0), "", "")
+        };
+        // Inside, the text stands on the bar's own colour and needs the opposite one.
+        assert!(drawn(Label::Inside).contains(" blocked"));
+        assert!(drawn(Label::Inside).contains(r#"class="caption inside""#));
+        assert!(drawn(Label::Right).contains(r#"class="caption""#));
     }
 
     #[test]

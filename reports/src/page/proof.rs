@@ -76,7 +76,10 @@ impl Proof {
             blocked,
             key: finding.key.clone(),
             initial: witness.initial.clone(),
-            order_head: format!("The longest valid order takes {placed} of {all} operations:"),
+            order_head: match placed {
+                0 => "No operation can come before it:".to_owned(),
+                placed => format!("The longest valid order takes {placed} of {all} operations:"),
+            },
             slots: witness
                 .slots
                 .iter()
@@ -100,8 +103,12 @@ fn notes(witness: &Witness) -> Vec<String> {
     let (essential, context) = (labels(true), labels(false));
     let mut notes = Vec::new();
     if !essential.is_empty() {
-        let mut text =
-            format!("Leave out any one of {} and the rest has a valid order.", listed(&essential));
+        let mut text = match essential.as_slice() {
+            [alone] => format!("{alone} fits nowhere all by itself."),
+            several => {
+                format!("Leave out any one of {} and the rest has a valid order.", listed(several))
+            }
+        };
         if !context.is_empty() {
             text.push_str(&format!(" {} shown for context.", are(&context)));
         }
