@@ -2,11 +2,12 @@
 
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::Analysis;
-use whitewater_checker::statistics::{AVAILABILITY_GAP_NS, Statistics};
+use whitewater_checker::statistics::{AVAILABILITY_GAP_NS, Outcome, Statistics};
 
 use super::Fact;
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::load::Run;
+use crate::role_lanes::{Claim, with_claims};
 use crate::story::{verdict_sign, verdict_word};
 
 /// A number worth a box of its own.
@@ -89,8 +90,35 @@ pub(super) fn tested(run: &Run) -> Vec<Fact> {
             elections.won, elections.failed, elections.highest_term
         ),
     ));
+    if let Some(count) = stale_answers(run) {
+        let text = format!("{} ok, while another node led a higher term", thousands(count));
+        facts.push(Fact::new("by a stale leader", text));
+    }
     facts.push(Fact::new("clocks", "one host, CLOCK_MONOTONIC for clients, nodes and faults"));
     facts
+}
+
+/// Ok operations that began on a node while it led and another one led a higher term already: where
+/// stale answers come from. `None` where no trace tells.
+fn stale_answers(run: &Run) -> Option<u64> {
+    let nodes = &run.statistics.nodes;
+    if !nodes.iter().any(|node| node.from_trace) {
+        return None;
+    }
+    let operations = &run.recording.operations;
+    let count = nodes.iter().flat_map(|roles| {
+        let stale =
+            with_claims(roles, nodes).into_iter().filter(|(_, claim)| *claim == Claim::Stale);
+        stale.map(|(span, _)| {
+            let from = operations.partition_point(|one| one.invoked_at_ns < span.start_ns);
+            let to = operations.partition_point(|one| one.invoked_at_ns < span.end_ns);
+            let own = operations[from..to].iter().filter(|one| {
+                one.outcome == Outcome::Ok && run.recording.node_of(one) == Some(&roles.node)
+            });
+            own.count() as u64
+        })
+    });
+    Some(count.sum())
 }
 
 fn by_kind(statistics: &Statistics) -> String {

@@ -114,6 +114,7 @@ fn a_witness_is_told_drawn_and_proven() {
     );
     assert!(html.contains("not part of the proof"));
     assert!(html.contains("stale leader · term 7"));
+    assert!(html.contains("<dt>by a stale leader</dt>"));
     assert!(html.contains("✕ fits nowhere"), "the blocked operation is not marked in the logs");
     assert!(html.contains("read of k17 answered locally"), "the node&#39;s own log is missing");
 }
