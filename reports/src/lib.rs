@@ -12,7 +12,7 @@
 //! - `load` reads a run folder; `story` puts it into the words that all outputs share, `correlation`
 //!   adds where to look.
 //! - `page` and `templates/` make the HTML; `timeline` and `role_lanes` draw the violation as SVG.
-//! - `summary`, `junit`, `explain` and `terminal` are one output each, `text_timeline` is the
+//! - `summary`, `junit`, `explain`, `witness_history` and `terminal` are one output each, `text_timeline` is the
 //!   drawing in characters that three of them use.
 //! - `index` is the page over all runs; `figures` is what it keeps of each.
 //!
@@ -27,6 +27,7 @@ mod clock;
 mod correlation;
 mod explain;
 mod figures;
+mod history_window;
 mod index;
 mod junit;
 mod load;
@@ -41,6 +42,7 @@ mod svg;
 mod terminal;
 mod text_timeline;
 mod timeline;
+mod witness_history;
 
 use load::Run;
 use run::RunRecord;
@@ -92,8 +94,8 @@ pub struct TerminalStyle {
     pub width: usize,
 }
 
-/// Writes report.html, summary.md, junit.xml, figures.json (for the index page) and
-/// witness/explain.txt into a run folder.
+/// Writes report.html, summary.md, junit.xml, figures.json (for the index page) and, where something
+/// was found, witness/explain.txt and witness/history.jsonl into a run folder.
 ///
 /// Without run.json (the runner was killed) the recorded files are judged anew and the report says
 /// that the run has no verdict of its own.
@@ -122,19 +124,28 @@ fn write_outputs(run: &Run) -> Result<(), ReportError> {
     // The smallest files first: whatever stops a later one, CI still learns the verdict.
     write(&run.folder.join("junit.xml"), &junit)?;
     write(&run.folder.join("summary.md"), &summary::render(run, &story))?;
-    if let Some(text) = explain::render(run, &story) {
-        let folder = run.folder.join("witness");
+    write_witness(run, &story)?;
+    let figures =
+        serde_json::to_string_pretty(&figures::Figures::of(run, &story)).unwrap_or_default();
+    write(&run.folder.join(figures::FILE), &figures)?;
+    write(&run.folder.join("report.html"), &page::render(run, &story)?)
+}
+
+fn write_witness(run: &Run, story: &Story<'_>) -> Result<(), ReportError> {
+    let files = [
+        ("explain.txt", explain::render(run, story)),
+        ("history.jsonl", witness_history::render(run, story.finding)),
+    ];
+    let folder = run.folder.join("witness");
+    for (name, text) in files.into_iter().filter_map(|(name, text)| Some((name, text?))) {
         fs::create_dir_all(&folder).map_err(|source| ReportError::File {
             action: "create",
             path: folder.clone(),
             source,
         })?;
-        write(&folder.join("explain.txt"), &text)?;
+        write(&folder.join(name), &text)?;
     }
-    let figures =
-        serde_json::to_string_pretty(&figures::Figures::of(run, &story)).unwrap_or_default();
-    write(&run.folder.join(figures::FILE), &figures)?;
-    write(&run.folder.join("report.html"), &page::render(run, &story)?)
+    Ok(())
 }
 
 /// Writes by rename, so that nobody sees half a file.

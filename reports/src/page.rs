@@ -12,7 +12,6 @@ mod excerpt;
 mod explorer;
 mod facts;
 mod fault_table;
-mod history_window;
 mod node_logs;
 mod overview;
 mod proof;

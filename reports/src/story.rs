@@ -214,6 +214,10 @@ fn commands(record: &RunRecord, path: &str) -> Vec<Command> {
         }
         list.push(Command { title: "Run exactly this plan", line });
     }
+    if main_finding(&record.analysis).is_some_and(|(_, finding)| finding.witness.is_some()) {
+        let line = format!("whitewater check {path}/witness/history.jsonl");
+        list.push(Command { title: "Judge the smallest failing set alone", line });
+    }
     let check = format!("whitewater check {path}");
     list.push(Command {
         title: "Judge the recorded history again, without a cluster",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use whitewater_checker::analysis::Finding;
 use whitewater_checker::event::{Event, EventType, Process};
 
-use super::history_window::{event_words, read_events};
+use crate::history_window::{event_words, read_events};
 use crate::load::Run;
 use crate::svg::shortened;
 
@@ -32,7 +32,7 @@ pub(super) fn near(run: &Run, finding: Option<&Finding>) -> Vec<Detail> {
     let window = (at_ns.saturating_sub(REACH_NS), at_ns + REACH_NS);
     let mut open: HashMap<u64, u64> = HashMap::new();
     let mut details = Vec::new();
-    read_events(&run.folder, window, |event: Event| {
+    read_events(&run.folder, window, |event: Event, _| {
         let Process::Client(process) = event.process else { return };
         if event.key != finding.key || details.len() >= TEXTS_MAX {
             return;

@@ -8,10 +8,10 @@ use whitewater_raft::event::Event as Traced;
 
 use crate::clock::{Clock, thousands};
 use crate::correlation::blocked_operation;
+use crate::history_window::{event_words, read_events};
 use crate::load::Run;
 use crate::svg::shortened;
 
-use super::history_window::{event_words, read_events};
 use super::node_logs;
 
 /// Rows shown at most: what a person reads. Rows of nodes far from the moment go first.
@@ -137,13 +137,13 @@ fn row(time_ns: u64, who: &str, kind: &'static str, class: &'static str, text: &
 /// Client operations on the violating key, and everything the nemesis did.
 fn history_rows(run: &Run, finding: Option<&Finding>, window: (u64, u64), rows: &mut Vec<Row>) {
     let Some(finding) = finding else {
-        read_events(&run.folder, window, |event| rows.extend(nemesis_row(run, &event)));
+        read_events(&run.folder, window, |event, _| rows.extend(nemesis_row(run, &event)));
         return;
     };
     let witness = finding.witness.as_ref();
     let operations = witness.map_or(&[][..], |witness| &witness.operations);
     let blocked = blocked_operation(finding).map(|operation| operation.label.clone());
-    read_events(&run.folder, window, |event| {
+    read_events(&run.folder, window, |event, _| {
         if event.process == Process::Nemesis {
             rows.extend(nemesis_row(run, &event));
             return;

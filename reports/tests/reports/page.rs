@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use whitewater_checker::Verdict;
+use whitewater_checker::event::Event;
 use whitewater_checker::statistics::Statistics;
 
 use crate::sample::{SHAPES, Shape, findings, story};
@@ -117,6 +118,19 @@ fn a_witness_is_told_drawn_and_proven() {
     assert!(html.contains("<dt>by a stale leader</dt>"));
     assert!(html.contains("✕ fits nowhere"), "the blocked operation is not marked in the logs");
     assert!(html.contains("read of k17 answered locally"), "the node&#39;s own log is missing");
+}
+
+#[test]
+fn the_smallest_failing_set_is_a_history_of_its_own() {
+    let reported = Reported::new(Shape::StaleRead, OPERATIONS);
+    let lines = reported.read("witness/history.jsonl");
+    let events: Vec<Event> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut expected = findings::witness_events();
+    expected.sort_by_key(|event| event.time_ns);
+    assert_eq!(events, expected);
+    let reported = Reported::new(Shape::TwoLeaders, OPERATIONS);
+    assert!(!reported.folder.join("witness/history.jsonl").exists());
 }
 
 #[test]

@@ -84,10 +84,11 @@ pub(crate) fn witness() -> Witness {
     Witness {
         initial: "37".to_owned(),
         operations: vec![
-            operation("A", 9, "read", "read → 37", "n1", times[0]),
-            operation("B", 2, "write", "write 41", "n1", times[1]),
-            operation("C", 9, "read", "read → 41", "n1", times[2]),
-            operation("D", 6, "read", "read → 37", "n3", times[3]),
+            // Clients of their own: the generated ones keep one operation open at a time.
+            operation("A", 59, "read", "read → 37", "n1", times[0]),
+            operation("B", 52, "write", "write 41", "n1", times[1]),
+            operation("C", 59, "read", "read → 41", "n1", times[2]),
+            operation("D", 56, "read", "read → 37", "n3", times[3]),
         ],
         order: vec![step("A", "37"), step("B", "41"), step("C", "41")],
         blocked: Some("D".to_owned()),
@@ -111,16 +112,15 @@ pub(crate) fn witness() -> Witness {
 /// The witness's operations as they stand in the history.
 pub(crate) fn witness_events() -> Vec<Event> {
     let rows: [(u64, &str, Value, Value, &str); 4] = [
-        (9, "read", Value::Null, json!(37), "n1"),
-        (2, "write", json!(41), json!(41), "n1"),
-        (9, "read", Value::Null, json!(41), "n1"),
-        (6, "read", Value::Null, json!(37), "n3"),
+        (59, "read", Value::Null, json!(37), "n1"),
+        (52, "write", json!(41), json!(41), "n1"),
+        (59, "read", Value::Null, json!(41), "n1"),
+        (56, "read", Value::Null, json!(37), "n3"),
     ];
     rows.into_iter()
         .zip(WITNESS_TIMES)
         .flat_map(|((process, f, asked, got, node), (from, to))| {
-            // Clients of their own, so that the generated ones keep one operation open at a time.
-            let who = Process::Client(process + 50);
+            let who = Process::Client(process);
             let mut begin = event(who, EventType::Invoke, f, asked, at(from));
             let mut end = event(who, EventType::Ok, f, got, at(to));
             for event in [&mut begin, &mut end] {
@@ -137,7 +137,7 @@ fn stale_read() -> Finding {
         anomaly: "stale-read".to_owned(),
         headline: "A client read a value that had already been overwritten".to_owned(),
         explanation:
-            "Client 2's write of 41 was acknowledged at 37.030 s. 208 ms later client 6 began \
+            "Client 52's write of 41 was acknowledged at 37.030 s. 208 ms later client 56 began \
                       a read of the same key and got 37, the value before that write. No order of \
                       these operations that respects real time explains the 37."
                 .to_owned(),

@@ -9,11 +9,11 @@ use memchr::memmem;
 use serde_json::Value;
 use whitewater_checker::event::{Event, EventType};
 
-/// Calls `take` with the events of the history within a window, in file order.
-pub(super) fn read_events(
+/// Calls `take` with the events of the history within a window and their lines, in file order.
+pub(crate) fn read_events(
     folder: &Path,
     (from_ns, to_ns): (u64, u64),
-    mut take: impl FnMut(Event),
+    mut take: impl FnMut(Event, &[u8]),
 ) {
     let Ok(file) = File::open(folder.join("history.jsonl")) else { return };
     let mut reader = BufReader::with_capacity(1 << 18, file);
@@ -29,19 +29,19 @@ pub(super) fn read_events(
         let time = time
             .fold(0u64, |time, byte| time.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')));
         if (from_ns..=to_ns).contains(&time) {
-            take_event(&line, &mut take);
+            take_event(line.trim_ascii_end(), &mut take);
         }
     }
 }
 
-fn take_event(line: &[u8], take: &mut impl FnMut(Event)) {
+fn take_event(line: &[u8], take: &mut impl FnMut(Event, &[u8])) {
     if let Ok(event) = serde_json::from_slice::<Event>(line) {
-        take(event);
+        take(event, line);
     }
 }
 
 /// What an event says, in words.
-pub(super) fn event_words(event: &Event) -> String {
+pub(crate) fn event_words(event: &Event) -> String {
     let value = |value: &Value| match value {
         Value::Null => "absent".to_owned(),
         Value::String(text) => text.clone(),
