@@ -254,14 +254,16 @@ fn state(runs: &[&Entry]) -> (&'static str, String) {
     let bad = |entry: &&&Entry| tone(entry) == "violation";
     let failures = runs.iter().filter(bad).count();
     let newest_bad = runs.last().is_some_and(|entry| tone(entry) == "violation");
+    // Of a planted bug, the bad news is that it went unseen.
+    let what = if runs.iter().all(|entry| entry.is_canary()) { "missed " } else { "" };
     match (failures, newest_bad) {
         (0, _) => ("", String::new()),
         (1, true) if runs.len() > 1 => ("bad", "✕ new".to_owned()),
-        (count, true) if count == runs.len() => ("bad", "✕ always".to_owned()),
+        (count, true) if count == runs.len() => ("bad", format!("✕ {what}always")),
         (count, _) => {
             let (low, high) = wilson(count, runs.len());
             let text = format!(
-                "! {count}/{}, 95 % CI {:.0}–{:.0} %",
+                "! {what}{count}/{}, 95 % CI {:.0}–{:.0} %",
                 runs.len(),
                 low * 100.0,
                 high * 100.0
@@ -383,6 +385,17 @@ mod tests {
         let missed = entry("2", Verdict::Pass, Some("vote-volatile"));
         assert_eq!((tone(&found), word(&found)), ("pass", "FOUND"));
         assert_eq!((tone(&missed), word(&missed)), ("violation", "MISSED"));
+    }
+
+    #[test]
+    fn a_scenario_says_how_often_it_went_wrong() {
+        let runs =
+            [entry("1", Verdict::Pass, Some("x")), entry("2", Verdict::Violation, Some("x"))];
+        let runs: Vec<&Entry> = runs.iter().collect();
+        assert_eq!(state(&runs).1, "! missed 1/2, 95 % CI 9–91 %");
+        assert_eq!(state(&runs[1..]).1, "");
+        let fresh = [entry("1", Verdict::Pass, None), entry("2", Verdict::Violation, None)];
+        assert_eq!(state(&fresh.iter().collect::<Vec<_>>()).1, "✕ new");
     }
 
     #[test]
