@@ -15,7 +15,7 @@ pub(crate) fn collect(folder: &Path, server: Option<&Path>) -> Environment {
     let load = load_average();
     Environment {
         tool_version: env!("CARGO_PKG_VERSION").into(),
-        tool_commit: option_env!("WHITEWATER_COMMIT").unwrap_or_default().into(),
+        tool_commit: env!("WHITEWATER_COMMIT").into(),
         server_version: String::new(),
         server_digest: digest(server.unwrap_or(Path::new(OWN_PROGRAM))).unwrap_or_default(),
         host: host.to_string_lossy().into_owned(),

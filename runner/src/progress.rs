@@ -3,13 +3,16 @@
 //! People are told on stderr, machines on stdout. Every line off a terminal stands for itself: no
 //! cursor codes, at most one heartbeat per 15 s.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
 
+use crate::clock::monotonic_ns;
 use crate::nemesis::News;
 use crate::workload::Counts;
 
@@ -31,6 +34,7 @@ pub(crate) struct Progress {
     loudness: Loudness,
     bars: Option<Bars>,
     last_heartbeat: Instant,
+    log: Option<File>,
 }
 
 struct Bars {
@@ -55,11 +59,18 @@ impl Progress {
         let now = Instant::now();
         let wants_bars = !loudness.quiet && io::stderr().is_terminal();
         let bars = wants_bars.then(|| Bars::new(time));
-        Self { start: now, loudness, bars, last_heartbeat: now }
+        Self { start: now, loudness, bars, last_heartbeat: now, log: None }
+    }
+
+    /// From here on, whatever people are told is also written to this file, in any loudness.
+    pub(crate) fn log_to(&mut self, path: &Path) -> io::Result<()> {
+        self.log = Some(File::create(path)?);
+        Ok(())
     }
 
     /// Tells a line to people.
     pub(crate) fn say(&self, text: &str) {
+        self.write_log(text);
         if self.loudness.quiet {
             return;
         }
@@ -67,6 +78,15 @@ impl Progress {
             // Fails only where the terminal is gone; then nobody reads.
             Some(bars) => drop(bars.all.println(text)),
             None => anstream::eprintln!("[{:7.1}s] {text}", self.start.elapsed().as_secs_f64()),
+        }
+    }
+
+    /// The time is CLOCK_MONOTONIC, as in every record of the run. A log that cannot be written must
+    /// not end a run.
+    fn write_log(&self, text: &str) {
+        if let Some(mut log) = self.log.as_ref() {
+            let micros = monotonic_ns() / 1000;
+            let _ = writeln!(log, "{}.{:06} {text}", micros / 1_000_000, micros % 1_000_000);
         }
     }
 
@@ -81,7 +101,10 @@ impl Progress {
     pub(crate) fn phase(&self, name: &str) {
         self.event(&json!({"event": "phase", "phase": name}));
         match &self.bars {
-            Some(bars) => bars.time.set_message(name.to_owned()),
+            Some(bars) => {
+                self.write_log(name);
+                bars.time.set_message(name.to_owned());
+            }
             None => self.say(name),
         }
     }
@@ -98,7 +121,10 @@ impl Progress {
         }));
         let text = describe(word, record);
         match &self.bars {
-            Some(bars) => bars.fault.set_message(text),
+            Some(bars) => {
+                self.write_log(&text);
+                bars.fault.set_message(text);
+            }
             None => self.say(&text),
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
-use whitewater_reports::run::RunRecord;
+use whitewater_reports::run::{RunRecord, SCHEMA_VERSION};
 
 use crate::exit::Refusal;
 
@@ -183,8 +183,19 @@ pub(crate) fn read_record(folder: &RunFolder) -> anyhow::Result<Option<RunRecord
         Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
     };
     let record: RunRecord = serde_json::from_str(&text).map_err(|error| {
-        Refusal::Usage(format!("{}: {error}; `whitewater check` judges the run anew", path.display()))
+        Refusal::Usage(format!(
+            "{}: {error}; `whitewater check` judges the run anew",
+            path.display()
+        ))
     })?;
+    if record.schema_version > SCHEMA_VERSION {
+        let newer = format!(
+            "{} has schema_version {}, this build knows {SCHEMA_VERSION}: use a newer whitewater",
+            path.display(),
+            record.schema_version
+        );
+        return Err(Refusal::Usage(newer).into());
+    }
     Ok(Some(record))
 }
 
@@ -247,6 +258,10 @@ mod tests {
         fs::write(run.join(RUN_JSON), "{\"schema_version\": 1,").unwrap();
         let error = read_record(&run).unwrap_err().to_string();
         assert!(error.contains("run.json") && error.contains("line 1"), "{error}");
+        let newer = RunRecord { schema_version: SCHEMA_VERSION + 1, ..RunRecord::default() };
+        write_json(&run.join(RUN_JSON), &newer).unwrap();
+        let error = read_record(&run).unwrap_err().to_string();
+        assert!(error.contains("newer whitewater"), "{error}");
     }
 
     #[test]
@@ -255,6 +270,9 @@ mod tests {
         fs::write(folder.path().join("file"), "").unwrap();
         let store = Store::new(folder.path().join("file/runs"));
         let error = format!("{:#}", store.create(jiff::Timestamp::UNIX_EPOCH, 1).unwrap_err());
-        assert!(error.contains("create the folder of runs") && error.contains("file/runs"), "{error}");
+        assert!(
+            error.contains("create the folder of runs") && error.contains("file/runs"),
+            "{error}"
+        );
     }
 }

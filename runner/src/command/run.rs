@@ -12,6 +12,7 @@ use crate::plan::{Plan, PlanSettings, WorkloadPlan};
 use crate::progress::Loudness;
 use crate::run::{Order, execute};
 use crate::store::Store;
+use crate::target::Build;
 
 /// A key of our workloads is checked in microseconds up to here, and a report can still show it.
 const OPERATIONS_PER_KEY: u32 = 300;
@@ -44,10 +45,12 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
     Ok(Order {
         plan,
         target: arguments.target,
-        server: arguments.server,
-        mutant: arguments.mutant.filter(|_| !canary),
+        build: Build {
+            program: arguments.server,
+            mutant: arguments.mutant.filter(|_| !canary),
+            arguments: arguments.server_arg.into_iter().map(Into::into).collect(),
+        },
         canary,
-        server_arguments: arguments.server_arg.into_iter().map(Into::into).collect(),
         store: Store::new(arguments.store.runs_dir),
         keep_data: arguments.keep_data,
         address_block: arguments.address_block,
@@ -63,7 +66,10 @@ fn draw_plan(arguments: &RunArguments) -> anyhow::Result<Plan> {
         arguments.faults.iter().filter(|family| *family != NO_FAULTS).cloned().collect();
     families.sort_unstable();
     families.dedup();
-    if families.len() < arguments.faults.len() && arguments.faults.iter().any(|name| name == NO_FAULTS) && !families.is_empty() {
+    if families.len() < arguments.faults.len()
+        && arguments.faults.iter().any(|name| name == NO_FAULTS)
+        && !families.is_empty()
+    {
         return Err(Refusal::Usage(format!("--faults {NO_FAULTS} stands alone")).into());
     }
     let plan = Plan::new(PlanSettings {
@@ -99,9 +105,7 @@ fn read_plan(path: &Path) -> anyhow::Result<Plan> {
 }
 
 fn check_executable(server: &Path) -> Result<(), Refusal> {
-    let wrong = |why: &str| {
-        Err(Refusal::Usage(format!("--server {}: {why}", server.display())))
-    };
+    let wrong = |why: &str| Err(Refusal::Usage(format!("--server {}: {why}", server.display())));
     match fs::metadata(server) {
         Err(error) => wrong(&error.to_string()),
         Ok(metadata) if !metadata.is_file() => wrong("not a file"),
@@ -120,7 +124,11 @@ fn command_line(arguments: &RunArguments, seed: u64) -> String {
         flag("plan", plan.display().to_string());
     } else {
         flag("nodes", arguments.nodes.to_string());
-        flag("time", format!("{:#}", jiff::SignedDuration::try_from(arguments.time).unwrap_or_default()).replace(' ', ""));
+        flag(
+            "time",
+            format!("{:#}", jiff::SignedDuration::try_from(arguments.time).unwrap_or_default())
+                .replace(' ', ""),
+        );
         flag("seed", seed.to_string());
         flag("workload", arguments.workload.clone());
         flag("faults", arguments.faults.join(","));

@@ -59,7 +59,7 @@ pub(crate) struct ServerArguments {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     snapshot_entries: u64,
     /// Take a snapshot and drop the log after so many bytes of commands; 0: never
-    #[arg(long, value_name = "N", default_value_t = 64 << 20)]
+    #[arg(long, value_name = "N", default_value_t = 16 << 20)]
     snapshot_bytes: u64,
     /// Bytes of one chunk of a snapshot on its way to a peer
     #[arg(long, value_name = "N", default_value_t = 256 << 10, value_parser = parse_chunk)]

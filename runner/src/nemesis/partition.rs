@@ -73,7 +73,7 @@ impl Partition {
     fn clients(self, roster: &Roster, nodes: &[u32]) -> Vec<u32> {
         let is_inside = |client: &u32| match Habit::of(*client, roster.nodes.len() as u32) {
             Habit::Pinned(home) if nodes.contains(&home) => true,
-            Habit::Pinned(_) | Habit::Roaming => client % 3 == 0,
+            Habit::Pinned(_) | Habit::Roaming => client.is_multiple_of(3),
         };
         match self {
             Partition::LeaderWithClients | Partition::MinorityWithClients => {

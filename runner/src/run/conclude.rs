@@ -144,9 +144,9 @@ fn record(
         id: stage.folder.id.clone(),
         verdict: analysis.verdict,
         seed: order.plan.seed,
-        settings: settings(order),
+        settings: settings(order, stage.target.name()),
         environment,
-        started_at: stage.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        started_at: stage.started.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
         origin_ns: stage.origin_ns,
         duration_ms: (monotonic_ns() - stage.origin_ns) / 1_000_000,
         phases: log.phases.clone(),
@@ -169,12 +169,13 @@ fn final_of(status: &NodeStatus) -> FinalStatus {
     }
 }
 
-fn settings(order: &Order) -> Settings {
+fn settings(order: &Order, target: &str) -> Settings {
     let workload = &order.plan.workload;
-    let mutant = order.mutant.clone().or_else(|| order.canary.then(|| crate::cli::CANARY.into()));
+    let mutant =
+        order.build.mutant.clone().or_else(|| order.canary.then(|| crate::cli::CANARY.into()));
     Settings {
-        target: order.target.clone(),
-        server: order.server.as_ref().map(|server| server.display().to_string()),
+        target: target.into(),
+        server: order.build.program.as_ref().map(|server| server.display().to_string()),
         mutant,
         nodes: order.plan.nodes,
         time_ms: order.plan.time_ms,

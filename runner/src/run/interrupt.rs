@@ -24,7 +24,9 @@ impl Interrupt {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listen = move || {
             if let Err(error) = runtime.block_on(relay(&sender, limit)) {
-                anstream::eprintln!("error: {error:#}: the run cannot be interrupted in good order");
+                anstream::eprintln!(
+                    "error: {error:#}: the run cannot be interrupted in good order"
+                );
             }
         };
         thread::Builder::new().name("interrupt".into()).spawn(listen)?;

@@ -10,11 +10,11 @@ mod interrupt;
 mod phases;
 mod setup;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use anyhow::Context;
 use serde_json::json;
 
 use crate::addresses::Block;
@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
 use crate::store::Store;
+use crate::target::Build;
 use interrupt::Interrupt;
 use phases::Ending;
 use setup::Stage;
@@ -47,14 +48,10 @@ pub(crate) struct Order {
     pub(crate) plan: Plan,
     /// The kind of server under test.
     pub(crate) target: String,
-    /// Another build of it.
-    pub(crate) server: Option<PathBuf>,
-    /// The bug seeded into the server.
-    pub(crate) mutant: Option<String>,
+    /// Which build of it, and how it is started.
+    pub(crate) build: Build,
     /// Make the checker report a violation.
     pub(crate) canary: bool,
-    /// Arguments passed on to every server.
-    pub(crate) server_arguments: Vec<OsString>,
     /// Where runs are stored.
     pub(crate) store: Store,
     /// When to keep data.
@@ -76,6 +73,7 @@ pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(limit(&order))?;
     let mut progress = Progress::new(order.loudness, Duration::from_millis(order.plan.time_ms));
     let stage = Stage::set(&order).await?;
+    progress.log_to(&stage.folder.join("logs/whitewater.log")).context("create whitewater.log")?;
     progress.say(&format!(
         "{} nodes, {} clients, seed {}, {} faults planned: {}",
         order.plan.nodes,

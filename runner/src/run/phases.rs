@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::setup::Stage;
 use crate::clock::monotonic_ns;
@@ -124,9 +125,10 @@ impl Run<'_> {
             started.map_err(|error| format!("start node n{node}: {error}"))?;
         }
         let mut early_end = None;
-        let healthy = self.stage.observer.wait_for(HEALTHY_DEADLINE, |view, now_ns| {
-            view.is_healthy(nodes, now_ns)
-        });
+        let healthy = self
+            .stage
+            .observer
+            .wait_for(HEALTHY_DEADLINE, |view, now_ns| view.is_healthy(nodes, now_ns));
         let watch = async {
             loop {
                 if let Some(obituary) = self.stage.cluster.obituary() {
@@ -140,8 +142,12 @@ impl Run<'_> {
             obituary = watch => { early_end = Some(obituary); false }
         };
         let view = self.stage.observer.view();
-        self.log.server_version =
-            view.answers.values().next().map(|(_, status)| status.version.clone()).unwrap_or_default();
+        self.log.server_version = view
+            .answers
+            .values()
+            .next()
+            .map(|(_, status)| status.version.clone())
+            .unwrap_or_default();
         match (is_healthy, early_end) {
             (true, _) => Ok(()),
             (false, Some(obituary)) => Err(obituary),
@@ -191,16 +197,17 @@ impl Run<'_> {
             clients: self.plan.workload.clients,
             news,
         };
-        // A task of its own: a bug in there must not keep the rest from healing.
+        // A task of its own: a bug in there must not keep the rest from healing. It ends with the set.
         let faults = self.plan.faults.clone();
-        let mut nemesis = tokio::spawn(async move { injector.run(&faults, origin_ns).await });
+        let mut nemesis = JoinSet::new();
+        nemesis.spawn(async move { injector.run(&faults, origin_ns).await });
         let end = tokio::time::Instant::now() + length;
         let mut ticks = tokio::time::interval(TICK);
         let mut is_over = false;
         while !is_over || tokio::time::Instant::now() < end {
             tokio::select! {
                 Some(news) = inbox.recv() => self.progress.fault(&news),
-                result = &mut nemesis, if !is_over => {
+                Some(result) = nemesis.join_next(), if !is_over => {
                     is_over = true;
                     if let Err(error) = result {
                         self.log.notes.push(format!("the nemesis failed: {error}"));
@@ -210,7 +217,7 @@ impl Run<'_> {
                     let done = Duration::from_nanos(monotonic_ns() - origin_ns);
                     self.tick(Some(done.min(length)));
                     if done > length + FAULTS_OVERRUN {
-                        nemesis.abort();
+                        nemesis.shutdown().await;
                         self.log.notes.push("the faults took too long and were cut short".into());
                         break;
                     }
@@ -230,9 +237,8 @@ impl Run<'_> {
         self.log.notes.extend(trouble);
         let nodes = self.nodes();
         let left = end.saturating_duration_since(tokio::time::Instant::now());
-        let is_healthy = self.stage.observer.wait_for(left, |view, now_ns| {
-            view.is_healthy(nodes, now_ns)
-        });
+        let is_healthy =
+            self.stage.observer.wait_for(left, |view, now_ns| view.is_healthy(nodes, now_ns));
         if !is_healthy.await {
             self.log.notes.push("not all nodes followed one leader after the last fault".into());
         }
@@ -271,9 +277,10 @@ impl Run<'_> {
     async fn quiesce(&mut self) {
         self.begin("quiesce", None);
         let nodes = self.nodes();
-        let settled = self.stage.observer.wait_for(QUIESCE_DEADLINE, |view, now_ns| {
-            view.is_settled(nodes, now_ns)
-        });
+        let settled = self
+            .stage
+            .observer
+            .wait_for(QUIESCE_DEADLINE, |view, now_ns| view.is_settled(nodes, now_ns));
         if !settled.await {
             self.log.notes.push(format!(
                 "the nodes had not applied the same {} s after the last operation",

@@ -21,7 +21,7 @@ use crate::plan::{Plan, WorkloadPlan};
 use crate::proxy::{Network, Party};
 use crate::record::Recorder;
 use crate::store::{RunFolder, write_json};
-use crate::target::{Bundled, NodeSetup, Target};
+use crate::target::{self, NodeSetup, Target};
 use crate::workload::{Client, ClientSetup, Habit};
 
 /// Separate the draws of the proxies and of client number 0, 1, … from the plan's.
@@ -39,7 +39,7 @@ pub(super) struct Stage {
     pub(super) network: Arc<Network>,
     pub(super) journal: Arc<Journal>,
     pub(super) observer: Arc<Observer>,
-    target: Arc<dyn Target>,
+    pub(super) target: Arc<dyn Target>,
     nodes: Vec<u32>,
     _reservation: Reservation,
 }
@@ -56,13 +56,9 @@ impl Stage {
         let folder = order.store.create(started, plan.nodes)?;
         let _ = CURRENT_RUN.set(folder.path.clone());
         write_json(&folder.join("plan.json"), plan)?;
-        let environment = environment::collect(&folder.path, order.server.as_deref());
+        let environment = environment::collect(&folder.path, order.build.program.as_deref());
         let recorder = Recorder::create(&folder.path).context("create the history")?;
-        let target: Arc<dyn Target> = Arc::new(Bundled::new(
-            order.server.clone(),
-            order.mutant.clone(),
-            order.server_arguments.clone(),
-        ));
+        let target = target::by_name(&order.target, &order.build)?;
         let nodes: Vec<u32> = (1..=plan.nodes).collect();
         let addresses: BTreeMap<u32, SocketAddr> =
             nodes.iter().map(|node| (*node, reservation.node(*node))).collect();
@@ -96,9 +92,7 @@ impl Stage {
     }
 
     fn client(&self, plan: &Plan, workload: &WorkloadPlan, number: u32) -> Client {
-        let reach = |node: &u32| {
-            Some((*node, self.network.address(Party::Client(number), *node)?))
-        };
+        let reach = |node: &u32| Some((*node, self.network.address(Party::Client(number), *node)?));
         Client::new(ClientSetup {
             number,
             clients: workload.clients,

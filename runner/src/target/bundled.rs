@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,8 @@ use whitewater_proto::kv::kv_client::KvClient;
 use whitewater_proto::kv::{self, get_reply, open_session_reply, write_reply, write_request};
 
 use super::{
-    Answer, Answered, Client, Command, NodeSetup, NodeStatus, Pending, Probe, Request, Setback,
-    SetbackKind, Target,
+    Answer, Answered, Build, Client, Command, NodeSetup, NodeStatus, Pending, Probe, Request,
+    Setback, SetbackKind, Target,
 };
 use crate::process::{Launch, OWN_PROGRAM};
 
@@ -26,28 +25,25 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// The server answers at its deadline with what it knows; this is the way back.
 const ANSWER_GRACE: Duration = Duration::from_millis(30);
 
+/// The name a user asks for.
+pub(super) const NAME: &str = "bundled";
+
 /// The bundled server.
 #[derive(Clone, Debug)]
 pub(crate) struct Bundled {
-    program: PathBuf,
-    mutant: Option<String>,
-    extra: Vec<OsString>,
+    build: Build,
 }
 
 impl Bundled {
-    /// The server of `program`, or of this executable, with a seeded bug where one is named.
-    pub(crate) fn new(
-        program: Option<PathBuf>,
-        mutant: Option<String>,
-        extra: Vec<OsString>,
-    ) -> Self {
-        Self { program: program.unwrap_or_else(|| OWN_PROGRAM.into()), mutant, extra }
+    /// A build of it; this executable where none is named.
+    pub(crate) fn new(build: Build) -> Self {
+        Self { build }
     }
 }
 
 impl Target for Bundled {
     fn name(&self) -> &'static str {
-        "bundled"
+        NAME
     }
 
     fn launch(&self, node: &NodeSetup) -> Launch {
@@ -62,11 +58,12 @@ impl Target for Bundled {
         flag("--data-dir", node.data_dir.clone().into());
         flag("--trace", node.trace.clone().into());
         flag("--color", "never".into());
-        if let Some(mutant) = &self.mutant {
+        if let Some(mutant) = &self.build.mutant {
             flag("--mutant", mutant.into());
         }
-        arguments.extend(self.extra.iter().cloned());
-        Launch { program: self.program.clone(), arguments, log: node.log.clone() }
+        arguments.extend(self.build.arguments.iter().cloned());
+        let program = self.build.program.clone().unwrap_or_else(|| OWN_PROGRAM.into());
+        Launch { program, arguments, log: node.log.clone() }
     }
 
     fn client(&self, addresses: BTreeMap<u32, SocketAddr>) -> Box<dyn Client> {
@@ -364,7 +361,7 @@ mod tests {
     async fn a_refused_connection_is_definite_and_a_silent_one_is_not() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let target = Bundled::new(None, None, Vec::new());
+        let target = Bundled::new(Build::default());
         let mut client = target.client(BTreeMap::from([(1, address)]));
         client.begin(Request { key: "k".into(), command: Command::Put("1".into()) });
         let silent = client.call(1, Duration::from_millis(50)).await.unwrap_err();
@@ -377,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_node_is_told_its_peers_and_its_mutant() {
-        let target = Bundled::new(None, Some("no-dedupe".into()), Vec::new());
+        let target = Bundled::new(Build { mutant: Some("no-dedupe".into()), ..Build::default() });
         let node = NodeSetup {
             number: 2,
             cluster_id: "c".into(),

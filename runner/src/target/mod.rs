@@ -10,6 +10,7 @@ pub(crate) mod direct;
 pub(crate) mod etcd;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -18,11 +19,33 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::exit::Refusal;
 use crate::process::Launch;
-pub(crate) use bundled::Bundled;
+use bundled::Bundled;
 
 /// The names a user may ask for.
-pub(crate) const NAMES: [&str; 1] = ["bundled"];
+pub(crate) const NAMES: [&str; 1] = [bundled::NAME];
+
+/// Which build of a server is tested, and how it is started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Build {
+    /// The executable; `None`: the one that belongs to the target.
+    pub(crate) program: Option<PathBuf>,
+    /// The bug seeded into it.
+    pub(crate) mutant: Option<String>,
+    /// Arguments passed on to every node.
+    pub(crate) arguments: Vec<OsString>,
+}
+
+/// The target a user asks for.
+pub(crate) fn by_name(name: &str, build: &Build) -> Result<Arc<dyn Target>, Refusal> {
+    match name {
+        bundled::NAME => Ok(Arc::new(Bundled::new(build.clone()))),
+        other => {
+            Err(Refusal::Usage(format!("no target `{other}`: known are {}", NAMES.join(", "))))
+        }
+    }
+}
 
 /// A future behind a trait object.
 pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
