@@ -183,18 +183,23 @@ fn fenced(text: &str, language: &str) -> String {
     format!("{fence}{language}\n{text}\n{fence}\n")
 }
 
-/// Cuts at a line end, saying so.
+/// Cuts at a line end, saying so, and closes a code block that the cut left open.
 fn limited(mut text: String) -> String {
-    const NOTE: &str = "\n```\n\nCut at 64 KiB; the rest is in the report.\n";
+    const NOTE: &str = "\nCut at 64 KiB; the rest is in the report.\n";
+    const CLOSE: &str = "\n```\n";
     if text.len() <= BYTES_MAX {
         return text;
     }
-    let mut end = BYTES_MAX - NOTE.len();
+    let mut end = BYTES_MAX - NOTE.len() - CLOSE.len();
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     let end = text[..end].rfind('\n').unwrap_or(end);
     text.truncate(end);
+    let fences = text.lines().filter(|line| line.starts_with("```")).count();
+    if fences % 2 == 1 {
+        text.push_str(CLOSE);
+    }
     text.push_str(NOTE);
     text
 }
@@ -214,6 +219,8 @@ mod tests {
     fn a_long_summary_is_cut_at_a_line() {
         let text = limited("ä line\n".repeat(20_000));
         assert!(text.len() <= BYTES_MAX);
-        assert!(text.ends_with("the rest is in the report.\n"));
+        assert!(text.ends_with("ä line\nCut at 64 KiB; the rest is in the report.\n"));
+        let text = limited(format!("```text\n{}", "ä line\n".repeat(20_000)));
+        assert!(text.contains("\n```\n\nCut at 64 KiB"));
     }
 }
