@@ -7,6 +7,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::{CheckResult, Finding};
+use crate::fault::FaultRecord;
+use crate::history::{History, Outcome};
+use crate::observed::Phases;
+use crate::run::grouped;
+use crate::verdict::Verdict;
+
+const NAME: &str = "strength";
+const TITLE: &str = "enough happened for a pass to mean something";
+
 /// What a run must have seen. Part of `plan.json`, field `requirements`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -32,4 +42,247 @@ pub struct PhaseMinimum {
     pub during: u64,
     /// From phase `recovery` on.
     pub after: u64,
+}
+
+/// What the record is compared with the requirements by.
+pub(crate) struct Happened<'a> {
+    /// The clients' operations and the phases; `None`: no history.
+    pub(crate) history: Option<&'a History>,
+    /// What was done to the cluster.
+    pub(crate) faults: &'a [FaultRecord],
+}
+
+/// Compares what happened with what was required; `None`: nothing was.
+pub(crate) fn strength(required: Option<&Requirements>, happened: &Happened<'_>) -> CheckResult {
+    let Some(required) = required else {
+        return CheckResult {
+            name: NAME.to_owned(),
+            title: TITLE.to_owned(),
+            summary: "not checked: no plan.json that says what is required".to_owned(),
+            ..CheckResult::default()
+        };
+    };
+    let counts = Counts::of(happened.history);
+    let mut reasons = too_few(required, &counts);
+    reasons.extend(without_effect(required, happened.faults));
+    reasons.extend(leader_spared_or_hit(required, happened.faults));
+    let verdict = if reasons.is_empty() { Verdict::Pass } else { Verdict::Undecided };
+    CheckResult {
+        name: NAME.to_owned(),
+        title: TITLE.to_owned(),
+        verdict,
+        summary: summary(&counts, happened.faults),
+        findings: reasons.into_iter().map(finding).collect(),
+    }
+}
+
+fn finding(reason: String) -> Finding {
+    Finding {
+        anomaly: "too-weak".to_owned(),
+        headline: "Too little happened for a pass to mean something.".to_owned(),
+        explanation: reason,
+        ..Finding::default()
+    }
+}
+
+/// Ok operations by kind: before, during and after the faults.
+#[derive(Debug, Default)]
+struct Counts {
+    by_kind: BTreeMap<&'static str, [u64; 3]>,
+}
+
+impl Counts {
+    fn of(history: Option<&History>) -> Counts {
+        let mut counts = Counts::default();
+        let Some(history) = history else { return counts };
+        let phases = Phases::of(history);
+        for operation in &history.operations {
+            if operation.outcome != Outcome::Ok {
+                continue;
+            }
+            let part = match phases.at(operation.completed_at_ns) {
+                None | Some("start" | "warm-up") => 0,
+                Some("faults") => 1,
+                Some(_) => 2,
+            };
+            counts.by_kind.entry(operation.function.word()).or_default()[part] += 1;
+        }
+        counts
+    }
+
+    fn of_kind(&self, kind: &str) -> [u64; 3] {
+        self.by_kind.get(kind).copied().unwrap_or_default()
+    }
+
+    fn total(&self) -> u64 {
+        self.by_kind.values().flatten().sum()
+    }
+}
+
+fn too_few(required: &Requirements, counts: &Counts) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for (kind, minimum) in &required.operations_ok_min {
+        let parts = [
+            ("before the faults", minimum.before),
+            ("during the faults", minimum.during),
+            ("after the faults", minimum.after),
+        ];
+        for ((when, least), count) in parts.into_iter().zip(counts.of_kind(kind)) {
+            if count < least {
+                let (count, least) = (grouped(count), grouped(least));
+                reasons
+                    .push(format!("{count} {kind} operations succeeded {when}; {least} needed."));
+            }
+        }
+    }
+    reasons
+}
+
+fn without_effect(required: &Requirements, faults: &[FaultRecord]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for kind in &required.fault_kinds {
+        let of_kind: Vec<_> = faults.iter().filter(|fault| &fault.kind == kind).collect();
+        if !of_kind.iter().any(|fault| fault.effective) {
+            let count = of_kind.len();
+            reasons.push(match count {
+                0 => format!("No {kind} fault struck, and the plan asked for one."),
+                _ => format!("None of the {count} {kind} faults had an observed effect."),
+            });
+        }
+    }
+    reasons
+}
+
+fn leader_spared_or_hit(required: &Requirements, faults: &[FaultRecord]) -> Vec<String> {
+    let has = |hit| faults.iter().any(|fault| fault.effective && fault.leader_hit == Some(hit));
+    let mut reasons = Vec::new();
+    if required.leader_hit && !has(true) {
+        reasons.push("No effective fault struck the leader of its moment.".to_owned());
+    }
+    if required.leader_spared && !has(false) {
+        reasons.push("No effective fault spared the leader of its moment.".to_owned());
+    }
+    reasons
+}
+
+fn summary(counts: &Counts, faults: &[FaultRecord]) -> String {
+    let mut effective: BTreeMap<&str, u64> = BTreeMap::new();
+    for fault in faults {
+        *effective.entry(&fault.kind).or_default() += u64::from(fault.effective);
+    }
+    let mut summary = format!("{} ok operations", grouped(counts.total()));
+    for (kind, count) in effective {
+        summary.push_str(&format!(", {kind} effective {}", times(count)));
+    }
+    summary
+}
+
+fn times(count: u64) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{} times", grouped(more)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FaultStatus;
+    use crate::history;
+    use crate::options::Options;
+
+    /// A history with this many ok writes before, during and after the faults.
+    fn history(writes: [u64; 3]) -> History {
+        let mut text = String::new();
+        let mut time_ns = 0;
+        let mut line = |text: &mut String, start: &str| {
+            time_ns += 1;
+            text.push_str(&format!("{{{start},\"time_ns\":{time_ns}}}\n"));
+        };
+        for (phase, count) in ["warm-up", "faults", "recovery"].into_iter().zip(writes) {
+            let value = format!(r#""f":"phase","value":{{"name":"{phase}"}}"#);
+            line(&mut text, &format!(r#""process":"nemesis","type":"info",{value}"#));
+            for _ in 0..count {
+                for kind in ["invoke", "ok"] {
+                    let write = r#""f":"write","key":"k","value":1"#;
+                    line(&mut text, &format!(r#""process":1,"type":"{kind}",{write}"#));
+                }
+            }
+        }
+        let input = Box::new(std::io::Cursor::new(text.into_bytes()));
+        history::read_from("test", input, &Options::default()).unwrap().history
+    }
+
+    fn fault(kind: &str, effective: bool, leader_hit: Option<bool>) -> FaultRecord {
+        FaultRecord {
+            id: 1,
+            kind: kind.to_owned(),
+            name: String::new(),
+            target: String::new(),
+            nodes: Vec::new(),
+            detail: String::new(),
+            planned_at_ns: 0,
+            started_at_ns: None,
+            effective_at_ns: None,
+            healed_at_ns: None,
+            status: FaultStatus::Installed,
+            effects: Vec::new(),
+            effective,
+            leader_hit,
+        }
+    }
+
+    fn required() -> Requirements {
+        let minimum = PhaseMinimum { before: 2, during: 3, after: 1 };
+        Requirements {
+            operations_ok_min: BTreeMap::from([("write".to_owned(), minimum)]),
+            fault_kinds: vec!["kill".to_owned()],
+            leader_hit: true,
+            leader_spared: true,
+        }
+    }
+
+    fn judge(writes: [u64; 3], faults: &[FaultRecord]) -> CheckResult {
+        let history = history(writes);
+        strength(Some(&required()), &Happened { history: Some(&history), faults })
+    }
+
+    #[test]
+    fn what_meets_every_requirement_passes() {
+        let faults = [fault("kill", true, Some(true)), fault("kill", true, Some(false))];
+        let check = judge([2, 3, 1], &faults);
+        assert_eq!(check.verdict, Verdict::Pass);
+        assert_eq!(check.summary, "6 ok operations, kill effective twice");
+    }
+
+    #[test]
+    fn whatever_falls_short_is_named_and_undecided() {
+        let check = judge([2, 2, 0], &[fault("kill", false, Some(true))]);
+        assert_eq!(check.verdict, Verdict::Undecided);
+        let reasons: Vec<_> = check.findings.iter().map(|f| f.explanation.as_str()).collect();
+        assert_eq!(
+            reasons,
+            [
+                "2 write operations succeeded during the faults; 3 needed.",
+                "0 write operations succeeded after the faults; 1 needed.",
+                "None of the 1 kill faults had an observed effect.",
+                "No effective fault struck the leader of its moment.",
+                "No effective fault spared the leader of its moment.",
+            ]
+        );
+        let none = judge([2, 3, 1], &[]);
+        assert_eq!(
+            none.findings[0].explanation,
+            "No kill fault struck, and the plan asked for one."
+        );
+    }
+
+    #[test]
+    fn without_a_plan_nothing_is_required() {
+        let check = strength(None, &Happened { history: None, faults: &[] });
+        assert_eq!(check.verdict, Verdict::Pass);
+        assert!(check.summary.starts_with("not checked"));
+    }
 }

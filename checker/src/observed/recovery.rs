@@ -1,0 +1,136 @@
+//! The cluster serves again within a deadline once the last fault is healed.
+//!
+//! The runner says in the history when it lifted everything and how long recovery may take. An
+//! operation that began after that and succeeded in time is the proof. A record that ends before the
+//! deadline proves nothing either way.
+
+use super::{Phases, nothing, result};
+use crate::analysis::{CheckResult, Finding};
+use crate::history::{History, Outcome};
+use crate::verdict::Verdict;
+
+const NAME: &str = "recovery";
+const TITLE: &str = "serves again in time after the last fault";
+
+/// Judges the time after the faults.
+pub(crate) fn recovery(history: Option<&History>) -> CheckResult {
+    let Some(history) = history else {
+        return nothing(NAME, TITLE, "not checked: no history.jsonl");
+    };
+    let phases = Phases::of(history);
+    let Some(phase) = phases.find("recovery") else {
+        return nothing(NAME, TITLE, "not checked: the run has no recovery phase");
+    };
+    let Some(deadline_ms) = phase.deadline_ms else {
+        return nothing(NAME, TITLE, "not checked: the recovery phase has no deadline");
+    };
+    let allowed_ns = deadline_ms.saturating_mul(1_000_000);
+    let first = history
+        .operations
+        .iter()
+        .filter(|operation| operation.invoked_at_ns >= phase.at_ns)
+        .filter(|operation| matches!(operation.outcome, Outcome::Ok | Outcome::Rejected))
+        .map(|operation| operation.completed_at_ns - phase.at_ns)
+        .min();
+    if let Some(after_ns) = first
+        && after_ns <= allowed_ns
+    {
+        let summary =
+            format!("first success {} after the heal, {} allowed", ms(after_ns), ms(allowed_ns));
+        return nothing(NAME, TITLE, summary);
+    }
+    let recorded_ns = last_ns(history).saturating_sub(phase.at_ns);
+    if recorded_ns < allowed_ns {
+        let summary =
+            format!("not checked: the record ends {} after the last heal", ms(recorded_ns));
+        return nothing(NAME, TITLE, summary);
+    }
+    let found = match first {
+        Some(after_ns) => format!("The first operation to succeed did so after {}.", ms(after_ns)),
+        None => format!("No operation succeeded in the {} that were recorded.", ms(recorded_ns)),
+    };
+    let finding = Finding {
+        anomaly: "no-recovery".to_owned(),
+        headline: "The cluster did not serve in time after the last fault was healed.".to_owned(),
+        explanation: format!("All faults were lifted and {} allowed. {found}", ms(allowed_ns)),
+        at_ns: Some(phase.at_ns.saturating_add(allowed_ns)),
+        ..Finding::default()
+    };
+    result(NAME, TITLE, Verdict::Violation, format!("{} allowed", ms(allowed_ns)), vec![finding])
+}
+
+/// The last moment that the history tells of.
+fn last_ns(history: &History) -> u64 {
+    let told = history.nemesis.iter().map(|(_, event)| event.time_ns);
+    let begun = history.operations.iter().map(|operation| operation.invoked_at_ns);
+    told.chain(begun).max().unwrap_or(0)
+}
+
+fn ms(nanoseconds: u64) -> String {
+    match nanoseconds as f64 / 1e6 {
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.1} s", ms / 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history;
+    use crate::options::Options;
+
+    /// A recovery phase at 1 s with a deadline of 10 s, then a read that begins and ends at these
+    /// milliseconds, then the phase after it.
+    fn check(began_ms: u64, read_ms: (u64, u64), outcome: &str, end_ms: u64) -> CheckResult {
+        let phase = |name: &str, at_ms: u64, more: &str| {
+            format!(
+                r#"{{"process":"nemesis","type":"info","f":"phase","value":{{"name":"{name}"{more}}},"time_ns":{}}}"#,
+                at_ms * 1_000_000
+            )
+        };
+        let read = |kind: &str, at_ms: u64| {
+            format!(
+                r#"{{"process":1,"type":"{kind}","f":"read","key":"k","value":null,"time_ns":{}}}"#,
+                at_ms * 1_000_000
+            )
+        };
+        let recovery = phase("recovery", began_ms, r#","deadline_ms":10000"#);
+        let mut lines = vec![
+            (began_ms, recovery),
+            (read_ms.0, read("invoke", read_ms.0)),
+            (read_ms.1, read(outcome, read_ms.1)),
+            (end_ms, phase("end", end_ms, "")),
+        ];
+        lines.sort_by_key(|(at_ms, _)| *at_ms);
+        let text: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+        let input = std::io::Cursor::new(text.join("\n").into_bytes());
+        let source = history::read_from("test", Box::new(input), &Options::default()).unwrap();
+        super::recovery(Some(&source.history))
+    }
+
+    #[test]
+    fn a_success_in_time_is_a_recovery() {
+        let check = check(1_000, (1_500, 1_700), "ok", 20_000);
+        assert_eq!(check.verdict, Verdict::Pass);
+        assert_eq!(check.summary, "first success 700 ms after the heal, 10.0 s allowed");
+    }
+
+    #[test]
+    fn one_that_came_too_late_or_never_is_none() {
+        let late = check(1_000, (1_500, 13_500), "ok", 20_000);
+        assert_eq!(late.verdict, Verdict::Violation);
+        assert!(late.findings[0].explanation.contains("did so after 12.5 s"), "{late:?}");
+        let never = check(1_000, (1_500, 1_700), "info", 20_000);
+        assert_eq!(never.findings[0].anomaly, "no-recovery");
+        assert!(never.findings[0].explanation.contains("in the 19.0 s that were recorded"));
+    }
+
+    #[test]
+    fn what_began_before_the_heal_proves_nothing_and_a_short_record_neither() {
+        assert_eq!(check(1_000, (900, 1_100), "ok", 20_000).verdict, Verdict::Violation);
+        let short = check(1_000, (1_500, 1_700), "info", 3_000);
+        assert_eq!((short.verdict, short.findings.len()), (Verdict::Pass, 0));
+        assert_eq!(short.summary, "not checked: the record ends 2.0 s after the last heal");
+        assert_eq!(recovery(None).summary, "not checked: no history.jsonl");
+    }
+}

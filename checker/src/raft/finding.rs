@@ -1,0 +1,89 @@
+//! What the trace checks find, before the lines that prove it are fetched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use whitewater_raft::NodeId;
+
+use crate::analysis::{CheckResult, Finding};
+use crate::run::grouped;
+use crate::verdict::Verdict;
+
+/// Findings shown of one check. A broken rule is broken over and over; the first ones tell most.
+const SHOWN_MAX: usize = 8;
+
+/// Where a line stands: the number of its file, and the line in it, from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) file: u32,
+    pub(crate) line: u32,
+}
+
+/// A finding whose evidence is still only named.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) anomaly: &'static str,
+    pub(crate) headline: &'static str,
+    pub(crate) explanation: String,
+    pub(crate) nodes: Vec<NodeId>,
+    pub(crate) at_ns: u64,
+    /// The lines that contradict each other, the earlier one first.
+    pub(crate) places: Vec<Place>,
+}
+
+/// What one check found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Findings {
+    shown: Vec<Draft>,
+    count: u64,
+}
+
+impl Findings {
+    /// One more. The draft is made only where it will be shown.
+    pub(crate) fn add(&mut self, draft: impl FnOnce() -> Draft) {
+        self.count += 1;
+        if self.shown.len() < SHOWN_MAX {
+            self.shown.push(draft());
+        }
+    }
+
+    /// The lines that are needed as evidence.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
+        self.shown.iter().flat_map(|draft| draft.places.iter().copied())
+    }
+
+    /// The check's result; `lines` holds the text of every place.
+    pub(crate) fn result(
+        self,
+        name: &str,
+        title: &str,
+        summary: String,
+        lines: &BTreeMap<Place, String>,
+    ) -> CheckResult {
+        let verdict = if self.count == 0 { Verdict::Pass } else { Verdict::Violation };
+        let hidden = self.count - self.shown.len() as u64;
+        let summary = match hidden {
+            0 => summary,
+            _ => format!("{summary}; {} more findings of the same kind", grouped(hidden)),
+        };
+        let finding = |draft: Draft| Finding {
+            anomaly: draft.anomaly.to_owned(),
+            headline: draft.headline.to_owned(),
+            explanation: draft.explanation,
+            at_ns: Some(draft.at_ns),
+            nodes: names(&draft.nodes),
+            evidence: draft.places.iter().filter_map(|place| lines.get(place).cloned()).collect(),
+            ..Finding::default()
+        };
+        let findings = self.shown.into_iter().map(finding).collect();
+        CheckResult { name: name.to_owned(), title: title.to_owned(), verdict, summary, findings }
+    }
+}
+
+/// A node's name in files and reports.
+pub(crate) fn name(node: NodeId) -> String {
+    format!("n{node}")
+}
+
+fn names(nodes: &[NodeId]) -> Vec<String> {
+    nodes.iter().collect::<BTreeSet<_>>().into_iter().map(|node| name(*node)).collect()
+}

@@ -1,0 +1,128 @@
+//! Checks of Raft's own promises, from what nodes tell of themselves.
+//!
+//! One pass over the traces of all nodes, merged by time. Every check sees each line together with
+//! what is known of the nodes before it ([`node::Nodes`]), and keeps what it needs beside that. Memory
+//! grows with terms and batches, not with entries.
+//!
+//! A trace line states what is true and durable, and stands there before anyone else can know it. The
+//! last lines of a killed node may be missing. No check takes a missing line for a fact, so missing
+//! lines hide violations and invent none.
+
+mod elections;
+mod finding;
+mod log_matching;
+mod monotonic;
+mod node;
+mod runs;
+mod state_machine;
+mod trace;
+mod votes;
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use whitewater_raft::event::Record;
+
+use crate::analysis::CheckResult;
+use crate::error::CheckError;
+use crate::observation::StatusPoll;
+use elections::Elections;
+use finding::Findings;
+pub(crate) use finding::Place;
+use node::{Line, Nodes};
+pub(crate) use trace::{TraceFiles, fetch, without_place};
+
+/// One promise of Raft, watched over a merged trace.
+pub(crate) trait Check {
+    /// Its slug.
+    fn name(&self) -> &'static str;
+    /// The promise in words.
+    fn title(&self) -> &'static str;
+    /// Looks at a line; `nodes` is what was known before it.
+    fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings);
+    /// The trace is over.
+    fn end(&mut self, _nodes: &Nodes, _found: &mut Findings) {}
+    /// What was looked at.
+    fn summary(&self) -> String;
+}
+
+/// All checks of one run.
+pub(crate) struct RaftChecks {
+    elections: (Elections, Findings),
+    others: Vec<(Box<dyn Check>, Findings)>,
+    nodes: Nodes,
+    lines: u64,
+}
+
+impl RaftChecks {
+    /// Nothing seen yet.
+    pub(crate) fn new() -> RaftChecks {
+        let others: Vec<Box<dyn Check>> = vec![
+            Box::new(votes::Quorums::default()),
+            Box::new(votes::VoteOnce::default()),
+            Box::new(log_matching::LogMatching::default()),
+            Box::new(state_machine::StateMachineSafety::default()),
+            Box::new(monotonic::Monotonic::default()),
+        ];
+        let others = others.into_iter().map(|check| (check, Findings::default())).collect();
+        RaftChecks {
+            elections: (Elections::default(), Findings::default()),
+            others,
+            nodes: Nodes::default(),
+            lines: 0,
+        }
+    }
+
+    /// Takes in the whole trace.
+    pub(crate) fn trace<R: Borrow<Record>>(
+        &mut self,
+        records: impl Iterator<Item = Result<(Place, R), CheckError>>,
+    ) -> Result<(), CheckError> {
+        for record in records {
+            let (place, record) = record?;
+            self.see(&Line { record: record.borrow(), place });
+        }
+        for (check, found) in &mut self.others {
+            check.end(&self.nodes, found);
+        }
+        Ok(())
+    }
+
+    fn see(&mut self, line: &Line<'_>) {
+        self.lines += 1;
+        self.elections.0.see(line, &self.nodes, &mut self.elections.1);
+        for (check, found) in &mut self.others {
+            check.see(line, &self.nodes, found);
+        }
+        self.nodes.take(line);
+    }
+
+    /// Takes in status polls; `file` is the number of their file.
+    pub(crate) fn polls(&mut self, polls: &[(u32, StatusPoll)], file: u32) {
+        let (elections, found) = &mut self.elections;
+        for (line, poll) in polls {
+            elections.poll(poll, Place { file, line: *line }, found);
+        }
+    }
+
+    /// The lines that are needed as evidence.
+    pub(crate) fn places(&self) -> BTreeSet<Place> {
+        let others = self.others.iter().map(|(_, found)| found);
+        std::iter::once(&self.elections.1).chain(others).flat_map(Findings::places).collect()
+    }
+
+    /// The results, in the order a reader wants them.
+    pub(crate) fn results(self, lines: &BTreeMap<Place, String>) -> Vec<CheckResult> {
+        let (elections, found) = self.elections;
+        let summary = elections.summary();
+        let mut results = vec![found.result(elections.name(), elections.title(), summary, lines)];
+        for (check, found) in self.others {
+            let summary = match self.lines {
+                0 => "not checked: no trace".to_owned(),
+                _ => check.summary(),
+            };
+            results.push(found.result(check.name(), check.title(), summary, lines));
+        }
+        results
+    }
+}
