@@ -4,6 +4,8 @@
 //! A finding with a witness shows its operations. One without (two leaders, a panic) shows the roles
 //! of all nodes around the moment. Nothing here decides what is wrong; it places what was found.
 
+mod layout;
+
 use whitewater_checker::analysis::{Finding, Witness, WitnessOperation};
 use whitewater_checker::statistics::{NodeRoles, State, fault_span};
 use whitewater_raft::event::Role;
@@ -14,6 +16,8 @@ use crate::palette::fault_class;
 use crate::role_lanes;
 use crate::svg::{Anchor, Scale, Svg, shortened};
 
+use layout::{Label, Lane, bar, caption, is_blocked};
+
 const WIDTH: f64 = 1120.0;
 const LEFT: f64 = 118.0;
 const RIGHT: f64 = 1104.0;
@@ -22,8 +26,6 @@ const ROW: f64 = 44.0;
 const BAR: f64 = 26.0;
 /// Height of a node's lane.
 const NODE_LANE: f64 = 52.0;
-/// Below this a bar could not be seen or pointed at.
-const BAR_WIDTH_MIN: f64 = 7.0;
 /// What a character of a label takes, on average, at 13 px and bold.
 const CHARACTER: f64 = 7.4;
 /// Faults named in full, one row each; more share a row and go by number and kind.
@@ -42,7 +44,7 @@ pub(crate) fn draw(run: &Run, finding: &Finding) -> Option<String> {
     let scale = Scale { from_ns, to_ns, left: LEFT, right: RIGHT };
     let mut picture =
         Picture { svg: Svg::default(), scale, clock: Clock::new(run.record.origin_ns) };
-    let lanes = lanes(&picture, operations, finding);
+    let lanes = layout::lanes(scale, operations, finding);
     let nodes = nodes_shown(run, operations, finding, scale);
     let faults = visible_faults(run, scale);
 
@@ -83,117 +85,12 @@ fn window(operations: &[WitnessOperation], at_ns: Option<u64>, last_ns: u64) -> 
     Some((first.saturating_sub(range / 12), last + right))
 }
 
-/// The operations of one client, each with its row and the place of its label.
-struct Lane<'a> {
-    process: u64,
-    rows: usize,
-    operations: Vec<(&'a WitnessOperation, usize, Label)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Label {
-    Inside,
-    Right,
-    Left,
-}
-
 /// Where an operation was drawn: left, right, top.
 struct Place {
     label: String,
     left: f64,
     right: f64,
     top: f64,
-}
-
-fn lanes<'a>(
-    picture: &Picture,
-    operations: &'a [WitnessOperation],
-    finding: &Finding,
-) -> Vec<Lane<'a>> {
-    let mut lanes: Vec<Lane<'a>> = Vec::new();
-    let mut sorted: Vec<&WitnessOperation> = operations.iter().collect();
-    sorted.sort_by_key(|operation| operation.invoked_at_ns);
-    for operation in &sorted {
-        if !lanes.iter().any(|lane| lane.process == operation.process) {
-            lanes.push(Lane { process: operation.process, rows: 0, operations: Vec::new() });
-        }
-    }
-    for lane in &mut lanes {
-        let mut rows: Vec<Vec<(f64, f64)>> = vec![Vec::new()];
-        // A later bar must stay free of an earlier label, so all bars are taken first.
-        let own: Vec<_> = sorted.iter().filter(|one| one.process == lane.process).collect();
-        let bars: Vec<(f64, f64)> = own.iter().map(|one| picture.bar(one)).collect();
-        for (index, operation) in own.iter().enumerate() {
-            let width = CHARACTER * caption(operation, finding).chars().count() as f64;
-            let others: Vec<_> = bars
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != index)
-                .map(|(_, bar)| *bar)
-                .collect();
-            // The arrow of the gap leaves to the right of its operation.
-            let gap = finding.witness.as_ref().and_then(|witness| witness.gap.as_ref());
-            let is_before = gap.is_some_and(|gap| gap.before == operation.label);
-            let sides =
-                if is_before { [Label::Left, Label::Right] } else { [Label::Right, Label::Left] };
-            let (row, label) = fit(&mut rows, bars[index], width, &others, sides);
-            lane.operations.push((operation, row, label));
-        }
-        lane.rows = rows.len();
-    }
-    lanes
-}
-
-/// Finds a row and a side for a bar with its label, opening a new row where none is free.
-fn fit(
-    rows: &mut Vec<Vec<(f64, f64)>>,
-    bar: (f64, f64),
-    width: f64,
-    bars: &[(f64, f64)],
-    outside: [Label; 2],
-) -> (usize, Label) {
-    let with_label = |label: Label| match label {
-        Label::Inside => bar,
-        Label::Right => (bar.0, bar.1 + 10.0 + width),
-        Label::Left => (bar.0 - 10.0 - width, bar.1),
-    };
-    let sides = if bar.1 - bar.0 > width + 14.0 { &[Label::Inside][..] } else { &outside[..] };
-    let overlaps = |one: &(f64, f64), other: &(f64, f64)| one.0 < other.1 && other.0 < one.1;
-    for (index, row) in rows.iter_mut().enumerate() {
-        for side in sides {
-            let space = with_label(*side);
-            let inside = space.0 >= LEFT && space.1 <= WIDTH - 6.0;
-            let free = !row.iter().any(|taken| overlaps(taken, &space));
-            let clear = index > 0 || !bars.iter().any(|other| overlaps(other, &space));
-            if inside && free && clear {
-                row.push(space);
-                return (index, *side);
-            }
-        }
-    }
-    let side = if bar.1 + 10.0 + width <= WIDTH - 6.0 {
-        sides[0]
-    } else {
-        *sides.last().unwrap_or(&Label::Left)
-    };
-    rows.push(vec![with_label(side)]);
-    (rows.len() - 1, side)
-}
-
-/// What stands at an operation: its label, what it did, and a sign for its outcome.
-fn caption(operation: &WitnessOperation, finding: &Finding) -> String {
-    let sign = match operation.outcome.as_str() {
-        _ if is_blocked(operation, finding) => " ✕",
-        "fail" => " ×",
-        "info" => " △",
-        _ => "",
-    };
-    format!("{} {}{sign}", operation.label, shortened(&operation.text, 48))
-}
-
-fn is_blocked(operation: &WitnessOperation, finding: &Finding) -> bool {
-    let blocked = finding.witness.as_ref().and_then(|witness| witness.blocked.as_deref());
-    blocked == Some(operation.label.as_str())
 }
 
 /// Nodes worth a lane: those that answered, those named by the finding, and whoever led meanwhile.
@@ -245,13 +142,6 @@ struct Picture {
 }
 
 impl Picture {
-    /// The left and right edge of an operation's bar; one that never ended runs off the picture.
-    fn bar(&self, operation: &WitnessOperation) -> (f64, f64) {
-        let left = self.scale.x(operation.invoked_at_ns);
-        let right = operation.completed_at_ns.map_or(RIGHT, |time| self.scale.x(time));
-        (left, right.max(left + BAR_WIDTH_MIN))
-    }
-
     fn axis(&mut self, origin_ns: u64, bottom: f64) {
         for (time_ns, text) in self.scale.ticks(origin_ns, 8) {
             let x = self.scale.x(time_ns);
@@ -317,7 +207,7 @@ impl Picture {
             self.svg.text("minor", LEFT - 14.0, y + 33.0, Anchor::End, &targets);
             for (operation, row, label) in &lane.operations {
                 let row_top = y + 6.0 + ROW * *row as f64;
-                let (left, right) = self.bar(operation);
+                let (left, right) = bar(self.scale, operation);
                 self.operation(operation, *label, (left, right, row_top), finding);
                 places.push(Place { label: operation.label.clone(), left, right, top: row_top });
             }
@@ -477,18 +367,6 @@ fn words(run: &Run, finding: &Finding, operations: &[WitnessOperation]) -> (Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn labels_move_aside_before_a_row_is_opened() {
-        let sides = [Label::Right, Label::Left];
-        let mut rows = vec![Vec::new()];
-        let bars = [(200.0, 210.0), (300.0, 310.0)];
-        assert_eq!(fit(&mut rows, bars[0], 120.0, &bars[1..], sides), (1, Label::Right));
-        let mut rows = vec![Vec::new()];
-        let near = [(450.0, 460.0)];
-        assert_eq!(fit(&mut rows, (400.0, 410.0), 120.0, &near, sides), (0, Label::Left));
-        assert_eq!(fit(&mut rows, (600.0, 900.0), 120.0, &[], sides), (0, Label::Inside));
-    }
 
     #[test]
     fn a_label_inside_the_blocked_bar_is_told_apart_from_one_beside_it() {

@@ -11,7 +11,7 @@ use crate::{OPERATIONS, Reported};
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 /// A loaded machine may take long to start a browser; a page that hangs must still end the test.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
