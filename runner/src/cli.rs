@@ -219,8 +219,9 @@ pub(crate) struct DoctorArguments {
 
 /// A length of time as people write it: 300ms, 20s, 5m, 1m30s.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration =
-        text.parse().map_err(|_| "expected a length of time such as 300ms, 20s or 5m".to_owned())?;
+    let parsed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "expected a length of time such as 300ms, 20s or 5m".to_owned())?;
     match Duration::try_from(parsed) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("expected a length of time above zero".into()),
@@ -228,7 +229,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn fault_names() -> Vec<PossibleValue> {
-    nemesis::FAMILIES.iter().chain([&NO_FAULTS]).map(PossibleValue::new).collect()
+    nemesis::ALL_FAMILIES.iter().chain([&NO_FAULTS]).map(PossibleValue::new).collect()
 }
 
 fn mutant_names() -> Vec<PossibleValue> {

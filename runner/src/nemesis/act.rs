@@ -9,8 +9,8 @@ use crate::proxy::{Counters, Network, Party, Rule};
 
 /// A restarted node reads its log and answers within this; a loaded machine needs most of it.
 const READY_DEADLINE: Duration = Duration::from_secs(10);
-/// Heartbeats are 50 ms apart, so a block that stopped nothing for this long stops nothing.
-const BLOCK_EFFECT_DEADLINE: Duration = Duration::from_millis(800);
+/// Heartbeats are 50 ms apart, so a rule that touched nothing for this long touches nothing.
+const EFFECT_DEADLINE: Duration = Duration::from_millis(800);
 
 /// One thing done to the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) enum Act {
     Pause(u32),
     /// Nothing travels from the first to the second of each pair; undone by letting it pass.
     Block(Vec<(Party, Party)>),
+    /// What travels from the first to the second of each pair obeys a rule; undone by letting it pass.
+    Shape(Vec<(Party, Party)>, Rule),
 }
 
 /// What was seen of an act or its undoing.
@@ -53,18 +55,18 @@ pub(crate) struct Arena<'a> {
 }
 
 impl Act {
-    /// Does it and waits until its effect is seen. Blocks take effect at once; see
-    /// [`Act::wait_blocked`].
+    /// Does it and waits until its effect is seen. What a rule does to bytes is
+    /// seen by a [`LinkWatch`].
     pub(crate) async fn carry_out(&self, arena: Arena<'_>) -> Seen {
         match self {
             Act::Kill(node) => Seen::of(arena.cluster.kill(*node).await, &format!("n{node}")),
             Act::Pause(node) => Seen::of(arena.cluster.pause(*node).await, &format!("n{node}")),
             Act::Block(pairs) => {
-                for (from, to) in pairs {
-                    if let Some(direction) = arena.network.direction(*from, *to) {
-                        direction.set(Rule::Block);
-                    }
-                }
+                set_all(arena.network, pairs, Rule::Block);
+                Seen::default()
+            }
+            Act::Shape(pairs, rule) => {
+                set_all(arena.network, pairs, *rule);
                 Seen::default()
             }
         }
@@ -75,7 +77,7 @@ impl Act {
         match self {
             Act::Kill(node) => restart(arena.cluster, observer, *node).await,
             Act::Pause(node) => Seen::of(arena.cluster.resume(*node).await, &format!("n{node}")),
-            Act::Block(_) => {
+            Act::Block(_) | Act::Shape(..) => {
                 self.undo_now(arena);
                 Seen { at_ns: Some(monotonic_ns()), effects: Vec::new() }
             }
@@ -91,13 +93,23 @@ impl Act {
                     let _ = child.signal(nix::sys::signal::Signal::SIGCONT);
                 }
             }
-            Act::Block(pairs) => {
-                for (from, to) in pairs {
-                    if let Some(direction) = arena.network.direction(*from, *to) {
-                        direction.set(Rule::Pass);
-                    }
-                }
-            }
+            Act::Block(pairs) | Act::Shape(pairs, _) => set_all(arena.network, pairs, Rule::Pass),
+        }
+    }
+
+    /// The directions it touches; none where it acts on a process.
+    pub(crate) fn pairs(&self) -> &[(Party, Party)] {
+        match self {
+            Act::Kill(_) | Act::Pause(_) => &[],
+            Act::Block(pairs) | Act::Shape(pairs, _) => pairs,
+        }
+    }
+}
+
+fn set_all(network: &Network, pairs: &[(Party, Party)], rule: Rule) {
+    for (from, to) in pairs {
+        if let Some(direction) = network.direction(*from, *to) {
+            direction.set(rule);
         }
     }
 }
@@ -119,30 +131,27 @@ async fn restart(cluster: &Cluster, observer: &Observer, node: u32) -> Seen {
     Seen { at_ns: None, effects: vec![fact] }
 }
 
-/// The counters of a block's directions.
+/// The counters of the directions that acts touch.
 #[derive(Debug)]
-pub(crate) struct BlockWatch {
+pub(crate) struct LinkWatch {
     before: Vec<((Party, Party), Counters)>,
 }
 
-impl BlockWatch {
+impl LinkWatch {
     /// Reads the counters before the acts are carried out.
     pub(crate) fn start(acts: &[Act], network: &Network) -> Self {
-        let pairs = acts.iter().flat_map(|act| match act {
-            Act::Block(pairs) => pairs.as_slice(),
-            Act::Kill(_) | Act::Pause(_) => &[],
-        });
+        let pairs = acts.iter().flat_map(Act::pairs);
         let read =
             |pair: &(Party, Party)| Some((*pair, network.direction(pair.0, pair.1)?.counters()));
         Self { before: pairs.filter_map(read).collect() }
     }
 
-    /// Waits for the first byte or connection that was stopped; when that was.
+    /// Waits for the first byte or connection that a rule touched; when that was.
     pub(crate) async fn first_effect(&self, network: &Network) -> Option<u64> {
         if self.before.is_empty() {
             return None;
         }
-        let end = tokio::time::Instant::now() + BLOCK_EFFECT_DEADLINE;
+        let end = tokio::time::Instant::now() + EFFECT_DEADLINE;
         loop {
             let first = self.now(network).map(|(_, counters)| counters.first_effect_ns);
             if let Some(first) = first.filter(|first_ns| *first_ns > 0).min() {
@@ -156,22 +165,21 @@ impl BlockWatch {
         }
     }
 
-    /// What was stopped so far, in words; `None` where nothing was.
+    /// What was done to bytes and connections so far, in words; `None` where nothing was.
     pub(crate) fn report(&self, network: &Network) -> Option<String> {
-        let (mut bytes, mut connections, mut directions) = (0, 0, 0);
-        for ((pair, now), (_, before)) in self.now(network).zip(&self.before) {
-            let _: (Party, Party) = pair;
-            let stopped = now - *before;
-            bytes += stopped.bytes_blocked;
-            connections += stopped.connections_blocked;
-            directions += u64::from(stopped.bytes_blocked + stopped.connections_blocked > 0);
+        let mut sum = [0; 4];
+        let mut directions = 0;
+        for ((_, now), (_, before)) in self.now(network).zip(&self.before) {
+            let done = (now - *before).harm();
+            directions += usize::from(done.iter().any(|count| *count > 0));
+            sum.iter_mut().zip(done).for_each(|(sum, count)| *sum += count);
         }
-        (directions > 0).then(|| {
-            format!(
-                "{bytes} bytes and {connections} connections blocked in {directions} of {} directions",
-                self.before.len()
-            )
-        })
+        let what = ["bytes blocked", "connections blocked", "bytes delayed", "connections reset"];
+        let facts = sum.iter().zip(what).filter(|(count, _)| **count > 0);
+        let facts: Vec<String> = facts.map(|(count, what)| format!("{count} {what}")).collect();
+        let all = self.before.len();
+        (directions > 0)
+            .then(|| format!("{} in {directions} of {all} directions", facts.join(", ")))
     }
 
     fn now<'a>(

@@ -4,18 +4,23 @@ use std::sync::LazyLock;
 
 use super::Fault;
 use super::kill::{self, Kill};
+use super::link::{self, Link};
 use super::partition::{self, Partition};
 use super::pause::{self, Pause};
 use super::victims::Victims;
 
-/// The families a user may ask for.
+/// The families of a run that asks for none in particular.
 pub(crate) const FAMILIES: [&str; 3] = [kill::FAMILY, pause::FAMILY, partition::FAMILY];
+/// Every family a user may ask for.
+pub(crate) const ALL_FAMILIES: [&str; 4] =
+    [kill::FAMILY, pause::FAMILY, partition::FAMILY, link::FAMILY];
 
 static CATALOGUE: LazyLock<Vec<Box<dyn Fault>>> = LazyLock::new(|| {
     let mut faults: Vec<Box<dyn Fault>> = Vec::new();
     faults.extend(Victims::ALL.map(|victims| Box::new(Kill(victims)) as Box<dyn Fault>));
     faults.extend(Victims::ALL.map(|victims| Box::new(Pause(victims)) as Box<dyn Fault>));
     faults.extend(Partition::ALL.map(|shape| Box::new(shape) as Box<dyn Fault>));
+    faults.extend(Link::ALL.map(|link| Box::new(link) as Box<dyn Fault>));
     faults
 });
 
@@ -45,7 +50,7 @@ mod tests {
 
     #[test]
     fn every_family_can_hit_and_spare_a_leader_of_three_nodes() {
-        for family in FAMILIES {
+        for family in ALL_FAMILIES {
             for strikes in [true, false] {
                 let has = catalogue().iter().any(|fault| {
                     let is_small = fault.nodes_min() <= 3;

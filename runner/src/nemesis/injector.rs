@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use whitewater_checker::event::{Event, EventType, Process};
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
 
-use super::act::BlockWatch;
+use super::act::LinkWatch;
 use super::{Act, Fault, Journal, Roster, Strike, find};
 use crate::clock::monotonic_ns;
 use crate::cluster::node_name;
@@ -96,7 +96,7 @@ impl Injector {
         };
         self.tell("start", &record);
         let network = self.journal.arena().network;
-        let watch = BlockWatch::start(&strike.acts, network);
+        let watch = LinkWatch::start(&strike.acts, network);
         self.install(&strike, &watch, &mut record).await;
         let _ = self.news.send(News::Struck(record.clone()));
         let started_ns = record.started_at_ns.unwrap_or(at_ns);
@@ -110,19 +110,19 @@ impl Injector {
     }
 
     /// Carries out all acts at once, so that a majority dies in one moment.
-    async fn install(&self, strike: &Strike, watch: &BlockWatch, record: &mut FaultRecord) {
+    async fn install(&self, strike: &Strike, watch: &LinkWatch, record: &mut FaultRecord) {
         let mut missing = 0;
-        let is_block = |act: &Act| matches!(act, Act::Block(_));
+        let is_on_links = |act: &Act| !act.pairs().is_empty();
         for act in &strike.acts {
             let seen = self.journal.carry_out(act).await;
             record.effects.extend(seen.effects);
             match seen.at_ns {
                 Some(at_ns) => record.effective_at_ns = record.effective_at_ns.max(Some(at_ns)),
-                None if is_block(act) => {}
+                None if is_on_links(act) => {}
                 None => missing += 1,
             }
         }
-        if strike.acts.iter().any(is_block) {
+        if strike.acts.iter().any(is_on_links) {
             record.effective_at_ns = watch.first_effect(self.journal.arena().network).await;
         }
         record.effective = record.effective_at_ns.is_some();

@@ -10,6 +10,7 @@ mod catalogue;
 mod injector;
 mod journal;
 mod kill;
+mod link;
 mod partition;
 mod pause;
 mod victims;
@@ -17,7 +18,7 @@ mod victims;
 use crate::dice::Dice;
 
 pub(crate) use act::Act;
-pub(crate) use catalogue::{FAMILIES, catalogue, find};
+pub(crate) use catalogue::{ALL_FAMILIES, FAMILIES, catalogue, find};
 pub(crate) use injector::{Injector, News, PlannedFault, nemesis_event};
 pub(crate) use journal::Journal;
 

@@ -205,6 +205,9 @@ impl<'a> Pump<'a> {
                     let due = self.schedule.due(rule, now, length);
                     self.queue.push_back((due, self.buffer.split().freeze()));
                     self.queued_bytes += length;
+                    if matches!(rule, Rule::Delay { .. } | Rule::Rate { .. }) {
+                        self.direction.count_slowed(length);
+                    }
                     if due <= now { self.write_due().await.err() } else { None }
                 }
                 Err(_) => Some(End::Reset),

@@ -19,6 +19,7 @@ pub(crate) struct Direction {
     pub(super) rule: watch::Sender<Rule>,
     bytes_passed: AtomicU64,
     bytes_blocked: AtomicU64,
+    bytes_slowed: AtomicU64,
     connections_blocked: AtomicU64,
     connections_reset: AtomicU64,
     first_effect_ns: AtomicU64,
@@ -31,12 +32,21 @@ pub(crate) struct Counters {
     pub(crate) bytes_passed: u64,
     /// Bytes that did not arrive.
     pub(crate) bytes_blocked: u64,
+    /// Bytes that arrived later than they would have.
+    pub(crate) bytes_slowed: u64,
     /// Connections that were tried, or stood open, against a block.
     pub(crate) connections_blocked: u64,
     /// Connections reset because of a rule.
     pub(crate) connections_reset: u64,
-    /// CLOCK_MONOTONIC of the first byte or connection stopped since the rule was set; 0: none.
+    /// CLOCK_MONOTONIC of the first byte or connection touched by a rule since the rule was set; 0: none.
     pub(crate) first_effect_ns: u64,
+}
+
+impl Counters {
+    /// What rules did: bytes blocked, connections blocked, bytes slowed, connections reset.
+    pub(crate) fn harm(self) -> [u64; 4] {
+        [self.bytes_blocked, self.connections_blocked, self.bytes_slowed, self.connections_reset]
+    }
 }
 
 impl Direction {
@@ -55,6 +65,7 @@ impl Direction {
         Counters {
             bytes_passed: read(&self.bytes_passed),
             bytes_blocked: read(&self.bytes_blocked),
+            bytes_slowed: read(&self.bytes_slowed),
             connections_blocked: read(&self.connections_blocked),
             connections_reset: read(&self.connections_reset),
             first_effect_ns: read(&self.first_effect_ns),
@@ -67,6 +78,11 @@ impl Direction {
 
     pub(super) fn count_blocked(&self, bytes: usize) {
         self.bytes_blocked.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.note_effect();
+    }
+
+    pub(super) fn count_slowed(&self, bytes: usize) {
+        self.bytes_slowed.fetch_add(bytes as u64, Ordering::Relaxed);
         self.note_effect();
     }
 
@@ -94,6 +110,7 @@ impl std::ops::Sub for Counters {
         Counters {
             bytes_passed: self.bytes_passed - before.bytes_passed,
             bytes_blocked: self.bytes_blocked - before.bytes_blocked,
+            bytes_slowed: self.bytes_slowed - before.bytes_slowed,
             connections_blocked: self.connections_blocked - before.connections_blocked,
             connections_reset: self.connections_reset - before.connections_reset,
             first_effect_ns: self.first_effect_ns,

@@ -182,6 +182,7 @@ async fn delay_and_rate_slow_bytes_without_losing_any() {
     tokio::time::timeout(DEADLINE, stream.read_exact(&mut answers)).await.unwrap().unwrap();
     assert!(start.elapsed() >= Duration::from_millis(95), "{:?}", start.elapsed());
     assert_eq!(answers, [5; 100]);
+    assert_eq!(bench.counters(A, B).bytes_slowed, 103);
 }
 
 #[tokio::test]

@@ -226,7 +226,7 @@ impl World<'_> {
             self.undo(deed);
         }
         let stopped = self.network.stopped - stopped_before;
-        let is_block = strike.acts.iter().any(|deed| matches!(deed, Deed::Block(_)));
+        let is_block = strike.acts.iter().any(|deed| !deed.pairs().is_empty());
         record.effective = !is_block || stopped > 0;
         if is_block {
             record.effects.push(format!("{stopped} messages blocked"));
@@ -254,6 +254,8 @@ impl World<'_> {
                     self.network.block(*from, *to);
                 }
             }
+            // Links of a simulation have their own weather.
+            Deed::Shape(..) => {}
         }
     }
 
@@ -270,6 +272,7 @@ impl World<'_> {
                     self.network.unblock(*from, *to);
                 }
             }
+            Deed::Shape(..) => {}
         }
     }
 

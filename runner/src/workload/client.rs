@@ -17,8 +17,9 @@ use crate::dice::Dice;
 use crate::record::Recorder;
 use crate::target::{self, Answer, Answered, Request, Setback, SetbackKind, Target};
 
-/// How long a roaming client waits for one node before it tries another.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// How long a client waits for a node it is not pinned to before it tries another. Shorter than an
+/// election, so that clients are at work on the new leader while the old one still thinks it leads.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// Pause before asking again a cluster that has no leader: a small part of an election.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// Less than this left is not worth another attempt.
@@ -37,18 +38,25 @@ pub(crate) enum Habit {
     /// Follows redirects and leaves nodes that do not answer.
     Roaming,
     /// Always asks this node first, and waits for it: what it says while it is cut off, or after a
-    /// pause, is what must be checked.
+    /// pause, is what must be checked. It only reads: a change would hold it up until its deadline at
+    /// a leader that has lost its majority, and nobody would be there to see a stale answer.
     Pinned(u32),
 }
 
 impl Habit {
-    /// Every other client is pinned, to each node in turn.
+    /// Every other client is pinned, to each node in turn. The first one roams, so that a single
+    /// client does everything.
     pub(crate) fn of(client: u32, nodes: u32) -> Self {
         if client.is_multiple_of(2) {
-            Habit::Pinned(client / 2 % nodes + 1)
-        } else {
             Habit::Roaming
+        } else {
+            Habit::Pinned(client / 2 % nodes + 1)
         }
+    }
+
+    /// Whether it changes nothing.
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(self, Habit::Pinned(_))
     }
 }
 
@@ -156,6 +164,11 @@ impl Client {
         false
     }
 
+    /// Whether its next operation may be a change; opens a session where one is wanted.
+    pub(crate) async fn may_change(&mut self) -> bool {
+        !self.habit.only_reads() && self.ensure_session().await
+    }
+
     /// Performs one operation and records it.
     pub(crate) async fn perform(&mut self, operation: &Operation) -> Outcome {
         let is_read = operation.action == Action::Read;
@@ -194,10 +207,8 @@ impl Client {
         let mut attempts = 0;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let patience = match self.habit {
-                Habit::Roaming => left.min(PATIENCE),
-                Habit::Pinned(_) => left,
-            };
+            let patience =
+                if self.habit == Habit::Pinned(node) { left } else { left.min(PATIENCE) };
             attempts += 1;
             let setback = match self.connection.call(node, patience).await {
                 Ok(answer) => {

@@ -72,8 +72,8 @@ async fn work(
     let mut due = first;
     while !*stopped.borrow() {
         tokio::time::sleep_until(due).await;
-        let has_session = client.ensure_session().await;
-        let operation = lock(&generator).next(has_session, client.dice());
+        let may_change = client.may_change().await;
+        let operation = lock(&generator).next(may_change, client.dice());
         let outcome = client.perform(&operation).await;
         lock(&generator).learn(&operation, &outcome);
         tally.count(operation.action.f(), &outcome);

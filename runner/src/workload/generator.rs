@@ -29,13 +29,13 @@ impl Generator {
         &self.name
     }
 
-    /// The next operation. Without a session a client may only read: a change that is retried must
-    /// be recognised.
-    pub(crate) fn next(&mut self, has_session: bool, dice: &mut Dice) -> Operation {
+    /// The next operation. A client without a session only reads, because a change that is retried
+    /// must be recognised; so does a client that is pinned to a node.
+    pub(crate) fn next(&mut self, may_change: bool, dice: &mut Dice) -> Operation {
         let place = dice.index(self.keys.len());
         let fresh = self.values + 1;
         let slot = self.keys.take(place);
-        let action = match (has_session, self.name.as_str()) {
+        let action = match (may_change, self.name.as_str()) {
             (false, _) => Action::Read,
             (true, append::NAME) => append::next(fresh, dice),
             (true, _) => register::next(slot, fresh, dice),

@@ -28,7 +28,7 @@ fn unknown_names_are_refused_with_the_known_ones() {
         &bench,
         "run --faults kil",
         2,
-        &["'kil'", "kill, pause, partition", "similar value exists: 'kill'"],
+        &["'kil'", "kill, pause, partition, link", "similar value exists: 'kill'"],
     );
     refused(&bench, "run --mutant leader-local-reed", 2, &["leader-local-read", "canary"]);
     refused(&bench, "run --workload registers", 2, &["register, append"]);
