@@ -7,6 +7,7 @@ mod error;
 pub mod event;
 pub mod fault;
 mod folder;
+pub mod generate;
 pub mod history;
 pub mod linear;
 pub mod model;

@@ -1,7 +1,7 @@
 //! One key: the method that fits its model, and the search where there is none.
 
 use super::call::{Call, register_calls};
-use super::list::{Lists, Reduction, reduce};
+use super::list::{Lists, Prefixes, Reduction, reduce};
 use super::machine::{Machine, Register, Step};
 use super::object::{
     CounterObject, ListObject, MutexObject, Object, QueueObject, RegisterObject, SetObject,
@@ -175,7 +175,10 @@ impl Setting<'_> {
                         .map(|core| with_longest_reads(self.history, operations, &lists, core));
                     return decision;
                 }
-                Reduction::Repeated => {}
+                Reduction::Repeated => {
+                    let (machine, steps, indices) = Prefixes::new(self.history, operations, &lists);
+                    return self.search(&machine, &steps, &indices, budget);
+                }
             }
         }
         self.whole(&ListObject::new(self.history, operations), operations, budget)

@@ -5,7 +5,6 @@
 //! [`crate::model::Model`] by numbering its states as they appear and remembering every transition.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 
 use super::call::{Call, Effect, NIL};
 use crate::model::Model;

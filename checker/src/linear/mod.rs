@@ -22,6 +22,8 @@ mod key;
 mod list;
 mod machine;
 mod object;
+#[cfg(test)]
+mod oracle;
 mod queue;
 mod search;
 mod set;

@@ -8,9 +8,14 @@
 //!
 //! An append that no read shows can only stand where no read of the same list comes after it: it acts as
 //! a write of a value that nobody reads.
+//!
+//! Where elements are repeated, [`Prefixes`] gives the search a machine with as few states as possible: the
+//! prefixes that reads showed, and one for everything else.
 
+mod prefixes;
 mod reduce;
 mod split;
 
+pub(crate) use prefixes::Prefixes;
 pub(crate) use reduce::{Reduction, reduce};
-pub(crate) use split::{Lists, Shown};
+pub(crate) use split::Lists;

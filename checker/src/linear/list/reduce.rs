@@ -22,12 +22,14 @@ type Places = HashMap<u32, (u32, u32)>;
 
 /// Turns a key into register calls.
 pub(crate) fn reduce(history: &History, operations: &[u32], lists: &Lists) -> Reduction {
-    let mut makers: HashMap<u32, u32> = HashMap::new();
-    for element in lists.element_of.values().copied().flatten() {
-        *makers.entry(element).or_default() += 1;
+    let mut makers: HashMap<u32, Vec<u32>> = HashMap::new();
+    for (&index, element) in &lists.element_of {
+        if let Some(element) = element {
+            makers.entry(*element).or_default().push(index);
+        }
     }
     let longest = longest_reads(history, lists);
-    let places = match places(lists, &longest, &makers) {
+    let places = match places(history, lists, &longest, &makers) {
         Ok(places) => places,
         Err(reduction) => return reduction,
     };
@@ -101,9 +103,10 @@ fn longest_reads(history: &History, lists: &Lists) -> Vec<Option<(u32, Shown)>> 
 
 /// Where each element stands. Reads that disagree about that are a violation.
 fn places(
+    history: &History,
     lists: &Lists,
     longest: &[Option<(u32, Shown)>],
-    makers: &HashMap<u32, u32>,
+    makers: &HashMap<u32, Vec<u32>>,
 ) -> Result<Places, Reduction> {
     let mut by_length: Vec<(u32, Shown)> = longest.iter().copied().flatten().collect();
     by_length.sort_unstable_by_key(|&(index, shown)| (std::cmp::Reverse(shown.length), index));
@@ -115,8 +118,18 @@ fn places(
         if elements.iter().any(|element| lists.unknown.contains(element)) {
             return Err(Reduction::Violation(vec![read]));
         }
-        if elements.iter().any(|element| makers.get(element).copied().unwrap_or(0) > 1) {
+        let makers = |element: &u32| makers.get(element).map_or(&[][..], Vec::as_slice);
+        if elements.iter().any(|element| makers(element).len() > 1) {
             return Err(Reduction::Repeated);
+        }
+        let is_written = |element: &u32| {
+            let writes =
+                |maker: &u32| history.operations[*maker as usize].function == Function::Write;
+            makers(element).iter().any(writes)
+        };
+        if elements[1..].iter().any(is_written) {
+            // What was written stands at the beginning of a list or nowhere.
+            return Err(Reduction::Violation(vec![read]));
         }
         // A shorter read with the same first element has to be a prefix of the longer one.
         let known = places.get(first).filter(|at| at.1 == 0).map(|at| at.0);

@@ -55,16 +55,10 @@ impl Lists {
                 }
                 Function::Append | Function::Write => {
                     let text = text_of(&history.values.json(operation.value));
-                    let is_write = operation.function == Function::Write;
-                    let element = if text.is_empty() {
-                        None
-                    } else {
-                        // A write's list is one element of its own kind, unlike any appended one.
-                        let name = format!("{}{text}", if is_write { "w" } else { "a" });
-                        let element = lists.element(name);
-                        words.add(text, element, is_write);
-                        Some(element)
-                    };
+                    let element = (!text.is_empty()).then(|| lists.element(&text));
+                    if let Some(element) = element {
+                        words.add(&text, element);
+                    }
                     lists.element_of.insert(index, element);
                 }
                 _ => {}
@@ -88,9 +82,10 @@ impl Lists {
         }
     }
 
-    fn element(&mut self, name: String) -> u32 {
+    /// A written text and an appended one are the same element: so are the lists they make.
+    fn element(&mut self, text: &str) -> u32 {
         let next = self.elements.len() as u32;
-        *self.elements.entry(name).or_insert(next)
+        *self.elements.entry(text.to_owned()).or_insert(next)
     }
 
     fn show(&mut self, history: &History, value: Value, words: &Words) -> Result<Shown, Ambiguous> {
@@ -104,9 +99,9 @@ impl Lists {
     fn show_list(&mut self, members: &[Json]) -> Shown {
         let mut elements = Vec::with_capacity(members.len());
         for member in members {
-            let name = format!("a{}", text_of(member));
-            let is_new = !self.elements.contains_key(&name);
-            let element = self.element(name);
+            let text = text_of(member);
+            let is_new = !self.elements.contains_key(&text);
+            let element = self.element(&text);
             if is_new {
                 self.unknown.push(element);
             }
@@ -166,7 +161,8 @@ impl Lists {
     /// Adds the rest of a text that no element explains as an element that does not exist.
     fn with_unknown(&mut self, shown: Shown, unknown: Option<String>) -> Shown {
         let Some(rest) = unknown else { return shown };
-        let element = self.element(format!("u{rest}"));
+        // No text of an operation begins like it, so it is new.
+        let element = self.element(&rest);
         self.unknown.push(element);
         let sequence = &self.sequences[shown.sequence as usize];
         let mut elements = sequence.elements[..shown.length as usize].to_vec();
@@ -195,17 +191,16 @@ fn text_of(json: &Json) -> String {
 /// All texts that operations put into a string, as a tree of bytes.
 #[derive(Debug, Default)]
 struct Words {
-    /// (node, byte) to node. Node 0 is the root of appended texts, node 1 of written ones.
+    /// (node, byte) to node. Node 0 is the root.
     children: HashMap<(u32, u8), u32>,
     ends: HashMap<u32, u32>,
     nodes: u32,
 }
 
 impl Words {
-    fn add(&mut self, text: String, element: u32, is_write: bool) {
-        let mut node = u32::from(is_write);
+    fn add(&mut self, text: &str, element: u32) {
+        let mut node = 0;
         for byte in text.bytes() {
-            self.nodes = self.nodes.max(1);
             let next = self.nodes + 1;
             let child = *self.children.entry((node, byte)).or_insert(next);
             self.nodes = self.nodes.max(child);
@@ -215,8 +210,8 @@ impl Words {
     }
 
     /// All elements that a text may begin with, and where they end.
-    fn beginnings(&self, root: u32, text: &str, found: &mut Vec<(usize, u32)>) {
-        let mut node = root;
+    fn beginnings(&self, text: &str, found: &mut Vec<(usize, u32)>) {
+        let mut node = 0;
         for (place, byte) in text.bytes().enumerate() {
             match self.children.get(&(node, byte)) {
                 Some(&child) => node = child,
@@ -233,10 +228,7 @@ impl Words {
         let mut at = sequence.text.len();
         while at < text.len() {
             let mut found = Vec::new();
-            self.beginnings(0, &text[at..], &mut found);
-            if at == 0 {
-                self.beginnings(1, text, &mut found);
-            }
+            self.beginnings(&text[at..], &mut found);
             match found.as_slice() {
                 [] => {
                     text[..at].clone_into(&mut sequence.text);
@@ -262,7 +254,7 @@ mod tests {
     fn words(texts: &[&str]) -> Words {
         let mut words = Words::default();
         for (element, text) in texts.iter().enumerate() {
-            words.add((*text).to_owned(), element as u32, false);
+            words.add(text, element as u32);
         }
         words
     }

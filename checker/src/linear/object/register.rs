@@ -86,19 +86,25 @@ impl Object for RegisterObject<'_> {
         self.history.values.words(Value::of_code(state))
     }
 
-    /// All writers of a value have to stay for its readers to stay: one whose own writer is gone would
-    /// borrow another's.
+    /// Every writer that a reader may have its value from has to stay for the reader to stay: without its
+    /// own writer, it would borrow another's.
     fn close(&self, operations: &[u32]) -> Option<Vec<u32>> {
         let mut calls = self.calls(operations);
         loop {
-            let mut written: HashMap<u32, usize> = HashMap::new();
-            for value in calls.iter().filter_map(Call::leaves) {
-                *written.entry(value).or_default() += 1;
-            }
+            let overwriting = Overwriting::new(&calls);
             let has_writers = |call: &Call| {
-                call.needs().is_none_or(|value| {
-                    written.get(&value).copied().unwrap_or(0) == self.writers_of(value).len()
-                })
+                let Some(value) = call.needs() else { return true };
+                let newest = overwriting.newest_before(call.invoked);
+                let stays =
+                    |index: &u32| calls.binary_search_by_key(index, |call| call.index).is_ok();
+                let writers = self.writers_of(value);
+                // One is kept in any case: a reader without it would tell of a value never written.
+                (writers.is_empty() || writers.iter().any(stays))
+                    && writers.iter().all(|index| {
+                        let writer = &self.history.operations[*index as usize];
+                        // It began too late, or something else has surely come after it.
+                        writer.invoked > call.returned || writer.completed < newest || stays(index)
+                    })
             };
             let kept: Vec<Call> = calls.iter().filter(|call| has_writers(call)).copied().collect();
             let kept: Vec<Call> = kept
@@ -130,5 +136,30 @@ impl Object for RegisterObject<'_> {
         }
         complete.sort_unstable();
         complete
+    }
+}
+
+/// The writers that returned, by return, with the latest invocation up to each.
+struct Overwriting(Vec<(u32, u32)>);
+
+impl Overwriting {
+    fn new(calls: &[Call]) -> Overwriting {
+        let mut writers: Vec<(u32, u32)> = calls
+            .iter()
+            .filter(|call| call.leaves().is_some() && !call.is_optional())
+            .map(|call| (call.returned, call.invoked))
+            .collect();
+        writers.sort_unstable();
+        for place in 1..writers.len() {
+            writers[place].1 = writers[place].1.max(writers[place - 1].1);
+        }
+        Overwriting(writers)
+    }
+
+    /// The latest invocation among the writers that returned before a position: whatever returned before
+    /// that was overwritten by then.
+    fn newest_before(&self, position: u32) -> u32 {
+        let returned = self.0.partition_point(|&(at, _)| at < position);
+        returned.checked_sub(1).map_or(0, |last| self.0[last].1)
     }
 }

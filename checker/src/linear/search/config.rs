@@ -5,8 +5,8 @@
 //!
 //! - An observation that holds is taken at once: it excludes nothing.
 //! - A blind write that is open when another blind write happens may stand just before that one, unseen.
-//!   It is *covered*: its return costs nothing, and it may still be used visibly later. So a write
-//!   is made visible only when it returns uncovered, or when something open wants what it leaves.
+//!   It is *covered*: its return costs nothing, and it may still be used visibly up to then. So a write is
+//!   made visible only when it returns uncovered, or when something open wants what it leaves.
 //! - Indeterminate operations that are equal are interchangeable: only their number counts, and only on
 //!   demand. A configuration that used more of them than an otherwise equal one is dropped.
 

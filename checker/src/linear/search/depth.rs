@@ -36,13 +36,13 @@ pub(super) struct Depth<'a, M> {
 impl<'a, M: Machine> Depth<'a, M> {
     pub(super) fn new(machine: M, events: &'a Events) -> Self {
         let mut walker = Walker::new(machine);
-        let start = walker.start();
+        let ways = vec![walker.start()];
         Depth {
             walker,
             events,
             at: 0,
-            stack: vec![Branch { at: 0, ways: vec![start] }],
-            stacked_bytes: 0,
+            stacked_bytes: bytes(&ways),
+            stack: vec![Branch { at: 0, ways }],
             visited: Fingerprints::default(),
             ways: Vec::new(),
             farthest: 0,
@@ -99,13 +99,13 @@ impl<'a, M: Machine> Depth<'a, M> {
                 }
                 Event::Forget { operation } => self.walker.forget(&mut config, operation),
                 Event::Offer { .. } => self.walker.open.forward(&self.walker.machine, event),
-                Event::Return { slot, .. } => {
+                Event::Return { slot, seen_later, .. } => {
                     self.farthest = self.farthest.max(self.at);
-                    if config.has_place(slot) {
+                    if self.walker.passes(&config, slot, seen_later) {
                         config.close(slot);
                         self.walker.open.forward(&self.walker.machine, event);
                     } else {
-                        self.decide(config, slot, meter)?;
+                        self.decide(config, slot, seen_later, meter)?;
                         return Ok(false);
                     }
                 }
@@ -115,9 +115,15 @@ impl<'a, M: Machine> Depth<'a, M> {
         Ok(true)
     }
 
-    fn decide(&mut self, config: Config, slot: u8, meter: &mut Meter<'_>) -> Result<(), Halt> {
+    fn decide(
+        &mut self,
+        config: Config,
+        slot: u8,
+        seen_later: bool,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Halt> {
         self.ways.clear();
-        self.walker.ways(&[config], slot, &mut self.ways, meter)?;
+        self.walker.ways(&[config], slot, seen_later, &mut self.ways, meter)?;
         let at = self.at + 1;
         let visited = &mut self.visited;
         // Found first: fewest additional calls. Taken from the end, so it goes last.

@@ -1,5 +1,7 @@
 //! A key's calls as a sequence of events, prepared for the searches that walk it.
 
+use std::collections::HashMap;
+
 use crate::history::NEVER;
 use crate::linear::machine::{Machine, Need, Step};
 
@@ -24,6 +26,8 @@ pub(super) enum Event {
         slot: u8,
         /// Its call.
         call: u32,
+        /// What it leaves may be needed by something that has not returned yet.
+        seen_later: bool,
     },
     /// An indeterminate call begins: one more operation of this number may be used from here on.
     Offer {
@@ -55,7 +59,8 @@ impl Events {
                 points.push((step.returned, 2 * call as u32 + 1));
             }
         }
-        for (position, operation) in forgotten(machine, steps) {
+        let needs = Needs::new(machine, steps);
+        for (position, operation) in needs.forgotten(machine, steps) {
             points.push((position, u32::MAX - operation));
         }
         points.sort_unstable();
@@ -63,7 +68,7 @@ impl Events {
         let mut slots = vec![0u8; steps.len()];
         let mut all = Vec::with_capacity(points.len());
         let mut returns = 0;
-        for (_, point) in points {
+        for (position, point) in points {
             let call = point / 2;
             let Some(step) = steps.get(call as usize) else {
                 all.push(Event::Forget { operation: u32::MAX - point });
@@ -74,7 +79,8 @@ impl Events {
                 let slot = slots[call as usize];
                 free |= 1 << slot;
                 returns += 1;
-                all.push(Event::Return { operation, slot, call });
+                let seen_later = needs.is_needed(machine, operation, position);
+                all.push(Event::Return { operation, slot, call, seen_later });
             } else if step.returned == NEVER {
                 all.push(Event::Offer { operation });
             } else {
@@ -91,33 +97,58 @@ impl Events {
     }
 }
 
-/// In a cell, the position behind the last call that could need what an indeterminate operation leaves.
-/// Values of indeterminate cas may be needed by others of their kind at any time; those stay.
-fn forgotten<M: Machine>(machine: &M, steps: &[Step]) -> Vec<(u32, u32)> {
-    if !machine.is_cell() {
-        return Vec::new();
-    }
-    let mut needed_until = std::collections::HashMap::new();
-    for step in steps {
-        match machine.needs(step.operation) {
-            Need::State(state) => {
-                let until = needed_until.entry(state).or_insert(0);
-                *until = step.returned.max(*until);
-            }
-            // Anything could help it.
-            Need::NotState(_) => return Vec::new(),
-            Need::Nothing | Need::Never => {}
+/// Until when the states of a cell are needed.
+struct Needs {
+    /// The last return of a call that needs a state.
+    until: HashMap<u32, u32>,
+    /// Not a cell, or something asks for "any other state": anything may be needed at any time.
+    anything: bool,
+}
+
+impl Needs {
+    fn new<M: Machine>(machine: &M, steps: &[Step]) -> Needs {
+        let mut needs = Needs { until: HashMap::new(), anything: !machine.is_cell() };
+        if needs.anything {
+            return needs;
         }
+        for step in steps {
+            match machine.needs(step.operation) {
+                Need::State(state) => {
+                    let until = needs.until.entry(state).or_insert(0);
+                    *until = step.returned.max(*until);
+                }
+                Need::NotState(_) => needs.anything = true,
+                Need::Nothing | Need::Never => {}
+            }
+        }
+        needs
     }
-    let mut offered = vec![false; machine.operations()];
-    for step in steps.iter().filter(|step| step.returned == NEVER) {
-        offered[step.operation as usize] = true;
+
+    /// Whether anything that returns after a position needs what an operation leaves.
+    fn is_needed<M: Machine>(&self, machine: &M, operation: u32, position: u32) -> bool {
+        self.anything
+            || machine
+                .leaves(operation)
+                .and_then(|state| self.until.get(&state))
+                .is_some_and(|&until| until > position)
     }
-    (0..machine.operations() as u32)
-        .filter(|&operation| offered[operation as usize])
-        .filter_map(|operation| {
-            let until = *needed_until.get(&machine.leaves(operation)?).unwrap_or(&0);
-            (until != NEVER).then_some((until, operation))
-        })
-        .collect()
+
+    /// The positions behind which what an indeterminate operation leaves is needed no more. Values of
+    /// indeterminate cas may be needed by others of their kind at any time; those stay.
+    fn forgotten<M: Machine>(&self, machine: &M, steps: &[Step]) -> Vec<(u32, u32)> {
+        if self.anything {
+            return Vec::new();
+        }
+        let mut offered = vec![false; machine.operations()];
+        for step in steps.iter().filter(|step| step.returned == NEVER) {
+            offered[step.operation as usize] = true;
+        }
+        (0..machine.operations() as u32)
+            .filter(|&operation| offered[operation as usize])
+            .filter_map(|operation| {
+                let until = *self.until.get(&machine.leaves(operation)?).unwrap_or(&0);
+                (until != NEVER).then_some((until, operation))
+            })
+            .collect()
+    }
 }

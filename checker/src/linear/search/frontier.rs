@@ -26,7 +26,6 @@ pub(super) struct Frontier<'a, M> {
     at: usize,
     configs: Vec<Config>,
     next: Vec<Config>,
-    placeless: Vec<Config>,
     /// Returns behind `at`.
     pub(super) returns: usize,
     /// Where the frontier became empty: the call that returned without a place.
@@ -37,8 +36,7 @@ impl<'a, M: Machine> Frontier<'a, M> {
     pub(super) fn new(machine: M, events: &'a Events) -> Self {
         let mut walker = Walker::new(machine);
         let configs = vec![walker.start()];
-        let (next, placeless) = (Vec::new(), Vec::new());
-        Frontier { walker, events, at: 0, configs, next, placeless, returns: 0, failed: None }
+        Frontier { walker, events, at: 0, configs, next: Vec::new(), returns: 0, failed: None }
     }
 
     /// Goes on until there is an answer or the meter stops it. A step that was stopped is begun again.
@@ -58,8 +56,8 @@ impl<'a, M: Machine> Frontier<'a, M> {
                     }
                 }
                 Event::Offer { .. } => self.walker.open.forward(&self.walker.machine, event),
-                Event::Return { slot, call, .. } => {
-                    self.close(slot, meter)?;
+                Event::Return { slot, call, seen_later, .. } => {
+                    self.close(slot, seen_later, meter)?;
                     self.walker.open.forward(&self.walker.machine, event);
                     self.returns += 1;
                     if self.configs.is_empty() {
@@ -73,8 +71,9 @@ impl<'a, M: Machine> Frontier<'a, M> {
         Ok(true)
     }
 
-    fn close(&mut self, slot: u8, meter: &mut Meter<'_>) -> Result<(), Halt> {
-        if self.configs.iter().all(|config| config.has_place(slot)) {
+    fn close(&mut self, slot: u8, seen_later: bool, meter: &mut Meter<'_>) -> Result<(), Halt> {
+        let walker = &mut self.walker;
+        if self.configs.iter().all(|config| walker.passes(config, slot, seen_later)) {
             // By far the most frequent case, and only equal configurations can come of it.
             for config in &mut self.configs {
                 config.close(slot);
@@ -85,20 +84,10 @@ impl<'a, M: Machine> Frontier<'a, M> {
             return Ok(());
         }
         self.next.clear();
-        self.placeless.clear();
-        for &config in &self.configs {
-            if config.has_place(slot) {
-                let mut config = config;
-                config.close(slot);
-                self.next.push(config);
-            } else {
-                self.placeless.push(config);
-            }
-        }
-        self.walker.ways(&self.placeless, slot, &mut self.next, meter)?;
+        walker.ways(&self.configs, slot, seen_later, &mut self.next, meter)?;
         std::mem::swap(&mut self.configs, &mut self.next);
         self.prune();
-        let configs = self.configs.capacity() + self.next.capacity() + self.placeless.capacity();
+        let configs = self.configs.capacity() + self.next.capacity();
         meter.hold(self.walker.bytes() + configs * size_of::<Config>())
     }
 

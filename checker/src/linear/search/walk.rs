@@ -143,19 +143,33 @@ impl<M: Machine> Walker<M> {
         }
     }
 
-    /// All useful ways to give the call in `slot` a place, which returns now, starting from `from`, where
-    /// it has none. `open` still holds the call. The results have the call closed.
+    /// Whether a configuration has nothing to decide when the call in `slot` returns: it has its place, and
+    /// a visible one, at this last chance, would never be seen.
+    #[inline]
+    pub(super) fn passes(&self, config: &Config, slot: u8, seen_later: bool) -> bool {
+        let may_show = seen_later && (self.open.overwriting & config.covered) >> slot & 1 == 1;
+        config.has_place(slot) && !may_show
+    }
+
+    /// All useful ways to go on from `from` when the call in `slot`, which `open` still holds, returns. The
+    /// results have the call closed.
     pub(super) fn ways(
         &mut self,
         from: &[Config],
         slot: u8,
+        seen_later: bool,
         results: &mut Vec<Config>,
         meter: &mut Meter<'_>,
     ) -> Result<(), Halt> {
         self.seen.clear();
         self.queue.clear();
         for &config in from {
-            if self.seen.insert(config) {
+            if config.has_place(slot) {
+                let mut closed = config;
+                closed.close(slot);
+                results.push(closed);
+            }
+            if !self.passes(&config, slot, seen_later) && self.seen.insert(config) {
                 self.queue.push(config);
             }
         }
@@ -163,7 +177,7 @@ impl<M: Machine> Walker<M> {
         while let Some(&config) = self.queue.get(next) {
             next += 1;
             meter.step()?;
-            self.branch(config, slot, results);
+            self.branch(config, slot, seen_later, results);
             if next % 1024 == 0 {
                 meter.hold(self.bytes() + results.capacity() * size_of::<Config>())?;
             }
@@ -172,7 +186,7 @@ impl<M: Machine> Walker<M> {
     }
 
     /// Queues each useful next step of a configuration, or reports it if the call has a place then.
-    fn branch(&mut self, config: Config, target: u8, results: &mut Vec<Config>) {
+    fn branch(&mut self, config: Config, target: u8, seen_later: bool, results: &mut Vec<Config>) {
         let any = self.find_wanted(config);
         let pending = self.open.slots & !config.used & !self.open.observing;
         for slot in slots(pending) {
@@ -183,13 +197,16 @@ impl<M: Machine> Walker<M> {
                 continue;
             }
             let Some(state) = self.machine.step(config.state, operation) else { continue };
-            if slot != target && overwrites && !self.is_useful(config, state, slot, any) {
+            // The returning call has to go somewhere unless it is covered, and then this is its last
+            // chance to be seen by what is still to come.
+            let is_last_chance = slot == target && (seen_later || !config.has_place(target));
+            if overwrites && !is_last_chance && !self.is_useful(config, state, slot, any) {
                 continue;
             }
             let mut after = Config { state, used: config.used | 1 << slot, ..config };
             after.covered &= !(1 << slot);
             self.settle(&mut after, overwrites);
-            self.reach(after, target, results);
+            self.reach(&config, after, target, results);
         }
         self.branch_offers(config, target, any, results);
     }
@@ -214,7 +231,7 @@ impl<M: Machine> Walker<M> {
             let spent = self.multisets.with(config.spent, operation);
             let mut after = Config { state, spent, ..config };
             self.settle(&mut after, overwrites);
-            self.reach(after, target, results);
+            self.reach(&config, after, target, results);
         }
     }
 
@@ -286,16 +303,20 @@ impl<M: Machine> Walker<M> {
         }
     }
 
-    fn reach(&mut self, config: Config, target: u8, results: &mut Vec<Config>) {
+    fn reach(&mut self, before: &Config, config: Config, target: u8, results: &mut Vec<Config>) {
         if !self.seen.insert(config) {
             return;
         }
-        if config.has_place(target) {
-            let mut config = config;
-            config.close(target);
-            results.push(config);
-            return;
+        if config.has_place(target) && !before.has_place(target) || config.used >> target & 1 == 1 {
+            let mut closed = config;
+            closed.close(target);
+            results.push(closed);
         }
-        self.queue.push(config);
+        let is_covered_write =
+            self.open.overwriting >> target & 1 == 1 && config.used >> target & 1 == 0;
+        if is_covered_write || !config.has_place(target) {
+            // A covered write may still be visible later on.
+            self.queue.push(config);
+        }
     }
 }

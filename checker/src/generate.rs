@@ -1,0 +1,292 @@
+//! Histories made to measure: for benchmarks, for tests, for trying the checker out.
+//!
+//! A made-up register is driven by made-up clients on a made-up clock, so a history is linearizable by
+//! construction: every operation takes effect at a moment between its begin and its end. A planted
+//! violation changes one answer so that no order explains it any more. Everything follows from the seed.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{self, Write};
+
+/// What kind of history to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Generate {
+    /// Operations in all.
+    pub operations: u64,
+    /// Keys; clients work on all of them at random.
+    pub keys: u64,
+    /// Concurrent clients.
+    pub clients: u32,
+    /// Different values written; 0: every written value is new.
+    pub values: u64,
+    /// Operations whose outcome stays unknown, in percent.
+    pub info_percent: u32,
+    /// Compare-and-sets, in percent; of the rest, five ninths are reads.
+    pub cas_percent: u32,
+    /// A rejected cas says what it saw.
+    pub cas_tells: bool,
+    /// What to plant.
+    pub plant: Plant,
+    /// Decides everything.
+    pub seed: u64,
+}
+
+impl Default for Generate {
+    fn default() -> Self {
+        Generate {
+            operations: 10_000,
+            keys: 100,
+            clients: 20,
+            values: 0,
+            info_percent: 0,
+            cas_percent: 10,
+            cas_tells: false,
+            plant: Plant::Nothing,
+            seed: 1,
+        }
+    }
+}
+
+/// A violation to plant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// None: the history is linearizable.
+    Nothing,
+    /// A late read returns a value that was replaced long before it began.
+    StaleRead,
+    /// From some moment on, reads of one key do not see the last acknowledged write.
+    LostWrite,
+}
+
+/// A seeded generator of numbers (SplitMix64). Its sequence never changes.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Starts a sequence.
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    /// The next number below a bound that is not 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Write(u64),
+    Cas(u64, u64),
+}
+
+/// An operation under way. Values are numbers; 0 is absent.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    process: u64,
+    key: u64,
+    kind: Kind,
+    /// What it saw when it took effect.
+    saw: u64,
+    ends_at: u64,
+    is_unknown: bool,
+}
+
+/// What a key went through, for planting.
+#[derive(Clone, Debug, Default)]
+struct Key {
+    value: u64,
+    written: u64,
+    /// The first value whose write ended, and the moment a later write ended that had begun after it.
+    first: Option<(u64, u64)>,
+    replaced_at: Option<u64>,
+}
+
+struct Generator<'a, W> {
+    settings: Generate,
+    random: Random,
+    keys: Vec<Key>,
+    open: Vec<Option<(u64, Open)>>,
+    next_process: u64,
+    begun: u64,
+    planted: bool,
+    out: &'a mut W,
+}
+
+/// Writes a history as JSON lines. Returns whether the violation asked for was planted; a very short history
+/// has no room for one.
+pub fn generate(settings: Generate, out: &mut impl Write) -> io::Result<bool> {
+    let clients = settings.clients.max(1);
+    let mut generator = Generator {
+        random: Random::new(settings.seed),
+        keys: vec![Key::default(); settings.keys.max(1) as usize],
+        open: vec![None; clients as usize],
+        next_process: u64::from(clients),
+        begun: 0,
+        planted: settings.plant == Plant::Nothing,
+        settings,
+        out,
+    };
+    generator.run()?;
+    Ok(generator.planted)
+}
+
+impl<W: Write> Generator<'_, W> {
+    fn run(&mut self) -> io::Result<()> {
+        // (time, client, phase): 0 begins, 1 takes effect, 2 ends.
+        let mut queue: BinaryHeap<Reverse<(u64, u32, u8)>> = BinaryHeap::new();
+        let mut processes: Vec<u64> = (0..self.open.len() as u64).collect();
+        for client in 0..self.open.len() as u32 {
+            queue.push(Reverse((1 + self.random.below(1000), client, 0)));
+        }
+        while let Some(Reverse((time, client, phase))) = queue.pop() {
+            let slot = client as usize;
+            match phase {
+                0 if self.begun < self.settings.operations => {
+                    let open = self.begin(time, processes[slot])?;
+                    queue.push(Reverse((
+                        time + 1 + self.random.below(open.ends_at - time),
+                        client,
+                        1,
+                    )));
+                    self.open[slot] = Some((time, open));
+                }
+                1 => {
+                    if let Some((_, open)) = &mut self.open[slot] {
+                        take_effect(&mut self.keys[open.key as usize], open, &mut self.random);
+                        queue.push(Reverse((time.max(open.ends_at), client, 2)));
+                    }
+                }
+                2 => {
+                    if let Some((begun_at, open)) = self.open[slot].take() {
+                        self.end(time, begun_at, open)?;
+                        if open.is_unknown {
+                            processes[slot] = self.next_process;
+                            self.next_process += 1;
+                        }
+                    }
+                    queue.push(Reverse((time + 1 + self.random.below(200), client, 0)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, time: u64, process: u64) -> io::Result<Open> {
+        let settings = self.settings;
+        self.begun += 1;
+        let key = self.random.below(self.keys.len() as u64);
+        let roll = self.random.below(900);
+        let cas_below = u64::from(settings.cas_percent) * 9;
+        let kind = if roll < cas_below {
+            // The client guesses the value that is there now; the race may prove it wrong.
+            let from = match settings.values {
+                0 => self.keys[key as usize].value,
+                values => 1 + self.random.below(values),
+            };
+            if from == 0 { Kind::Read } else { Kind::Cas(from, self.new_value(key)) }
+        } else if (roll - cas_below) * 9 < (900 - cas_below) * 5 {
+            Kind::Read
+        } else {
+            Kind::Write(self.new_value(key))
+        };
+        let is_unknown = self.random.below(100) < u64::from(settings.info_percent);
+        let ends_at = time + 100 + self.random.below(900);
+        let open = Open { process, key, kind, saw: 0, ends_at, is_unknown };
+        self.line(&open, "invoke", time, "", false)?;
+        Ok(open)
+    }
+
+    fn new_value(&mut self, key: u64) -> u64 {
+        match self.settings.values {
+            0 => {
+                let key = &mut self.keys[key as usize];
+                key.written += 1;
+                key.written
+            }
+            values => 1 + self.random.below(values),
+        }
+    }
+
+    fn end(&mut self, time: u64, begun_at: u64, mut open: Open) -> io::Result<()> {
+        if open.is_unknown {
+            return self.line(&open, "info", time, ",\"error\":\"timeout\"", false);
+        }
+        let is_late = self.begun * 2 > self.settings.operations;
+        let key = &mut self.keys[open.key as usize];
+        match open.kind {
+            Kind::Write(value) => match key.first {
+                None => key.first = Some((value, time)),
+                Some((_, ended)) if begun_at > ended && key.replaced_at.is_none() => {
+                    key.replaced_at = Some(time);
+                }
+                Some(_) => {}
+            },
+            Kind::Read if is_late && !self.planted => {
+                // With few values the old one may have been written again; then it is no violation.
+                if let (Some((value, _)), Some(replaced_at)) = (key.first, key.replaced_at)
+                    && replaced_at < begun_at
+                    && value != open.saw
+                {
+                    open.saw = if self.settings.plant == Plant::LostWrite { 0 } else { value };
+                    self.planted = true;
+                }
+            }
+            Kind::Read | Kind::Cas(..) => {}
+        }
+        match open.kind {
+            Kind::Cas(from, _) if from != open.saw => {
+                let saw = open.saw;
+                let saw = if saw == 0 { "null".to_owned() } else { saw.to_string() };
+                let told = format!(",\"saw\":{{\"is\":{saw}}}");
+                let told = if self.settings.cas_tells { told.as_str() } else { "" };
+                self.line(&open, "fail", time, told, false)
+            }
+            _ => self.line(&open, "ok", time, "", true),
+        }
+    }
+
+    fn line(
+        &mut self,
+        open: &Open,
+        kind: &str,
+        time: u64,
+        more: &str,
+        answered: bool,
+    ) -> io::Result<()> {
+        let (process, key) = (open.process, open.key);
+        write!(self.out, "{{\"process\":{process},\"type\":\"{kind}\",\"f\":")?;
+        match open.kind {
+            Kind::Read if answered && open.saw != 0 => {
+                write!(self.out, "\"read\",\"key\":\"k{key}\",\"value\":{}", open.saw)?;
+            }
+            Kind::Read => write!(self.out, "\"read\",\"key\":\"k{key}\",\"value\":null")?,
+            Kind::Write(value) => {
+                write!(self.out, "\"write\",\"key\":\"k{key}\",\"value\":{value}")?;
+            }
+            Kind::Cas(from, to) => {
+                write!(self.out, "\"cas\",\"key\":\"k{key}\",\"value\":[{from},{to}]")?;
+            }
+        }
+        writeln!(self.out, ",\"time_ns\":{}{more}}}", time * 1000)
+    }
+}
+
+/// The moment that an operation takes effect; one of unknown outcome may never have one.
+fn take_effect(key: &mut Key, open: &mut Open, random: &mut Random) {
+    open.saw = key.value;
+    if open.is_unknown && random.below(2) == 0 {
+        return;
+    }
+    match open.kind {
+        Kind::Write(value) => key.value = value,
+        Kind::Cas(from, to) if from == key.value => key.value = to,
+        Kind::Read | Kind::Cas(..) => {}
+    }
+}
