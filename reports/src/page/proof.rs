@@ -1,6 +1,6 @@
 //! Why the blocked operation fits nowhere, and what else was found.
 
-use whitewater_checker::analysis::{Finding, Witness};
+use whitewater_checker::analysis::{CheckResult, Finding, Witness};
 
 use super::facts::verdict_class;
 use crate::clock::{counted, listed, thousands};
@@ -34,19 +34,23 @@ pub(super) struct SlotRow {
     pub(super) reason: String,
 }
 
-/// A finding beside the main one.
+/// Findings of one kind beside the main one.
 pub(super) struct Other {
     pub(super) class: &'static str,
     pub(super) sign: &'static str,
     pub(super) headline: String,
-    pub(super) check: String,
-    pub(super) explanation: String,
+    /// The check, how often, and on which keys.
+    pub(super) about: String,
+    pub(super) explanations: Vec<String>,
+    /// The evidence of the first one.
     pub(super) lines: Vec<String>,
     pub(super) open: bool,
 }
 
-/// More findings than this are counted by the checks table and shown no further.
+/// More kinds than this are counted by the checks table and shown no further.
 const OTHERS_MAX: usize = 20;
+/// Findings of one kind that are told in full.
+const ALIKE_MAX: usize = 3;
 /// Findings beyond this start folded.
 const OTHERS_OPEN: usize = 3;
 
@@ -150,26 +154,45 @@ pub(super) fn picture_note(finding: Option<&Finding>, operations: u64, faults: u
     text
 }
 
+/// The other findings, those of one kind together: forty of one kind are one problem.
 pub(super) fn others(story: &Story<'_>) -> Vec<Other> {
-    story
-        .others
-        .iter()
-        .take(OTHERS_MAX)
-        .enumerate()
-        .map(|(index, (check, finding))| Other {
-            class: verdict_class(check.verdict),
-            sign: verdict_sign(check.verdict),
-            headline: match finding.headline.as_str() {
-                "" => words(&finding.anomaly),
-                text => text.trim_end_matches('.').to_owned(),
-            },
-            check: match &finding.key {
-                Some(key) => format!("{} · key {key}", short_title(check)),
-                None => short_title(check),
-            },
-            explanation: finding.explanation.clone(),
-            lines: finding.evidence.clone(),
-            open: index < OTHERS_OPEN,
-        })
-        .collect()
+    let mut groups: Vec<Vec<(&CheckResult, &Finding)>> = Vec::new();
+    for (check, finding) in &story.others {
+        let same = groups.iter_mut().find(|group| {
+            let (other, first) = group[0];
+            other.name == check.name && first.anomaly == finding.anomaly
+        });
+        match same {
+            Some(group) => group.push((check, finding)),
+            None => groups.push(vec![(check, finding)]),
+        }
+    }
+    groups.iter().take(OTHERS_MAX).enumerate().map(|(index, group)| other(index, group)).collect()
+}
+
+fn other(index: usize, group: &[(&CheckResult, &Finding)]) -> Other {
+    let (check, first) = group[0];
+    let mut keys: Vec<&str> = group.iter().filter_map(|one| one.1.key.as_deref()).collect();
+    keys.dedup();
+    let mut about = short_title(check);
+    if group.len() > 1 {
+        about.push_str(&format!(" · {} times", group.len()));
+    }
+    if let [first, .., last] = keys.as_slice() {
+        about.push_str(&format!(" · {} keys from {first} to {last}", keys.len()));
+    } else if let [only] = keys.as_slice() {
+        about.push_str(&format!(" · key {only}"));
+    }
+    Other {
+        class: verdict_class(check.verdict),
+        sign: verdict_sign(check.verdict),
+        headline: match first.headline.as_str() {
+            "" => words(&first.anomaly),
+            text => text.trim_end_matches('.').to_owned(),
+        },
+        about,
+        explanations: group.iter().take(ALIKE_MAX).map(|one| one.1.explanation.clone()).collect(),
+        lines: first.evidence.clone(),
+        open: index < OTHERS_OPEN,
+    }
 }

@@ -134,6 +134,27 @@ fn the_smallest_failing_set_is_a_history_of_its_own() {
 }
 
 #[test]
+fn findings_of_one_kind_stand_together() {
+    let reported = Reported::new(Shape::StaleRead, OPERATIONS);
+    let mut record = reported.record.clone();
+    let check =
+        record.analysis.checks.iter_mut().find(|one| one.name == "linearizability").unwrap();
+    for number in 0..5 {
+        let mut more = check.findings[0].clone();
+        more.key = Some(format!("k{}", 30 + number));
+        more.explanation = format!("Case {number}.");
+        check.findings.push(more);
+    }
+    whitewater_reports::write_with(&reported.folder, &record).unwrap();
+    let html = reported.read("report.html");
+    assert_balanced(&html);
+    let others = html.split("id=\"others\"").nth(1).unwrap().split("</section>").next().unwrap();
+    assert_eq!(others.matches("<details").count(), 1);
+    assert!(others.contains("5 times · 5 keys from k30 to k34"));
+    assert!(others.contains("Case 2.") && !others.contains("Case 3."));
+}
+
+#[test]
 fn a_finding_without_operations_shows_its_evidence_and_the_nodes() {
     let html = Reported::new(Shape::TwoLeaders, OPERATIONS).read("report.html");
     assert!(html.contains("trace/n5.jsonl:398"));
