@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use crate::analysis::{Analysis, CheckResult};
 use crate::error::CheckError;
 use crate::fault::FaultRecord;
-use crate::history::{self, History, Source};
+use crate::history::{self, History, Outcome, Source};
 use crate::observation::{ProcessEvent, StatusPoll};
 use crate::observed;
 use crate::options::Options;
-use crate::raft::{RaftChecks, TraceFiles, fetch, without_place};
+use crate::raft::{Acknowledged, Place, RaftChecks, TraceFiles, fetch, without_place};
 use crate::run::{canary, in_pool, linearizability};
 use crate::strength::{Happened, Requirements, strength};
 
@@ -66,12 +66,15 @@ fn raft(
 ) -> Result<Vec<CheckResult>, CheckError> {
     let mut paths = trace.as_ref().map(TraceFiles::paths).unwrap_or_default();
     let status_file = u32::try_from(paths.len()).unwrap_or(u32::MAX);
-    paths.push(folder.join("status.jsonl"));
+    paths.extend([folder.join("status.jsonl"), folder.join("history.jsonl")]);
     let mut checks = RaftChecks::new();
     if let Some(trace) = trace {
         checks.trace(trace)?;
     }
     checks.polls(left.status.as_deref().unwrap_or_default(), status_file);
+    if let Some(history) = left.history() {
+        checks.acknowledged(acknowledged(history, status_file + 1));
+    }
     let lines = fetch(&paths, &checks.places())?;
     Ok(checks.results(&lines))
 }
@@ -117,6 +120,20 @@ impl Left {
         let answered = self.status.iter().flatten().map(|(_, poll)| poll.node.clone());
         started.chain(answered).collect()
     }
+}
+
+/// The commands that clients were told are done; `file` is the number of the history's file.
+fn acknowledged(history: &History, file: u32) -> impl Iterator<Item = Acknowledged> {
+    history.commands.iter().filter_map(move |command| {
+        let operation = &history.operations[command.operation as usize];
+        let number = history.node(operation)?.strip_prefix('n')?.parse().ok()?;
+        (operation.outcome == Outcome::Ok).then_some(Acknowledged {
+            command: (command.session, command.sequence),
+            node: number,
+            at_ns: operation.completed_at_ns,
+            place: Place { file, line: operation.completed },
+        })
+    })
 }
 
 /// The requirements in a plan. A plan that is not there requires nothing.

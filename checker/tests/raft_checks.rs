@@ -95,6 +95,15 @@ fn a_clean_trace_passes_every_check() {
         "log-matching",
         "state-machine-safety",
         "monotonic",
+        "commit-immutable",
+        "leader-completeness",
+        "commit-rule",
+        "durable-first",
+        "boot-equals-disk",
+        "read-index",
+        "leader-append-only",
+        "snapshot",
+        "exactly-once",
     ] {
         assert!(!verdicts.summary(name).contains("not checked"), "{name} looked at something");
     }
@@ -207,4 +216,234 @@ fn what_goes_back_is_found() {
     and("3 commit 3/1").fires("monotonic", "commit-went-back", "had committed up to 4 and now");
     and("1 apply 4..4/1").fires("monotonic", "applied-out-of-order", "applied 4 to 4 when 6");
     and("3 apply 5..5/2").fires("monotonic", "applied-uncommitted", "applied up to 5 having");
+}
+
+#[test]
+fn a_committed_entry_that_is_replaced_or_removed_is_found() {
+    with("2 commit 4/1", "2 commit 4/2").fires(
+        "commit-immutable",
+        "commit-replaced",
+        "At index 4 n1 committed an entry of term 1",
+    );
+    and("3 truncate 4 from 5/2").fires_only(
+        "commit-immutable",
+        "commit-removed",
+        "n3 removed its log from index 4 on, having committed up to 4",
+    );
+}
+
+#[test]
+fn a_leader_that_lacks_a_commit_is_found_whichever_is_told_first() {
+    with("2 leader 2,3 last 4/1", "2 leader 2,3 last 3/1").fires(
+        "leader-completeness",
+        "leader-lacks-commit",
+        "When n2 was elected leader of term 2, its log ended at index 3",
+    );
+    with("1 killed", "1 commit 6/1 matched 1:6,2:6,3:0\n1 killed").fires(
+        "leader-completeness",
+        "leader-lacks-commit",
+        "index 6 of term 1 was committed",
+    );
+    // The deposed leader learns of it when its successor already leads.
+    let late = "2 leader 2,3 last 4/1\n1 commit 6/1 matched 1:6,2:6,3:0";
+    with("2 leader 2,3 last 4/1", late).fires(
+        "leader-completeness",
+        "leader-lacks-commit",
+        "its log ended at index 4",
+    );
+    let other = "
+        3 term 3
+        3 truncate 5 from 5/2
+        3 append 5/1..6/1
+        3 vote 3
+        3 leader 2,3 last 6/1
+    ";
+    and(other).fires("leader-completeness", "leader-lacks-commit", "had an entry of term 1 there");
+}
+
+#[test]
+fn commits_against_the_rule_are_found() {
+    with("2 commit 5/2 matched 1:0,2:5,3:5", "2 commit 4/1 matched 1:0,2:5,3:5").fires(
+        "commit-rule",
+        "old-term-committed",
+        "n2 committed index 4 of term 1 by counting, as leader of term 2",
+    );
+    with("2 commit 5/2 matched 1:0,2:5,3:5", "2 commit 5/2 matched 1:0,2:5,3:4").fires_only(
+        "commit-rule",
+        "minority-commit",
+        "with matches n1 0, n2 5, n3 4; voters were n1, n2 and n3",
+    );
+    with("2 durable 5/2", "2 campaign").fires(
+        "commit-rule",
+        "undurable-commit",
+        "n2 counted itself for index 5 and was durable only up to 4",
+    );
+    let undurable = CLEAN
+        .replace("    3 append 5/2..5/2\n", "")
+        .replace("    3 durable 5/2\n", "")
+        .replace("    3 ack 2 5\n", "");
+    check(&undurable).fires_only(
+        "commit-rule",
+        "undurable-commit",
+        "n2 counted n3 for entries up to index 5 of term 2",
+    );
+}
+
+#[test]
+fn what_is_acknowledged_or_applied_before_it_is_durable_is_found() {
+    with("3 durable 5/2", "3 campaign").fires_only(
+        "durable-first",
+        "not-durable",
+        "n3 acknowledged up to index 5 when its log was durable up to 4",
+    );
+    and("3 append 6/2..6/2\n3 commit 6/2\n3 apply 5..6/2").fires_only(
+        "durable-first",
+        "not-durable",
+        "n3 applied up to index 6 when its log was durable up to 5",
+    );
+}
+
+#[test]
+fn a_disk_that_forgets_is_found() {
+    let boot = |line: &str| with("1 boot term 1 vote 1 last 6/1", line);
+    let forgot = |line: &str, words: &str| {
+        boot(line).fires("boot-equals-disk", "disk-forgot", words);
+    };
+    forgot("1 boot term 0 last 6/1", "it was in term 0, having been in 1");
+    forgot("1 boot term 1 last 6/1", "its vote for n1 in term 1 was gone");
+    forgot("1 boot term 1 vote 2 last 6/1", "its vote in term 1 was for n2, not for n1");
+    forgot("1 boot term 1 vote 1 last 3/1", "its log ended at index 3 of term 1, having applied");
+    forgot("1 boot term 1 vote 1 last 5/1", "having been durable up to index 6");
+    and("2 killed\n2 boot term 2 vote 2 last 5/2").fires_only(
+        "boot-equals-disk",
+        "disk-forgot",
+        "its snapshot ended at index 0, having been written up to 5",
+    );
+}
+
+#[test]
+fn a_disk_that_knows_more_than_was_told_is_right() {
+    let boot = |line: &str| with("1 boot term 1 vote 1 last 6/1", line).none_fires();
+    boot("1 boot term 1 vote 1 last 9/1");
+    boot("1 boot term 2 last 6/1");
+    // A later leader had cut the log, and the node did not live to tell.
+    boot("1 boot term 2 last 5/2");
+    boot("1 boot term 2 last 4/1");
+    and("2 killed\n2 boot term 2 vote 2 snapshot 5/2").none_fires();
+}
+
+#[test]
+fn reads_against_the_rule_are_found() {
+    with("1 read 1 index 4 confirmed 1,3", "1 read 1 index 4 confirmed 1").fires_only(
+        "read-index",
+        "read-unconfirmed",
+        "served a read at index 4 with round 1 confirmed by n1; voters were n1, n2 and n3",
+    );
+    with("2 read 0 index 4", "2 read 0 index 5").fires_only(
+        "read-index",
+        "read-too-early",
+        "read at index 5 having applied up to 4",
+    );
+    with("2 append 5/2..5/2", "2 append 5/2..5/2\n2 read 1 index 4 confirmed 2,3").fires_only(
+        "read-index",
+        "read-before-commit",
+        "n2 in term 2 read at index 4, an entry of an earlier term",
+    );
+    let back = "1 read 1 index 4 confirmed 1,3\n1 read 2 index 3 confirmed 1,3";
+    with("1 read 1 index 4 confirmed 1,3", back).fires_only(
+        "read-index",
+        "read-went-back",
+        "read at 3 in round 2 and at 4 in round 1",
+    );
+}
+
+#[test]
+fn a_read_of_an_earlier_reign_may_be_told_in_the_next() {
+    let again = "
+        2 stepdown
+        2 term 3
+        2 vote 2
+        2 campaign
+        3 term 3
+        3 vote 2
+        2 leader 2,3 last 5/2
+        2 read 9 index 5 confirmed 2,3
+    ";
+    and(again).none_fires();
+}
+
+#[test]
+fn a_leader_that_does_not_only_append_is_found() {
+    and("2 truncate 5 from 5/2").fires("leader-append-only", "leader-truncates", "n2 removed its");
+    and("2 append 5/2..6/2").fires_only(
+        "leader-append-only",
+        "leader-overwrites",
+        "n2 wrote index 5 when its log ended at 5, as leader of term 2",
+    );
+    and("2 append 6/1..6/1").fires_only(
+        "leader-append-only",
+        "foreign-term",
+        "n2 appended entries of terms 1 to 1",
+    );
+}
+
+#[test]
+fn snapshots_that_go_back_or_come_too_late_are_found() {
+    with("2 snapshot 5/2", "2 snapshot 6/2").fires_only(
+        "snapshot",
+        "snapshot-ahead",
+        "n2 wrote a snapshot up to index 6 having applied 5",
+    );
+    with("2 purge 5", "2 purge 6").fires_only(
+        "snapshot",
+        "purged-too-early",
+        "n2 dropped its log up to 6, its snapshot covering 5",
+    );
+    and("2 install 4/1").fires_only(
+        "snapshot",
+        "snapshot-went-back",
+        "n2 installed a snapshot up to index 4 having applied 5",
+    );
+    with("2 snapshot 5/2", "2 snapshot 5/2 state 3").fires_only(
+        "state-machine-safety",
+        "states-diverge",
+        "the same log, and states with hashes",
+    );
+    and("3 install 5/2\n3 append 6/2..6/2\n3 durable 6/2").none_fires();
+}
+
+#[test]
+fn a_command_that_takes_effect_twice_is_found() {
+    with("1 command 4 session 7 sequence 2", "1 command 4 session 7 sequence 2 fresh").fires(
+        "exactly-once",
+        "applied-twice",
+        "Command 2 of session 7 took effect at index 3 (told by n1) and again at index 4",
+    );
+    with("2 command 3 session 7 sequence 2 fresh", "2 command 3 session 7 sequence 2").fires_only(
+        "exactly-once",
+        "nodes-disagree",
+        "n2 took it for a repetition",
+    );
+}
+
+#[test]
+fn a_command_that_was_acknowledged_and_never_applied_is_found() {
+    let write = |sequence: u64| {
+        let event = |kind: &str, time_ns: u64| {
+            format!(
+                r#"{{"process":1,"type":"{kind}","f":"write","key":"k","value":{sequence},"time_ns":{time_ns},"node":"n1","command":[7,{sequence}]}}"#
+            )
+        };
+        format!("{}\n{}\n", event("invoke", 2 * sequence), event("ok", 2 * sequence + 1))
+    };
+    let history = write(1) + &write(2);
+    trace_script::check_with(CLEAN, &[("history.jsonl", &history)]).none_fires();
+    let history = history + &write(3);
+    let verdicts = trace_script::check_with(CLEAN, &[("history.jsonl", &history)]);
+    verdicts.fires_only(
+        "exactly-once",
+        "acknowledged-not-applied",
+        "n1 answered command 3 of session 7 with success",
+    );
+    assert!(verdicts.evidence("exactly-once")[0].starts_with("history.jsonl:6: {"));
 }

@@ -8,12 +8,19 @@
 //! last lines of a killed node may be missing. No check takes a missing line for a fact, so missing
 //! lines hide violations and invent none.
 
+mod append_only;
+mod commit;
+mod completeness;
+mod durability;
 mod elections;
+mod exactly_once;
 mod finding;
 mod log_matching;
 mod monotonic;
 mod node;
+mod reads;
 mod runs;
+mod snapshot;
 mod state_machine;
 mod trace;
 mod votes;
@@ -27,6 +34,8 @@ use crate::analysis::CheckResult;
 use crate::error::CheckError;
 use crate::observation::StatusPoll;
 use elections::Elections;
+pub(crate) use exactly_once::Acknowledged;
+use exactly_once::ExactlyOnce;
 use finding::Findings;
 pub(crate) use finding::Place;
 use node::{Line, Nodes};
@@ -50,6 +59,7 @@ pub(crate) trait Check {
 pub(crate) struct RaftChecks {
     elections: (Elections, Findings),
     others: Vec<(Box<dyn Check>, Findings)>,
+    exactly_once: (ExactlyOnce, Findings),
     nodes: Nodes,
     lines: u64,
 }
@@ -63,11 +73,20 @@ impl RaftChecks {
             Box::new(log_matching::LogMatching::default()),
             Box::new(state_machine::StateMachineSafety::default()),
             Box::new(monotonic::Monotonic::default()),
+            Box::new(commit::CommitImmutable::default()),
+            Box::new(completeness::LeaderCompleteness::default()),
+            Box::new(commit::CommitRule::default()),
+            Box::new(durability::DurableFirst::default()),
+            Box::new(durability::BootEqualsDisk::default()),
+            Box::new(reads::ReadIndex::default()),
+            Box::new(append_only::LeaderAppendOnly::default()),
+            Box::new(snapshot::Snapshots::default()),
         ];
         let others = others.into_iter().map(|check| (check, Findings::default())).collect();
         RaftChecks {
             elections: (Elections::default(), Findings::default()),
             others,
+            exactly_once: (ExactlyOnce::default(), Findings::default()),
             nodes: Nodes::default(),
             lines: 0,
         }
@@ -94,6 +113,7 @@ impl RaftChecks {
         for (check, found) in &mut self.others {
             check.see(line, &self.nodes, found);
         }
+        self.exactly_once.0.see(line, &self.nodes, &mut self.exactly_once.1);
         self.nodes.take(line);
     }
 
@@ -105,10 +125,17 @@ impl RaftChecks {
         }
     }
 
+    /// Takes in what clients were told is done, after the trace.
+    pub(crate) fn acknowledged(&mut self, acknowledged: impl Iterator<Item = Acknowledged>) {
+        let (check, found) = &mut self.exactly_once;
+        check.acknowledged(acknowledged, &self.nodes, found);
+    }
+
     /// The lines that are needed as evidence.
     pub(crate) fn places(&self) -> BTreeSet<Place> {
         let others = self.others.iter().map(|(_, found)| found);
-        std::iter::once(&self.elections.1).chain(others).flat_map(Findings::places).collect()
+        let first_and_last = [&self.elections.1, &self.exactly_once.1];
+        first_and_last.into_iter().chain(others).flat_map(Findings::places).collect()
     }
 
     /// The results, in the order a reader wants them.
@@ -116,7 +143,9 @@ impl RaftChecks {
         let (elections, found) = self.elections;
         let summary = elections.summary();
         let mut results = vec![found.result(elections.name(), elections.title(), summary, lines)];
-        for (check, found) in self.others {
+        let (exactly_once, found) = self.exactly_once;
+        let last: (Box<dyn Check>, Findings) = (Box::new(exactly_once), found);
+        for (check, found) in self.others.into_iter().chain([last]) {
             let summary = match self.lines {
                 0 => "not checked: no trace".to_owned(),
                 _ => check.summary(),

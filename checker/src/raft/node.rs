@@ -33,8 +33,8 @@ pub(crate) struct Reign {
     /// The leader's last entry when it was elected.
     pub(crate) elected_at: Position,
     pub(crate) place: Place,
-    /// Every membership in force since then.
-    pub(crate) memberships: Vec<Membership>,
+    /// Reads that an earlier reign confirmed may still be told.
+    pub(crate) may_owe_reads: bool,
 }
 
 /// One node.
@@ -56,8 +56,6 @@ pub(crate) struct Node {
     pub(crate) applied_ever: Told<Index>,
     /// The last durable entry, and its chain.
     pub(crate) durable: Told<(Position, Chain)>,
-    /// The highest index that ever was durable.
-    pub(crate) durable_ever: Index,
     /// The last entry of the latest durable snapshot.
     pub(crate) snapshot: Told<Index>,
     /// The log.
@@ -66,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) membership: Membership,
     /// Its reign, where it leads.
     pub(crate) reign: Option<Reign>,
+    /// Every membership in force while it led in this boot.
+    pub(crate) memberships_led: Vec<Membership>,
 }
 
 /// All nodes that told anything.
@@ -118,9 +118,10 @@ impl Node {
             }
             Event::Leader { last, .. } => {
                 self.log.ends(*last, self.applied.is);
-                let memberships = vec![self.membership.clone()];
                 let (term, elected_at) = (record.term, *last);
-                self.reign = Some(Reign { term, elected_at, place, memberships });
+                let may_owe_reads = !self.memberships_led.is_empty();
+                self.reign = Some(Reign { term, elected_at, place, may_owe_reads });
+                self.lead();
             }
             Event::Stepdown { .. } => self.reign = None,
             Event::Append { first, last, .. } => self.log.append(*first, *last),
@@ -140,8 +141,8 @@ impl Node {
             }
             Event::Config { membership, .. } => {
                 self.membership.clone_from(membership);
-                if let Some(reign) = &mut self.reign {
-                    reign.memberships.push(membership.clone());
+                if self.reign.is_some() {
+                    self.lead();
                 }
             }
             _ => {}
@@ -156,6 +157,7 @@ impl Node {
         };
         self.boots += 1;
         self.reign = None;
+        self.memberships_led.clear();
         self.vote = Told { is: *hard_state, place };
         self.commit = Told { is: snapshot.index, place };
         self.applied = Told { is: *applied, place };
@@ -168,9 +170,14 @@ impl Node {
         self.take_durable(*last, *chain, place);
     }
 
+    fn lead(&mut self) {
+        if !self.memberships_led.contains(&self.membership) {
+            self.memberships_led.push(self.membership.clone());
+        }
+    }
+
     fn take_durable(&mut self, last: Position, chain: Chain, place: Place) {
         self.durable = Told { is: (last, chain), place };
-        self.durable_ever = self.durable_ever.max(last.index);
     }
 
     fn take_truncate(&mut self, from: Index, place: Place) {
