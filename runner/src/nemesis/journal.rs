@@ -87,3 +87,73 @@ impl Drop for Journal {
         self.heal_now();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::dice::Dice;
+    use crate::proxy::{Party, Rule};
+    use crate::record::Recorder;
+    use crate::target::{self, Build};
+
+    const FROM: Party = Party::Node(1);
+    const TO: Party = Party::Node(2);
+
+    /// Proxies in front of nobody, and no processes: links are all that is struck here.
+    async fn journal(folder: &tempfile::TempDir) -> (Journal, Arc<Network>) {
+        let nowhere: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let nodes = BTreeMap::from([(1, nowhere), (2, nowhere)]);
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let network = Arc::new(Network::open(ip, &nodes, 1, Dice::new(1, 0)).await.unwrap());
+        let recorder = Recorder::create(folder.path()).unwrap();
+        let target = target::by_name("bundled", &Build::default()).unwrap();
+        let cluster = Arc::new(Cluster::new(Vec::new(), target, recorder).unwrap());
+        (Journal::new(cluster, network.clone()), network)
+    }
+
+    fn rule(network: &Network) -> Rule {
+        network.direction(FROM, TO).unwrap().current()
+    }
+
+    #[tokio::test]
+    async fn what_is_in_force_is_lifted_when_the_journal_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, network) = journal(&folder).await;
+        journal.carry_out(&Act::Block(vec![(FROM, TO)])).await;
+        assert_eq!(rule(&network), Rule::Block);
+        drop(journal);
+        assert_eq!(rule(&network), Rule::Pass);
+    }
+
+    #[tokio::test]
+    async fn what_is_in_force_is_lifted_by_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, network) = journal(&folder).await;
+        journal.carry_out(&Act::Block(vec![(FROM, TO)])).await;
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            let _in_force = journal;
+            panic!("a bug in the injector");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(rule(&network), Rule::Pass);
+    }
+
+    #[tokio::test]
+    async fn healing_twice_is_harmless_and_empties_the_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, network) = journal(&folder).await;
+        let target = target::by_name("bundled", &Build::default()).unwrap();
+        let recorder = Recorder::create(folder.path()).unwrap();
+        let probe = target.probe(BTreeMap::new());
+        let observer = Observer::start(journal.cluster.clone(), probe, recorder);
+        journal.carry_out(&Act::Block(vec![(FROM, TO)])).await;
+        assert_eq!(journal.heal(&observer).await, Vec::<String>::new());
+        assert_eq!(rule(&network), Rule::Pass);
+        assert!(journal.entries().is_empty());
+        assert_eq!(journal.heal(&observer).await, Vec::<String>::new());
+    }
+}
