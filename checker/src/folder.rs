@@ -103,6 +103,7 @@ impl Left {
         let history = self.history();
         let happened = Happened { history, faults: &self.faults };
         vec![
+            observed::acknowledged(history),
             observed::processes(self.processes.as_deref()),
             observed::recovery(history),
             observed::final_state(self.status.as_deref(), &self.nodes()),

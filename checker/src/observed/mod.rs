@@ -1,13 +1,15 @@
-//! Checks of what anyone can see from outside: exits, recovery, and the nodes' last states.
+//! Checks of what anyone can see from outside: exits, recovery, and what is there at the end.
 //!
 //! They need no trace, so they hold for every target. Each looks at one of the runner's files and at
 //! the phases in the history; where its file is missing it says that it did not look.
 
+mod acknowledged;
 mod final_state;
 mod phases;
 mod processes;
 mod recovery;
 
+pub(crate) use acknowledged::acknowledged;
 pub(crate) use final_state::final_state;
 pub(crate) use phases::Phases;
 pub(crate) use processes::processes;
