@@ -49,6 +49,9 @@ pub struct Config {
     pub snapshot_chunk_bytes: usize,
     /// Size of a WAL segment.
     pub segment_bytes: usize,
+    /// Most appends on their way to one follower. More hide the way's latency; fewer make larger
+    /// batches, which cost less.
+    pub appends_in_flight: usize,
     /// Most commands, and most reads, that may wait at once: what they take is some tens of megabytes
     /// at the default, and it is far more than one node can serve in a deadline.
     pub waiting_max: usize,
@@ -89,9 +92,10 @@ impl Config {
             heartbeat: Duration::from_millis(50),
             read_mode: ReadMode::Index,
             mutant: None,
-            snapshots: SnapshotPolicy { entries: 10_000, bytes: 64 << 20 },
+            snapshots: SnapshotPolicy { entries: 10_000, bytes: 16 << 20 },
             snapshot_chunk_bytes: 256 << 10,
-            segment_bytes: 8 << 20,
+            segment_bytes: 2 << 20,
+            appends_in_flight: 16,
             waiting_max: 16_384,
             request_deadline: Duration::from_secs(5),
             session_expiry: Duration::from_secs(3_600),
@@ -130,6 +134,9 @@ impl Config {
         }
         if self.election_timeout_max < self.election_timeout_min {
             return wrong("the longest election timeout is below the shortest".into());
+        }
+        if self.appends_in_flight == 0 {
+            return wrong("at least one append must be allowed on its way".into());
         }
         if self.segment_bytes < 4_096 || self.snapshot_chunk_bytes == 0 {
             return wrong(

@@ -55,6 +55,9 @@ pub(crate) struct ServerArguments {
     /// How linearizable reads are served
     #[arg(long, value_enum, default_value_t = Reads::Index)]
     read_mode: Reads,
+    /// Most appends on their way to one follower: more hide latency, fewer make larger batches
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse_count)]
+    appends_in_flight: usize,
     /// Take a snapshot and drop the log after so many entries; 0: never
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     snapshot_entries: u64,
@@ -147,6 +150,7 @@ impl ServerArguments {
                 Reads::Lease => ReadMode::Lease,
             },
             mutant: self.mutant,
+            appends_in_flight: self.appends_in_flight,
             snapshots: SnapshotPolicy {
                 entries: self.snapshot_entries,
                 bytes: self.snapshot_bytes,
@@ -241,6 +245,13 @@ fn parse_peer(text: &str) -> Result<(NodeId, String), String> {
         return Err(wrong());
     }
     Ok((node, address.to_owned()))
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("{text:?} is not a number above 0")),
+        Ok(count) => Ok(count),
+    }
 }
 
 fn parse_chunk(text: &str) -> Result<usize, String> {

@@ -110,7 +110,7 @@ impl Link {
     ) -> Result<Link, tonic::transport::Error> {
         let endpoint = tls::endpoint(&settings.address, settings.tls.as_deref())?
             .tcp_nodelay(true)
-            .connect_timeout(settings.deadline.min(Duration::from_millis(500)))
+            .connect_timeout(settings.deadline.min(Duration::from_millis(300)))
             .http2_keep_alive_interval(Duration::from_secs(1))
             .keep_alive_timeout(Duration::from_secs(1));
         let queue = Arc::<Queue>::default();

@@ -200,7 +200,7 @@ fn setup(config: &Config, boot: u64) -> Setup {
             read_mode: Mutant::read_mode(mutant, config.read_mode),
             append_entries_max: 1_024,
             append_bytes_max: 1 << 20,
-            appends_in_flight_max: 16,
+            appends_in_flight_max: config.appends_in_flight,
             seed: config.seed.unwrap_or_else(crate::clock::monotonic_ns) ^ (config.node_id << 48),
             rules: Mutant::rules(mutant),
         },

@@ -127,7 +127,7 @@ pub(super) fn scan<'a>(
         next = after;
     }
     let tail = bytes.get(end..).unwrap_or_default();
-    let torn_bytes = tail.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let torn_bytes = written_bytes(tail);
     let corrupt = |why: String| StorageError::corrupt(path, end as u64, why);
     if frames.is_empty() {
         return Err(corrupt("its first frame is damaged".into()));
@@ -143,6 +143,22 @@ pub(super) fn scan<'a>(
         )));
     }
     Ok(Scan { frames, next, end, torn_bytes })
+}
+
+/// Where zeros begin that last to the end. Most of a segment is zeros, so they are passed over in blocks:
+/// byte by byte that was half of the time of a restart.
+fn written_bytes(bytes: &[u8]) -> usize {
+    const ZEROS: [u8; 4_096] = [0; 4_096];
+    let mut end = bytes.len();
+    for block in bytes.rchunks(ZEROS.len()) {
+        let start = end - block.len();
+        if *block != ZEROS[..block.len()] {
+            let last = block.iter().rposition(|byte| *byte != 0);
+            return start + last.map_or(0, |last| last + 1);
+        }
+        end = start;
+    }
+    0
 }
 
 /// The payload of the frame at `offset`, if a valid one stands there in its place of the chain.
