@@ -4,9 +4,7 @@
 //! A trace here is a short script: one line an event, `node boot term role event`. Each case changes
 //! one thing in a trace that is right, so that the check that fires is the one meant.
 
-mod trace_script;
-
-use trace_script::{Verdicts, check};
+use crate::script::{self, Verdicts, check};
 
 /// Three nodes, an election, a few commands, a kill and a restart: nothing wrong.
 const CLEAN: &str = "
@@ -133,22 +131,22 @@ fn two_leaders_of_a_term_are_found() {
 
 #[test]
 fn a_poll_that_contradicts_a_trace_is_found() {
-    let mut polls = trace_script::poll("n3", 2, "leader");
+    let mut polls = script::poll("n3", 2, "leader");
     check_polls(&polls).fires("leader-per-term", "two-leaders", "n3 answered a status request");
-    polls = trace_script::poll("n2", 2, "leader");
+    polls = script::poll("n2", 2, "leader");
     check_polls(&polls).none_fires();
-    polls = trace_script::poll("n3", 2, "follower");
+    polls = script::poll("n3", 2, "follower");
     check_polls(&polls).none_fires();
 }
 
 fn check_polls(polls: &str) -> Verdicts {
-    trace_script::check_with(CLEAN, &[("status.jsonl", polls)])
+    script::check_with(CLEAN, &[("status.jsonl", polls)])
 }
 
 #[test]
 fn polls_alone_show_two_leaders() {
-    let polls = trace_script::poll("n1", 7, "leader") + &trace_script::poll("n2", 7, "leader");
-    let verdicts = trace_script::check_with("", &[("status.jsonl", &polls)]);
+    let polls = script::poll("n1", 7, "leader") + &script::poll("n2", 7, "leader");
+    let verdicts = script::check_with("", &[("status.jsonl", &polls)]);
     verdicts.fires_only("leader-per-term", "two-leaders", "In term 7");
     assert_eq!(verdicts.summary("vote-once"), "not checked: no trace");
 }
@@ -437,9 +435,9 @@ fn a_command_that_was_acknowledged_and_never_applied_is_found() {
         format!("{}\n{}\n", event("invoke", 2 * sequence), event("ok", 2 * sequence + 1))
     };
     let history = write(1) + &write(2);
-    trace_script::check_with(CLEAN, &[("history.jsonl", &history)]).none_fires();
+    script::check_with(CLEAN, &[("history.jsonl", &history)]).none_fires();
     let history = history + &write(3);
-    let verdicts = trace_script::check_with(CLEAN, &[("history.jsonl", &history)]);
+    let verdicts = script::check_with(CLEAN, &[("history.jsonl", &history)]);
     verdicts.fires_only(
         "exactly-once",
         "acknowledged-not-applied",

@@ -20,6 +20,11 @@ pub(crate) struct Verdicts {
     script: String,
 }
 
+/// The records of a script.
+pub(crate) fn records(script: &str) -> Vec<Record> {
+    Script::default().records(script)
+}
+
 /// Checks a script.
 pub(crate) fn check(script: &str) -> Verdicts {
     check_with(script, &[])
@@ -29,7 +34,7 @@ pub(crate) fn check(script: &str) -> Verdicts {
 pub(crate) fn check_with(script: &str, files: &[(&str, &str)]) -> Verdicts {
     let folder = tempfile::tempdir().unwrap();
     let mut traces: BTreeMap<NodeId, String> = BTreeMap::new();
-    for record in Script::default().records(script) {
+    for record in records(script) {
         let line = serde_json::to_string(&record).unwrap();
         writeln!(traces.entry(record.node).or_default(), "{line}").unwrap();
     }

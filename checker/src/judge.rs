@@ -1,0 +1,108 @@
+//! Every check of a run, in the order a reader wants them, wherever the run's record comes from.
+//!
+//! [`crate::check_run`] reads the record from a folder, [`crate::check_recorded`] has it in memory.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use whitewater_raft::event::Record;
+
+use crate::analysis::{Analysis, CheckResult};
+use crate::error::CheckError;
+use crate::fault::FaultRecord;
+use crate::history::{History, Outcome, Source};
+use crate::observation::{ProcessEvent, StatusPoll};
+use crate::observed;
+use crate::options::Options;
+use crate::raft::{Acknowledged, Place, RaftChecks};
+use crate::run::{canary, linearizability};
+use crate::strength::{Happened, Requirements, strength};
+
+/// Items of a file, each with the number of its line.
+pub(crate) type Numbered<T> = Vec<(u32, T)>;
+
+/// What a run left behind, beside its traces. What is `None` was not there.
+#[derive(Default)]
+pub(crate) struct Material {
+    /// The history, and its name for errors.
+    pub(crate) history: Option<(String, Source)>,
+    pub(crate) status: Option<Numbered<StatusPoll>>,
+    pub(crate) processes: Option<Numbered<ProcessEvent>>,
+    pub(crate) faults: Vec<FaultRecord>,
+    pub(crate) requirements: Option<Requirements>,
+}
+
+/// The traces of all nodes: numbered from file 0, then the status polls, then the history.
+pub(crate) struct Trace<I> {
+    pub(crate) records: I,
+    /// How many files there are.
+    pub(crate) files: u32,
+}
+
+/// Judges everything. `fetch` gets the text of lines that are needed as evidence.
+pub(crate) fn judge<R: Borrow<Record>>(
+    material: &Material,
+    trace: Trace<impl Iterator<Item = Result<(Place, R), CheckError>>>,
+    fetch: impl FnOnce(&BTreeSet<Place>) -> Result<BTreeMap<Place, String>, CheckError>,
+    options: &Options,
+) -> Result<Analysis, CheckError> {
+    let mut checks = Vec::new();
+    if let Some((name, source)) = &material.history {
+        checks.push(linearizability(name, source, options)?.0);
+    }
+    let mut raft = RaftChecks::new();
+    raft.trace(trace.records)?;
+    raft.polls(material.status.as_deref().unwrap_or_default(), trace.files);
+    if let Some(history) = material.history() {
+        raft.acknowledged(acknowledged(history, trace.files + 1));
+    }
+    let lines = fetch(&raft.places())?;
+    checks.extend(raft.results(&lines));
+    checks.extend(material.observed());
+    checks.extend(options.canary.then(canary));
+    Ok(Analysis::of(checks))
+}
+
+impl Material {
+    /// Whether there is nothing at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.history.is_none() && self.status.is_none() && self.processes.is_none()
+    }
+
+    fn observed(&self) -> Vec<CheckResult> {
+        let history = self.history();
+        let happened = Happened { history, faults: &self.faults };
+        vec![
+            observed::acknowledged(history),
+            observed::processes(self.processes.as_deref()),
+            observed::recovery(history),
+            observed::final_state(self.status.as_deref(), &self.nodes()),
+            strength(self.requirements.as_ref(), &happened),
+        ]
+    }
+
+    fn history(&self) -> Option<&History> {
+        self.history.as_ref().map(|(_, source)| &source.history)
+    }
+
+    /// Every node that was started or that answered.
+    fn nodes(&self) -> BTreeSet<String> {
+        let started = self.processes.iter().flatten().map(|(_, event)| event.node.clone());
+        let answered = self.status.iter().flatten().map(|(_, poll)| poll.node.clone());
+        started.chain(answered).collect()
+    }
+}
+
+/// The commands that clients were told are done; `file` is the number of the history's file.
+fn acknowledged(history: &History, file: u32) -> impl Iterator<Item = Acknowledged> {
+    history.commands.iter().filter_map(move |command| {
+        let operation = &history.operations[command.operation as usize];
+        let number = history.node(operation)?.strip_prefix('n')?.parse().ok()?;
+        (operation.outcome == Outcome::Ok).then_some(Acknowledged {
+            command: (command.session, command.sequence),
+            node: number,
+            at_ns: operation.completed_at_ns,
+            place: Place { file, line: operation.completed },
+        })
+    })
+}
