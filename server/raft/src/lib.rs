@@ -118,6 +118,7 @@ mod candidate;
 mod chain;
 mod config;
 pub mod event;
+mod fingerprint;
 mod follower;
 mod leader;
 mod log;

@@ -192,6 +192,19 @@ impl Outbox {
     }
 }
 
+impl Outbox {
+    /// See [`crate::Raft::fingerprint`]: numbers of persists are counted from the last one done.
+    pub(crate) fn fingerprint<H: Hasher>(&self, state: &mut H) {
+        (&self.messages, &self.messages_after, &self.snapshots_wanted).hash(state);
+        (&self.hard_state, &self.snapshot, self.has_deferred).hash(state);
+        (self.settled_by.saturating_sub(self.done), self.given - self.done).hash(state);
+        for persist in &self.outstanding {
+            (persist.number - self.done, persist.last).hash(state);
+        }
+        (self.handed, self.durable).hash(state);
+    }
+}
+
 /// Events are left out; see [`crate::Raft`]'s.
 impl Hash for Outbox {
     fn hash<H: Hasher>(&self, state: &mut H) {

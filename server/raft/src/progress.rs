@@ -5,6 +5,7 @@
 //! needs entries that are compacted away; nothing is sent until it has the snapshot.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 use crate::message::{Index, Position};
 
@@ -170,5 +171,15 @@ impl Progress {
     pub(crate) fn wait_for_snapshot(&mut self) {
         self.probe_from(self.matched + 1);
         self.mode = Mode::Snapshot;
+    }
+
+    /// See [`crate::Raft::fingerprint`]: numbers of requests are counted from the latest one.
+    pub(crate) fn fingerprint<H: Hasher>(&self, latest: u64, state: &mut H) {
+        (self.matched, self.next, self.mode, self.round).hash(state);
+        (self.heartbeat_due, self.commit_sent, self.is_stuck).hash(state);
+        (self.window.len(), self.heartbeat.is_some()).hash(state);
+        for in_flight in self.window.iter().chain(&self.heartbeat) {
+            (latest - in_flight.request, in_flight.prev, in_flight.last).hash(state);
+        }
     }
 }

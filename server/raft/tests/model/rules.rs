@@ -1,6 +1,6 @@
-//! The rules of a model: the paper's, or one of three seeded bugs.
+//! The rules of a model: the paper's, or one of four seeded bugs.
 
-use whitewater_raft::{HardState, Rules, Term};
+use whitewater_raft::{HardState, NodeId, Rules, Term};
 
 /// What is wrong with the cluster under the model checker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(crate) enum Bug {
     StaleVoteCounted,
     /// A vote is not on disk when it is given (thesis 3.8).
     VoteVolatile,
+    /// A message of the leader clears the vote of its term (section 5.2).
+    VoteErased,
 }
 
 impl Bug {
@@ -32,6 +34,10 @@ impl Rules for Bug {
 
     fn appends_noop(&self) -> bool {
         *self != Bug::CommitOldTerm
+    }
+
+    fn vote_after_append(&self, vote: Option<NodeId>) -> Option<NodeId> {
+        if *self == Bug::VoteErased { None } else { vote }
     }
 
     fn counts_vote(&self, election: Term, reply: Term) -> bool {
