@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, Write};
+use std::str::FromStr;
 
 /// What kind of history to make.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,56 @@ impl Default for Generate {
             plant: Plant::Nothing,
             seed: 1,
         }
+    }
+}
+
+impl FromStr for Generate {
+    type Err = String;
+
+    /// Reads `operations=1000000,keys=10000,values=5,plant=stale-read`; what is not named keeps its default.
+    fn from_str(text: &str) -> Result<Generate, String> {
+        let mut settings = Generate::default();
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            let (name, value) = part
+                .split_once('=')
+                .ok_or_else(|| format!("{part:?} is not of the form name=value"))?;
+            let number = || value.parse::<u64>().map_err(|_| format!("{value:?} is not a number"));
+            let percent = || match number()? {
+                percent @ 0..=100 => Ok(percent as u32),
+                more => Err(format!("{more} is more than 100 percent")),
+            };
+            match name {
+                "operations" => settings.operations = number()?,
+                "keys" => settings.keys = number()?.max(1),
+                "clients" => {
+                    settings.clients = u32::try_from(number()?).unwrap_or(u32::MAX).clamp(1, 10_000)
+                }
+                "values" => settings.values = number()?,
+                "info" => settings.info_percent = percent()?,
+                "cas" => settings.cas_percent = percent()?,
+                "cas-tells" => settings.cas_tells = value == "true",
+                "seed" => settings.seed = number()?,
+                "plant" => {
+                    settings.plant = match value {
+                        "nothing" => Plant::Nothing,
+                        "stale-read" => Plant::StaleRead,
+                        "lost-write" => Plant::LostWrite,
+                        _ => {
+                            return Err(format!(
+                                "cannot plant {value:?}; known are nothing, stale-read, lost-write"
+                            ));
+                        }
+                    };
+                }
+                _ => {
+                    return Err(format!(
+                        "unknown setting {name:?}; known are operations, keys, clients, values (0: all new), info \
+                         and cas (percent), cas-tells, plant, seed"
+                    ));
+                }
+            }
+        }
+        Ok(settings)
     }
 }
 

@@ -8,12 +8,13 @@ use whitewater_checker::{HistoryReport, Options, Verdict, check_reader};
 
 fn text(settings: Generate) -> (Vec<u8>, bool) {
     let mut text = Vec::new();
-    let planted = generate(settings, &mut text).unwrap();
+    let planted = generate(settings, &mut text).expect("memory takes every write");
     (text, planted)
 }
 
 fn check(text: Vec<u8>) -> (Analysis, HistoryReport) {
-    check_reader("generated", Box::new(Cursor::new(text)), &Options::default()).unwrap()
+    check_reader("generated", Box::new(Cursor::new(text)), &Options::default())
+        .expect("a generated history is well formed")
 }
 
 fn families() -> Vec<Generate> {

@@ -12,6 +12,7 @@ use crate::command::bench::BenchArguments;
 use crate::command::cluster::ClusterArguments;
 use crate::command::exec_node::ExecNodeArguments;
 use crate::command::kv::KvArguments;
+use crate::command::mutants::MutantsArguments;
 use crate::command::server::ServerArguments;
 use crate::command::sim::SimArguments;
 use crate::plan::{CLIENTS_MAX, KEYS_MAX, NODES_MAX};
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     Server(Box<ServerArguments>),
     /// Simulate whole runs on virtual time: thousands of cluster-seconds a second
     Sim(SimArguments),
+    /// List the bugs that can be seeded, and which of them the simulator finds
+    Mutants(MutantsArguments),
     /// Measure a cluster: operations a second, failover times
     Bench(BenchArguments),
     /// Become a program that dies with its parent
@@ -167,6 +170,24 @@ pub(crate) struct CheckArguments {
     /// How long the checker may search
     #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
     pub(crate) budget: Duration,
+    /// How much memory the searches may take, for example 4GiB
+    #[arg(long, default_value = "2GiB", value_parser = bytes, value_name = "SIZE")]
+    pub(crate) memory: u64,
+    /// Worker threads; 0: one per core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    /// How a history file is written; told by its content if not given
+    #[arg(long, value_name = "FORMAT", value_parser = ["jsonl", "edn", "log"])]
+    pub(crate) format: Option<String>,
+    /// What the objects are; told by the operations if not given
+    #[arg(long, value_name = "MODEL", value_parser = ["register", "append", "set", "counter", "queue", "mutex"])]
+    pub(crate) model: Option<String>,
+    /// Also write the history as Jepsen's history.edn, for a second opinion
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+    /// Write a made-up history to FILE instead, for example operations=1000000,keys=10000,seed=1
+    #[arg(long, value_name = "SETTINGS")]
+    pub(crate) generate: Option<whitewater_checker::generate::Generate>,
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,
@@ -215,6 +236,20 @@ pub(crate) struct DoctorArguments {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Reads an amount of memory: `512MiB`, `4GiB`, or plain bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+    let (number, unit) = units
+        .iter()
+        .find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))
+        .unwrap_or((text, 1));
+    let number: u64 = number
+        .trim()
+        .parse()
+        .map_err(|_| format!("{text:?} is no amount of memory; write for example 512MiB or 4GiB"))?;
+    number.checked_mul(unit).ok_or_else(|| format!("{text:?} is more than 64 bits of bytes"))
 }
 
 /// A length of time as people write it: 300ms, 20s, 5m, 1m30s.

@@ -1,8 +1,8 @@
 //! The log style that Knossos and porcupine keep histories in:
 //!
 //! ```text
-//! INFO  jepsen.util - 0	:invoke	:read	nil
-//! INFO  jepsen.util - 0	:ok	:read	3
+//! INFO  jepsen.util - 0  :invoke  :read  nil
+//! INFO  jepsen.util - 0  :ok      :read  3
 //! ```
 //!
 //! A line counts if it holds a process, a type, a function and a value, in this order; every other line of

@@ -21,7 +21,7 @@ impl Value {
     #[inline]
     pub(crate) fn direct(number: u64) -> Option<Value> {
         // Odd codes are numbers, even ones other than 0 are places in the table.
-        (number <= DIRECT_MAX).then(|| Value((number as u32) << 1 | 1))
+        (number <= DIRECT_MAX).then_some(Value((number as u32) << 1 | 1))
     }
 
     /// A place in the table.

@@ -23,6 +23,13 @@ const FIRST_LOOK_STEPS: u64 = 100_000;
 /// of one kind.
 const EXPLAINED_MAX: usize = 5;
 
+/// How long all explanations may take beyond the verdict. A witness of the zones needs microseconds; a
+/// search's needs some hundred judgements.
+const EXPLAIN_TIME: Duration = Duration::from_secs(8);
+
+/// What each explanation gets at least.
+const EXPLAIN_TIME_MIN: Duration = Duration::from_secs(1);
+
 /// Keys between two calls of the progress sink.
 const KEYS_PER_TELL: u64 = 64;
 
@@ -56,6 +63,7 @@ pub(crate) fn check(history: &History, model: ModelKind, options: &Options) -> L
     let setting = Setting { history, model, search_only: false, side_by_side: false };
     let mut decided = first_look(&setting, &by_key, &budget, options);
     let has_violation = decided.iter().any(|decided| decided.decision.linearizable == Some(false));
+    // One violation decides the history; then the hard keys are not worth the time.
     if !has_violation {
         long_look(&setting, &by_key, &budget, &mut decided);
     }
@@ -80,7 +88,7 @@ fn first_look(
         let decision = setting.decide(by_key.operations(key), &short, scratch);
         let keys = done.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(progress) = &options.progress
-            && (keys % KEYS_PER_TELL == 0 || keys == keys_total)
+            && (keys.is_multiple_of(KEYS_PER_TELL) || keys == keys_total)
         {
             progress.tell(Progress::Checking { keys, keys_total });
         }
@@ -119,6 +127,7 @@ fn long_look(setting: &Setting<'_>, by_key: &ByKey, budget: &Budget, decided: &m
 
 fn summarize(setting: &Setting<'_>, by_key: &ByKey, mut decided: Vec<Decided>) -> Linearizability {
     let mut result = Linearizability::default();
+    let end = Instant::now() + EXPLAIN_TIME;
     // In the order of the keys, so that a check says the same each time.
     decided.sort_unstable_by_key(|decided| decided.key);
     for Decided { key, decision, time } in &mut decided {
@@ -130,7 +139,8 @@ fn summarize(setting: &Setting<'_>, by_key: &ByKey, mut decided: Vec<Decided>) -
             continue;
         }
         let begun = Instant::now();
-        match setting.explain(by_key.operations(*key), decision) {
+        let share = (end.saturating_duration_since(begun) / 2).max(EXPLAIN_TIME_MIN);
+        match setting.explain(by_key.operations(*key), decision, begun + share) {
             Confirmed::Finding(finding) => result.findings.push(*finding),
             Confirmed::Unconfirmed(why) => {
                 result.violations -= 1;

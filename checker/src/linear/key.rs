@@ -1,5 +1,7 @@
 //! One key: the method that fits its model, and the search where there is none.
 
+use std::time::Instant;
+
 use super::call::{Call, register_calls};
 use super::list::{Lists, Prefixes, Reduction, reduce};
 use super::machine::{Machine, Register, Step};
@@ -95,26 +97,33 @@ impl Setting<'_> {
     }
 
     /// Confirms and explains a violation.
-    pub(crate) fn explain(&self, operations: &[u32], decision: &Decision) -> Confirmed {
+    pub(crate) fn explain(
+        &self,
+        operations: &[u32],
+        decision: &Decision,
+        until: Instant,
+    ) -> Confirmed {
         let history = self.history;
         let (core, failed) = (decision.core.as_deref(), decision.failed);
         let all = operations;
         match self.model {
             ModelKind::Register => {
-                confirm(&RegisterObject::new(history, all), history, all, core, failed)
+                confirm(&RegisterObject::new(history, all), history, all, core, failed, until)
             }
             ModelKind::Append => {
-                confirm(&ListObject::new(history, all), history, all, core, failed)
+                confirm(&ListObject::new(history, all), history, all, core, failed, until)
             }
-            ModelKind::Set => confirm(&SetObject::new(history, all), history, all, core, failed),
+            ModelKind::Set => {
+                confirm(&SetObject::new(history, all), history, all, core, failed, until)
+            }
             ModelKind::Queue => {
-                confirm(&QueueObject::new(history, all), history, all, core, failed)
+                confirm(&QueueObject::new(history, all), history, all, core, failed, until)
             }
             ModelKind::Counter => {
-                confirm(&CounterObject::new(history, all), history, all, core, failed)
+                confirm(&CounterObject::new(history, all), history, all, core, failed, until)
             }
             ModelKind::Mutex => {
-                confirm(&MutexObject::new(history, all), history, all, core, failed)
+                confirm(&MutexObject::new(history, all), history, all, core, failed, until)
             }
         }
     }
@@ -175,13 +184,12 @@ impl Setting<'_> {
                         .map(|core| with_longest_reads(self.history, operations, &lists, core));
                     return decision;
                 }
-                Reduction::Repeated => {
-                    let (machine, steps, indices) = Prefixes::new(self.history, operations, &lists);
-                    return self.search(&machine, &steps, &indices, budget);
-                }
+                Reduction::Repeated => {}
             }
         }
-        self.whole(&ListObject::new(self.history, operations), operations, budget)
+        let object = ListObject::new(self.history, operations);
+        let (machine, steps, indices) = Prefixes::new(self.history, &object.calls(operations));
+        self.search(&machine, &steps, &indices, budget)
     }
 
     fn set(&self, operations: &[u32], budget: &Budget, scratch: &mut Scratch) -> Decision {

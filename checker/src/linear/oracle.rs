@@ -263,7 +263,7 @@ fn compare(model: ModelKind, text: &str) -> bool {
     let decision = setting.decide(&all, &budget, &mut Scratch::default());
     assert_eq!(decision.linearizable, Some(truth), "{} on\n{text}", decision.method);
     if !truth {
-        match setting.explain(&all, &decision) {
+        match setting.explain(&all, &decision, Instant::now() + Duration::from_secs(20)) {
             Confirmed::Finding(finding) => {
                 let witness = finding.witness.expect("a witness");
                 assert!(!witness.operations.is_empty(), "an empty witness of\n{text}");

@@ -1,9 +1,15 @@
 //! `whitewater check`: judges a stored run, or a history file of any origin, again.
 
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use whitewater_checker::analysis::{Analysis, Witness};
+use whitewater_checker::generate::{Generate, generate};
+use whitewater_checker::history;
+use whitewater_checker::options::{Format, ModelKind, Progress, ProgressSink};
 use whitewater_checker::statistics::Statistics;
 use whitewater_checker::{CheckError, HistoryReport, Options, Verdict, check_history, check_run};
 
@@ -14,8 +20,14 @@ use crate::store::Store;
 
 /// Carries out `check`.
 pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
-    let options = Options { budget: arguments.budget, ..Options::default() };
     let path = Path::new(&arguments.subject);
+    if let Some(settings) = arguments.generate {
+        return make_up(path, settings);
+    }
+    let options = options(arguments);
+    if let Some(target) = &arguments.export {
+        export(arguments, path, target, &options)?;
+    }
     let (analysis, figures) = if path.is_file() {
         let (analysis, report) = check_history(path, &options).map_err(refused)?;
         (analysis, of_history(&report))
@@ -39,6 +51,77 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     Ok(Exit::of_verdict(analysis.verdict))
 }
 
+fn options(arguments: &CheckArguments) -> Options {
+    let word = arguments.format.as_deref();
+    let format = [Format::Jsonl, Format::Edn, Format::Log].into_iter().find(|one| Some(one.word()) == word);
+    let word = arguments.model.as_deref();
+    let model = ModelKind::ALL.into_iter().find(|one| Some(one.word()) == word);
+    Options {
+        budget: arguments.budget,
+        memory_bytes: arguments.memory,
+        threads: arguments.threads,
+        format,
+        model,
+        progress: (!arguments.json && std::io::stderr().is_terminal()).then(bar),
+        ..Options::default()
+    }
+}
+
+/// A bar on stderr: bytes while the history is read, then keys.
+fn bar() -> ProgressSink {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{msg:10} {wide_bar} {percent:>3} %  {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    ProgressSink::new(move |progress| {
+        let (message, position, length) = match progress {
+            Progress::Reading { bytes, bytes_total } => ("reading", bytes, bytes_total),
+            Progress::Checking { keys, keys_total } => ("checking", keys, keys_total),
+        };
+        bar.set_message(message);
+        bar.set_length(length);
+        bar.set_position(position);
+        if matches!(progress, Progress::Checking { keys, keys_total } if keys == keys_total) {
+            bar.finish_and_clear();
+        }
+    })
+}
+
+/// Writes the history as EDN.
+fn export(
+    arguments: &CheckArguments,
+    path: &Path,
+    target: &Path,
+    options: &Options,
+) -> anyhow::Result<()> {
+    let source = if path.is_file() {
+        path.to_owned()
+    } else {
+        let store = Store::new(arguments.store.runs_dir.clone());
+        store.find(&arguments.subject)?.path.join("history.jsonl")
+    };
+    let source = history::read(&source, options).map_err(refused)?;
+    let write = || history::export::edn(&source.history, &mut File::create(target)?);
+    write().map_err(|error| Refusal::Environment(format!("write {}: {error}", target.display())))?;
+    Ok(())
+}
+
+/// Writes a made-up history.
+fn make_up(path: &Path, settings: Generate) -> anyhow::Result<Exit> {
+    let write = || {
+        let mut file = BufWriter::new(File::create_new(path)?);
+        let planted = generate(settings, &mut file)?;
+        file.flush()?;
+        std::io::Result::Ok(planted)
+    };
+    let planted =
+        write().map_err(|error| Refusal::Environment(format!("write {}: {error}", path.display())))?;
+    if !planted {
+        print("note: too short to plant the violation that was asked for\n");
+    }
+    print(&format!("wrote {}\n", path.display()));
+    Ok(Exit::of_verdict(Verdict::Pass))
+}
+
 /// What cannot be judged is the caller's to mend, except where the machine could not read it.
 fn refused(error: CheckError) -> anyhow::Error {
     match error {
@@ -52,6 +135,7 @@ fn of_history(report: &HistoryReport) -> Value {
         "operations": report.operations, "keys": report.keys, "parse_ms": report.parse_ms,
         "check_ms": report.check_ms, "format": report.format, "model": report.model,
         "undecided": report.undecided, "keys_by_method": report.keys_by_method,
+        "configurations": report.configurations, "slowest": report.slowest,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Lists with repeated elements, for the search: a machine whose states are the prefixes that reads showed.
+//! Lists for the search: a machine whose states are the prefixes that reads showed.
 //!
 //! A list that is no prefix of anything shown can never be read, and neither can anything appended to
 //! it, so all such lists are one state, [`LOST`]. An element that was put in no more often than it is shown in
@@ -6,9 +6,9 @@
 
 use std::collections::HashMap;
 
-use super::split::Lists;
-use crate::history::{Function, History, Outcome};
+use crate::history::History;
 use crate::linear::machine::{Machine, Step};
+use crate::model::ListOperation;
 
 /// The empty list.
 const EMPTY: u32 = 0;
@@ -17,16 +17,16 @@ const EMPTY: u32 = 0;
 const LOST: u32 = u32::MAX - 1;
 
 /// What an operation does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Act {
     /// The list was this prefix.
     Read(u32),
-    /// An element was added.
-    Append(u32),
-    /// The list was replaced by one element.
-    Write(u32),
-    /// The list was emptied.
-    Empty,
+    /// Elements were added.
+    Append(Vec<u32>),
+    /// The list was replaced.
+    Write(Vec<u32>),
+    /// No list explains it.
+    Impossible,
 }
 
 /// The machine.
@@ -35,80 +35,86 @@ pub(crate) struct Prefixes {
     acts: Vec<Act>,
     /// (prefix, element) to the prefix one longer.
     longer: HashMap<(u32, u32), u32>,
-    /// Elements that may have got lost.
-    may_be_lost: Vec<bool>,
+    /// Elements that cannot have got lost.
+    kept: Vec<bool>,
 }
 
 impl Prefixes {
-    /// The machine of a key, its steps, and the operation of each step.
+    /// The machine of some calls, given with the indices of their operations, and its steps.
     pub(crate) fn new(
         history: &History,
-        operations: &[u32],
-        lists: &Lists,
+        calls: &[(u32, ListOperation)],
     ) -> (Prefixes, Vec<Step>, Vec<u32>) {
-        let mut machine =
-            Prefixes { acts: Vec::new(), longer: HashMap::new(), may_be_lost: Vec::new() };
-        let mut made: HashMap<u32, (u32, u32)> = HashMap::new();
-        for element in lists.element_of.values().copied().flatten() {
-            made.entry(element).or_default().0 += 1;
-        }
+        let mut machine = Prefixes { acts: Vec::new(), longer: HashMap::new(), kept: Vec::new() };
+        // How often each element was put in, and at how many places it is shown.
+        let mut counts: HashMap<u32, (u32, u32)> = HashMap::new();
         let mut next = EMPTY + 1;
-        for sequence in &lists.sequences {
-            let mut prefix = EMPTY;
-            for &element in &sequence.elements {
-                prefix = *machine.longer.entry((prefix, element)).or_insert_with(|| {
-                    made.entry(element).or_default().1 += 1;
-                    next += 1;
-                    next - 1
-                });
+        let mut one_by_one = true;
+        for (_, call) in calls {
+            match call {
+                ListOperation::Read(elements) => {
+                    let mut prefix = EMPTY;
+                    for &element in elements {
+                        prefix = *machine.longer.entry((prefix, element)).or_insert_with(|| {
+                            counts.entry(element).or_default().1 += 1;
+                            next += 1;
+                            next - 1
+                        });
+                    }
+                }
+                ListOperation::Append(elements) | ListOperation::Write(elements) => {
+                    one_by_one &= elements.len() <= 1;
+                    for &element in elements {
+                        counts.entry(element).or_default().0 += 1;
+                    }
+                }
+                ListOperation::Impossible => {}
             }
         }
-        let elements = made.keys().max().map_or(0, |last| *last as usize + 1);
-        machine.may_be_lost = vec![true; elements];
-        for (element, (made, shown)) in made {
-            machine.may_be_lost[element as usize] = made > shown;
+        if one_by_one {
+            let elements = counts.keys().max().map_or(0, |last| *last as usize + 1);
+            machine.kept = vec![false; elements];
+            for (element, (made, shown)) in counts {
+                machine.kept[element as usize] = made <= shown;
+            }
         }
         let mut numbers: HashMap<Act, u32> = HashMap::new();
         let (mut steps, mut indices) = (Vec::new(), Vec::new());
-        for &index in operations {
-            let Some(act) = machine.act(history, lists, index) else { continue };
-            let operation = *numbers.entry(act).or_insert_with(|| {
-                machine.acts.push(act);
+        for (index, call) in calls {
+            let act = machine.act(call);
+            let operation = *numbers.entry(act).or_insert_with_key(|act| {
+                machine.acts.push(act.clone());
                 machine.acts.len() as u32 - 1
             });
-            let recorded = &history.operations[index as usize];
+            let recorded = &history.operations[*index as usize];
             let (invoked, returned) = (recorded.invoked, recorded.completed);
             steps.push(Step { invoked, returned, operation });
-            indices.push(index);
+            indices.push(*index);
         }
         (machine, steps, indices)
     }
 
-    fn act(&self, history: &History, lists: &Lists, index: u32) -> Option<Act> {
-        let recorded = &history.operations[index as usize];
-        let element = lists.element_of.get(&index).copied().flatten();
-        match (recorded.function, recorded.outcome, element) {
-            (_, Outcome::Fail | Outcome::Rejected, _) | (Function::Read, Outcome::Info, _) => None,
-            (Function::Read, ..) => {
-                let shown = lists.elements(lists.shown[&index]);
-                let prefix = shown.iter().fold(EMPTY, |prefix, &element| {
-                    self.longer.get(&(prefix, element)).copied().unwrap_or(LOST)
-                });
-                Some(Act::Read(prefix))
+    fn act(&self, call: &ListOperation) -> Act {
+        match call {
+            ListOperation::Read(elements) => {
+                let longer = |prefix, &element: &u32| self.longer.get(&(prefix, element)).copied();
+                elements.iter().try_fold(EMPTY, longer).map_or(Act::Impossible, Act::Read)
             }
-            (Function::Append, _, Some(element)) => Some(Act::Append(element)),
-            // Appending nothing changes nothing.
-            (Function::Append, _, None) => None,
-            (_, _, Some(element)) => Some(Act::Write(element)),
-            (_, _, None) => Some(Act::Empty),
+            ListOperation::Append(elements) => Act::Append(elements.clone()),
+            ListOperation::Write(elements) => Act::Write(elements.clone()),
+            ListOperation::Impossible => Act::Impossible,
         }
     }
 
-    fn with(&self, prefix: u32, element: u32) -> Option<u32> {
-        match self.longer.get(&(prefix, element)) {
-            Some(&longer) => Some(longer),
-            None => self.may_be_lost[element as usize].then_some(LOST),
-        }
+    /// The state after elements were added to a prefix; `None` if one that must be seen would be lost.
+    fn with(&self, prefix: u32, elements: &[u32]) -> Option<u32> {
+        elements.iter().try_fold(prefix, |prefix, &element| {
+            match self.longer.get(&(prefix, element)) {
+                Some(&longer) => Some(longer),
+                None if self.kept.get(element as usize).copied().unwrap_or(false) => None,
+                None => Some(LOST),
+            }
+        })
     }
 }
 
@@ -118,23 +124,22 @@ impl Machine for Prefixes {
     }
 
     fn step(&mut self, state: u32, operation: u32) -> Option<u32> {
-        match self.acts[operation as usize] {
-            Act::Read(prefix) => (state == prefix && state != LOST).then_some(state),
-            Act::Append(element) => self.with(state, element),
-            Act::Write(element) => self.with(EMPTY, element),
-            Act::Empty => Some(EMPTY),
+        match &self.acts[operation as usize] {
+            Act::Read(prefix) => (state == *prefix).then_some(state),
+            Act::Append(elements) => self.with(state, elements),
+            Act::Write(elements) => self.with(EMPTY, elements),
+            Act::Impossible => None,
         }
     }
 
     fn observes(&self, operation: u32) -> bool {
-        matches!(self.acts[operation as usize], Act::Read(_))
+        matches!(self.acts[operation as usize], Act::Read(_) | Act::Impossible)
     }
 
     fn overwrites(&self, operation: u32) -> bool {
-        match self.acts[operation as usize] {
-            Act::Empty => true,
-            Act::Write(element) => self.with(EMPTY, element).is_some(),
-            Act::Read(_) | Act::Append(_) => false,
+        match &self.acts[operation as usize] {
+            Act::Write(elements) => self.with(EMPTY, elements).is_some(),
+            Act::Read(_) | Act::Append(_) | Act::Impossible => false,
         }
     }
 
@@ -143,6 +148,6 @@ impl Machine for Prefixes {
     }
 
     fn bytes(&self) -> usize {
-        self.longer.len() * 20 + self.acts.len() * 8
+        self.longer.len() * 20 + self.acts.len() * 40
     }
 }

@@ -6,8 +6,9 @@ use serde_json::Value as Json;
 
 use super::{Object, Problem, effective, interned, list_words};
 use crate::history::{Function, History, Outcome, Value};
-use crate::linear::list::Lists;
+use crate::linear::list::{Lists, Prefixes};
 use crate::linear::machine::Interned;
+use crate::linear::search::{Budget, search};
 use crate::model;
 
 /// One list.
@@ -65,6 +66,33 @@ impl<'a> ListObject<'a> {
         self.makers.get(&element).map_or(&[], Vec::as_slice)
     }
 
+    /// The calls of some operations. Reads are seen through the elements in view.
+    pub(crate) fn calls(&self, operations: &[u32]) -> Vec<(u32, model::ListOperation)> {
+        let kept: HashSet<u32> = operations.iter().copied().collect();
+        let mut calls = Vec::with_capacity(operations.len());
+        for (index, operation) in effective(self.history, operations) {
+            if operation.function == Function::Read && operation.outcome != Outcome::Ok {
+                continue;
+            }
+            let elements = match (&self.lists, operation.function) {
+                (None, Function::Append) if self.is_of_members => {
+                    vec![self.member(&self.history.values.json(operation.value))]
+                }
+                (None, _) => self.raw(operation.value),
+                (Some(lists), function) => {
+                    let mut elements = match function {
+                        Function::Read => lists.elements(lists.shown[&index]).to_vec(),
+                        _ => lists.element_of.get(&index).copied().flatten().into_iter().collect(),
+                    };
+                    elements.retain(|&element| self.is_in_view(&kept, element));
+                    elements
+                }
+            };
+            calls.push((index, call(operation.function, elements)));
+        }
+        calls
+    }
+
     fn makers_kept(&self, operations: &[u32]) -> bool {
         self.changing.iter().all(|index| operations.binary_search(index).is_ok())
     }
@@ -114,31 +142,13 @@ fn is_of_members(history: &History, operations: &[u32]) -> bool {
 impl Object for ListObject<'_> {
     type Machine = Interned<model::List>;
 
-    /// Reads are seen through the elements in view.
     fn problem(&self, operations: &[u32]) -> Problem<Self::Machine> {
-        let kept: HashSet<u32> = operations.iter().copied().collect();
-        let calls = effective(self.history, operations).filter_map(|(index, operation)| {
-            let is_unanswered = operation.outcome != Outcome::Ok;
-            if operation.function == Function::Read && is_unanswered {
-                return None;
-            }
-            let Some(lists) = &self.lists else {
-                let raw = match operation.function {
-                    Function::Append if self.is_of_members => {
-                        vec![self.member(&self.history.values.json(operation.value))]
-                    }
-                    _ => self.raw(operation.value),
-                };
-                return Some((index, call(operation.function, raw)));
-            };
-            let mut elements = match operation.function {
-                Function::Read => lists.elements(lists.shown[&index]).to_vec(),
-                _ => lists.element_of.get(&index).copied().flatten().into_iter().collect(),
-            };
-            elements.retain(|&element| self.is_in_view(&kept, element));
-            Some((index, call(operation.function, elements)))
-        });
-        interned(model::List, self.history, calls)
+        interned(model::List, self.history, self.calls(operations).into_iter())
+    }
+
+    fn search(&self, operations: &[u32], budget: &Budget) -> Option<bool> {
+        let (machine, steps, _) = Prefixes::new(self.history, &self.calls(operations));
+        search(&machine, &steps, budget, false).linearizable
     }
 
     fn words(&self, machine: &Self::Machine, state: u32) -> String {

@@ -9,6 +9,7 @@ mod register;
 mod set;
 
 use super::machine::{Interned, Machine, Step};
+use super::search::{Budget, search};
 use crate::history::{History, Operation, Outcome};
 use crate::model::Model;
 
@@ -32,6 +33,12 @@ pub(crate) trait Object {
     /// writers of its value, a dequeue without the enqueue. What remains says no more than the whole did:
     /// if the whole has a valid order, so has it. `None` if that cannot be had.
     fn close(&self, operations: &[u32]) -> Option<Vec<u32>>;
+
+    /// Searches some operations, where there is a better machine for that than the model's.
+    fn search(&self, operations: &[u32], budget: &Budget) -> Option<bool> {
+        let problem = self.problem(operations);
+        search(&problem.machine, &problem.steps, budget, false).linearizable
+    }
 
     /// A state of the machine in words.
     fn words(&self, machine: &Self::Machine, state: u32) -> String;

@@ -45,8 +45,6 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Events {
     pub(super) all: Vec<Event>,
-    /// Returning calls.
-    pub(super) returns: usize,
 }
 
 impl Events {
@@ -67,7 +65,6 @@ impl Events {
         let mut free: u64 = u64::MAX;
         let mut slots = vec![0u8; steps.len()];
         let mut all = Vec::with_capacity(points.len());
-        let mut returns = 0;
         for (position, point) in points {
             let call = point / 2;
             let Some(step) = steps.get(call as usize) else {
@@ -78,7 +75,6 @@ impl Events {
             if point % 2 == 1 {
                 let slot = slots[call as usize];
                 free |= 1 << slot;
-                returns += 1;
                 let seen_later = needs.is_needed(machine, operation, position);
                 all.push(Event::Return { operation, slot, call, seen_later });
             } else if step.returned == NEVER {
@@ -93,7 +89,7 @@ impl Events {
                 all.push(Event::Invoke { operation, slot });
             }
         }
-        Some(Events { all, returns })
+        Some(Events { all })
     }
 }
 

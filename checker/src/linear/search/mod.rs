@@ -25,7 +25,7 @@ pub(crate) use budget::Budget;
 use budget::{Halt, Meter};
 
 /// Steps of the first round: enough for most keys of a few hundred operations.
-const ROUND_STEPS: u64 = 4096;
+const ROUND_STEPS: u64 = 1024;
 
 /// How much longer each round is than the one before.
 const ROUND_GROWTH: u64 = 4;
@@ -42,7 +42,17 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 3] = [Kind::Frontier, Kind::Depth, Kind::Wgl];
+    /// In the order of their turns.
+    pub(crate) const ALL: [Kind; 3] = [Kind::Frontier, Kind::Wgl, Kind::Depth];
+
+    /// Steps that cost about as much as one of the walks over events: those branch a whole configuration,
+    /// Wing and Gong's looks at one call.
+    fn steps_per_turn(self) -> u64 {
+        match self {
+            Kind::Wgl => 24,
+            Kind::Frontier | Kind::Depth => 1,
+        }
+    }
 
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -116,7 +126,7 @@ fn take_turns<M: Machine>(runners: &mut [Runner<'_, M>], steps_max: u64) -> Opti
     while total < steps_max {
         let mut goes_on = false;
         for runner in runners.iter_mut().filter(|runner| !runner.gave_up) {
-            match runner.run(round) {
+            match runner.run(round.saturating_mul(runner.kind.steps_per_turn())) {
                 Ok(answer) => return Some(answer),
                 Err(Halt::Round) => goes_on = true,
                 Err(Halt::Time | Halt::Stopped) => return None,
@@ -137,7 +147,7 @@ fn race<M: Machine>(runners: &mut [Runner<'_, M>], stop: &AtomicBool) -> Option<
     use rayon::prelude::*;
     // A first, short round in turns: most keys need no more.
     for runner in runners.iter_mut() {
-        if let Ok(answer) = runner.run(ROUND_STEPS) {
+        if let Ok(answer) = runner.run(ROUND_STEPS * runner.kind.steps_per_turn()) {
             return Some(answer);
         }
     }

@@ -111,7 +111,9 @@ fn missing(object: &ListObject<'_>, case: &Case<'_>, elements: &[u32]) -> Option
         let operation = case.operation(index);
         let is_missing = |element: &u32| !elements.contains(element);
         let lacking = match operation.function {
-            Function::Append => lists.element_of.get(&index).copied().flatten().filter(is_missing),
+            Function::Append | Function::Write => {
+                lists.element_of.get(&index).copied().flatten().filter(is_missing)
+            }
             Function::Read => {
                 let shown = lists.shown.get(&index)?;
                 lists.elements(*shown).iter().copied().find(is_missing)
@@ -121,7 +123,7 @@ fn missing(object: &ListObject<'_>, case: &Case<'_>, elements: &[u32]) -> Option
         let Some(element) = lacking else { continue };
         let is_seen = lists.shown.values().any(|&shown| lists.elements(shown).contains(&element));
         let evidence = match operation.function {
-            Function::Append => {
+            Function::Append | Function::Write => {
                 format!("“{}” was acknowledged", words::operation(case.history, operation))
             }
             _ => format!("{} showed {}", read(case, operation), object.element(element)),

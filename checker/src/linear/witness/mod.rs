@@ -11,16 +11,12 @@ mod shrink;
 pub(crate) mod tiny;
 mod words;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::object::{ListObject, Object, RegisterObject};
 use crate::analysis::Finding;
 use crate::history::{History, Operation};
 use class::Told;
-
-/// How long shrinking may take beyond the verdict. A witness of the zones needs microseconds; a search's
-/// needs some hundred judgements.
-const SHRINK_TIME: Duration = Duration::from_secs(10);
 
 /// Operations shown at most. A witness is a handful; what cannot be shrunk is not readable anyway.
 const SHOWN_MAX: usize = 40;
@@ -68,8 +64,8 @@ pub(crate) fn confirm<O: Explain>(
     all: &[u32],
     core: Option<&[u32]>,
     failed: Option<u32>,
+    until: Instant,
 ) -> Confirmed {
-    let until = Instant::now() + SHRINK_TIME;
     let Some(start) = start(object, history, all, core, failed, until) else {
         return Confirmed::Unconfirmed("the second check did not confirm the violation");
     };

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::tiny;
 use crate::linear::machine::Machine;
 use crate::linear::object::Object;
-use crate::linear::search::{Budget, search};
+use crate::linear::search::Budget;
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -37,8 +37,7 @@ pub(crate) fn is_violation<O: Object>(
             return Some(!decision.linearizable);
         }
     }
-    let budget = Budget::new(until, MEMORY_BYTES);
-    search(&problem.machine, &problem.steps, &budget, false).linearizable.map(|is| !is)
+    object.search(operations, &Budget::new(until, MEMORY_BYTES)).map(|is| !is)
 }
 
 /// Shrinks operations that have no valid order.
