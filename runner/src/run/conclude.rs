@@ -35,7 +35,10 @@ pub(super) async fn conclude(
     ending: Ending,
     log: Log,
 ) -> anyhow::Result<Exit> {
-    let mut analysis = judge(order, stage, &ending).await?;
+    let mut analysis = match served(&log) {
+        true => judge(order, stage, &ending).await?,
+        false => Analysis::default(),
+    };
     add_ending(&mut analysis, &ending, &log);
     let record = record(order, stage, &ending, &log, analysis);
     order.store.complete(&stage.folder, &record)?;
@@ -50,6 +53,12 @@ pub(super) async fn conclude(
         Ending::Interrupted(exit) => exit,
         Ending::Complete | Ending::Environment(_) => Exit::of_verdict(record.verdict),
     })
+}
+
+/// Whether the cluster ever came up. A server that cannot even be started is a matter of the
+/// environment, not a broken promise.
+fn served(log: &Log) -> bool {
+    log.phases.iter().any(|(phase, _)| phase == "warm-up")
 }
 
 async fn judge(order: &Order, stage: &Stage, ending: &Ending) -> anyhow::Result<Analysis> {
