@@ -6,6 +6,7 @@ use harness::{Cluster, append, cas, put, wait_for, write};
 use whitewater_proto::kv::failure::Kind;
 use whitewater_proto::kv::write_reply::Outcome;
 use whitewater_proto::{kv, raft};
+use whitewater_raft::ReadMode;
 
 #[tokio::test]
 async fn five_nodes_elect_write_and_read_anywhere() {
@@ -16,6 +17,24 @@ async fn five_nodes_elect_write_and_read_anywhere() {
         assert_eq!(cluster.get_soon(id, "absent").await, None);
     }
     cluster.settled().await;
+}
+
+#[tokio::test]
+async fn every_read_mode_sees_the_last_write_on_every_node() {
+    for mode in [ReadMode::Log, ReadMode::Lease] {
+        let adjust: fn(&mut whitewater_server::Config) = match mode {
+            ReadMode::Log => |config| config.read_mode = ReadMode::Log,
+            _ => |config| config.read_mode = ReadMode::Lease,
+        };
+        let cluster = Cluster::start(3, adjust);
+        for value in ["1", "2", "3"] {
+            cluster.put("k", value).await;
+            for id in cluster.ids() {
+                let read = cluster.get_soon(id, "k").await;
+                assert_eq!(read.as_deref(), Some(value), "{mode:?} at node {id}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

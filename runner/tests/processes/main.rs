@@ -5,4 +5,5 @@
 mod cli;
 mod harness;
 mod mutants;
+mod playground;
 mod run;

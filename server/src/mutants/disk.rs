@@ -146,18 +146,18 @@ impl Disk for SnapshotInPlace {
     }
 }
 
-/// Takes a torn tail for corruption.
+/// Takes a torn tail for corruption, and leaves it there.
 pub(super) struct TornTailFatal(pub(super) FileDisk);
 
 impl Disk for TornTailFatal {
     fn recover(&mut self) -> Result<Recovered, StorageError> {
         let recovered = self.0.recover()?;
-        match recovered.torn {
-            Some(torn) => {
-                Err(StorageError::corrupt(&torn.segment, torn.offset, "the tail is torn"))
-            }
-            None => Ok(recovered),
-        }
+        let Some(torn) = recovered.torn else { return Ok(recovered) };
+        // The disk has cut it already; a real one of this kind would fail again at the next start.
+        let name = torn.segment.file_name().unwrap_or_default().to_string_lossy();
+        let again = || self.0.volume().open(&name)?.write_at(b"torn", torn.offset);
+        again().map_err(|error| StorageError::io("write", &torn.segment, error))?;
+        Err(StorageError::corrupt(&torn.segment, torn.offset, "the tail is torn"))
     }
     fn append(&mut self, persist: &Persist) -> Result<(), StorageError> {
         self.0.append(persist)

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use whitewater_raft::event::{Event, Record, Role, Traced};
 use whitewater_raft::{
-    Chain, Config, Entry, Index, Membership, Message, NodeId, Payload, Raft, Ready, Restored,
+    Body, Chain, Config, Entry, Index, Membership, Message, NodeId, Payload, Raft, Ready, Restored,
     SnapshotMeta, Status, Term,
 };
 
@@ -220,13 +220,13 @@ impl<E: Effects> Node<E> {
 
     /// A message arrived; a snapshot comes with its data.
     pub fn step(&mut self, message: Message, snapshot: Option<Bytes>) {
-        if let whitewater_raft::Body::Snapshot { meta, .. } = &message.body
-            && let Some(data) = snapshot
-        {
+        if let Body::Snapshot { meta, .. } = &message.body {
+            let data = snapshot.expect("whoever receives a snapshot has its data");
             self.received.insert(meta.last.index, data);
         }
         self.raft.step(message);
     }
+
     /// Persists up to this number are durable.
     pub fn persisted(&mut self, number: u64) {
         self.persist_done = number;
@@ -265,8 +265,9 @@ impl<E: Effects> Node<E> {
         if let Some(persist) = ready.persist {
             self.persist_begun = persist.number;
             installs.clone_from(&persist.snapshot);
-            let data = installs.as_ref().and_then(|meta| self.received.get(&meta.last.index));
-            self.effects.persist(persist, data.cloned());
+            // Without its data a snapshot would replace the log by nothing.
+            let data = installs.as_ref().map(|meta| self.received[&meta.last.index].clone());
+            self.effects.persist(persist, data);
         }
         self.apply(&ready.committed);
         self.answer_reads(ready.reads);
