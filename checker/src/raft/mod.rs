@@ -19,6 +19,7 @@ mod log_matching;
 mod monotonic;
 mod node;
 mod reads;
+mod restriction;
 mod runs;
 mod snapshot;
 mod state_machine;
@@ -70,6 +71,7 @@ impl RaftChecks {
         let others: Vec<Box<dyn Check>> = vec![
             Box::new(votes::Quorums::default()),
             Box::new(votes::VoteOnce::default()),
+            Box::new(restriction::ElectionRestriction::default()),
             Box::new(log_matching::LogMatching::default()),
             Box::new(state_machine::StateMachineSafety::default()),
             Box::new(monotonic::Monotonic::default()),

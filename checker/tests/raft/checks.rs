@@ -90,6 +90,7 @@ fn a_clean_trace_passes_every_check() {
         "leader-per-term",
         "election-quorum",
         "vote-once",
+        "election-restriction",
         "log-matching",
         "state-machine-safety",
         "monotonic",
@@ -179,6 +180,21 @@ fn a_vote_that_was_not_given_does_not_count() {
     );
     // The voter was killed after its disk had the vote; its boot line shows it.
     with("3 vote 2", "3 killed\n3 boot term 2 vote 2 last 4/1").none_fires();
+}
+
+#[test]
+fn a_vote_for_a_log_that_is_behind_is_found() {
+    with("3 vote 2", "3 vote 2 last 4/1 own 5/1").fires_only(
+        "election-restriction",
+        "vote-for-old-log",
+        "whose log ended at index 4 of term 1; its own ended at index 5 of term 1",
+    );
+    with("3 vote 2", "3 vote 2 last 9/1 own 4/2").fires_only(
+        "election-restriction",
+        "vote-for-old-log",
+        "index 9 of term 1; its own ended at index 4 of term 2",
+    );
+    with("3 vote 2", "3 vote 2 last 4/2 own 9/1").none_fires();
 }
 
 #[test]

@@ -172,8 +172,10 @@ impl Node {
             }
             "vote" => {
                 let candidate = words.number();
-                let last = Position::default();
-                Event::Vote { candidate, candidate_last: last, own_last: last }
+                let candidate_last =
+                    if words.has("last") { words.position() } else { Position::default() };
+                let own_last = if words.has("own") { words.position() } else { candidate_last };
+                Event::Vote { candidate, candidate_last, own_last }
             }
             "campaign" => {
                 self.role = Role::Candidate;
