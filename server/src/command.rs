@@ -83,9 +83,30 @@ pub enum CommandError {
 impl Command {
     /// The entry payload.
     pub fn encode(&self) -> Arc<[u8]> {
-        let start = vec![VERSION];
+        let mut start = Vec::with_capacity(self.bytes_at_most());
+        start.push(VERSION);
         let bytes = postcard::to_extend(self, start).expect("a vector takes any command");
         bytes.into()
+    }
+
+    /// Room for the encoding: commands are encoded by the thousand, and growing costs copies.
+    fn bytes_at_most(&self) -> usize {
+        /// The version, the variants, and five integers of at most ten bytes.
+        const FIXED: usize = 64;
+        let value = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        let text = match self {
+            Command::OpenSession { .. } => 0,
+            Command::Address { address, .. } => address.len(),
+            Command::Write { key, operation, .. } => {
+                let operand = match operation {
+                    Operation::Put(value) | Operation::Append(value) => value.len(),
+                    Operation::Cas { expected, new } => value(expected) + value(new),
+                    Operation::Delete => 0,
+                };
+                key.len() + operand
+            }
+        };
+        FIXED + text
     }
 
     /// Reads an entry payload.

@@ -29,7 +29,7 @@ pub enum Effect {
     },
 }
 
-/// The map. `hash` is always the wrapping sum of [`pair_hash`] over all pairs.
+/// The map. `hash` is always the wrapping sum of `pair_hash` over all pairs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kv {
     pairs: BTreeMap<String, Bytes>,

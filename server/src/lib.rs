@@ -2,7 +2,7 @@
 //!
 //! A request's way through the crate, from the outside in:
 //!
-//! - [`rpc`](self) takes gRPC apart, for clients (`kv`), peers (`raft`) and operators (`admin`), all on one
+//! - `rpc` takes gRPC apart, for clients (`kv`), peers (`raft`) and operators (`admin`), all on one
 //!   port. Generated types appear nowhere else.
 //! - `run` is the loop that owns everything: it takes inputs in batches, ticks, and gives a node its
 //!   sockets, disk and trace.

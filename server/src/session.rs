@@ -63,7 +63,7 @@ pub trait Sessions: Debug + Send {
 }
 
 /// The table. `by_expiry` holds `(used + expiry, id)` of exactly the sessions in `sessions`, and
-/// `hash` is the wrapping sum of their [`session_hash`]es.
+/// `hash` is the wrapping sum of their `session_hash`es.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionTable {
     sessions: BTreeMap<SessionId, Session>,

@@ -2,6 +2,8 @@
 
 mod harness;
 
+use std::time::Duration;
+
 use harness::{Cluster, append, cas, put, wait_for, write};
 use whitewater_proto::kv::failure::Kind;
 use whitewater_proto::kv::write_reply::Outcome;
@@ -139,7 +141,11 @@ async fn a_retried_append_is_applied_once_also_over_a_restart() {
 
 #[tokio::test]
 async fn a_write_without_quorum_times_out_and_is_indefinite() {
-    let mut cluster = Cluster::start(3, |_| {});
+    // Long enough for the leader to lead on while its followers are being killed.
+    let mut cluster = Cluster::start(3, |config| {
+        config.election_timeout_min = Duration::from_secs(1);
+        config.election_timeout_max = Duration::from_millis(1_500);
+    });
     let leader = cluster.leader().await;
     cluster.put("k", "1").await;
     for id in cluster.ids().into_iter().filter(|id| *id != leader) {
@@ -193,8 +199,8 @@ async fn a_message_of_another_cluster_is_refused() {
 #[tokio::test]
 async fn a_stopping_leader_hands_over_at_once() {
     let mut cluster = Cluster::start(3, |config| {
-        config.election_timeout_min = std::time::Duration::from_secs(2);
-        config.election_timeout_max = std::time::Duration::from_secs(4);
+        config.election_timeout_min = Duration::from_secs(2);
+        config.election_timeout_max = Duration::from_secs(4);
     });
     cluster.put("k", "1").await;
     let leader = cluster.leader().await;
@@ -204,7 +210,7 @@ async fn a_stopping_leader_hands_over_at_once() {
         Some(cluster.leader().await).filter(|next| *next != leader)
     })
     .await;
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
     assert_eq!(cluster.get_soon(next, "k").await.as_deref(), Some("1"));
 }
 

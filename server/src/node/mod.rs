@@ -2,7 +2,7 @@
 //!
 //! A [`Node`] takes inputs (ticks, messages, commands, reads, finished writes) and carries out each
 //! [`Ready`] in the order its documentation demands, through [`Effects`]. The server's loop
-//! ([`crate::run`]) gives it sockets and a disk; the simulator gives it virtual ones. It reads no clock
+//! (`run`) gives it sockets and a disk; the simulator gives it virtual ones. It reads no clock
 //! and knows no gRPC.
 
 mod clients;
