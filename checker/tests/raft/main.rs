@@ -1,5 +1,7 @@
 //! The checks of Raft's promises, through the library's entry points.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod checks;
 mod files;
 mod recorded;
