@@ -7,87 +7,281 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use serde_json::json;
 use whitewater_checker::Verdict;
 use whitewater_server::Mutant;
 
-use crate::exit::Exit;
+use crate::cli::StoreArguments;
+use crate::exit::{Exit, Refusal};
 use crate::plan::WorkloadPlan;
-use crate::progress::print;
-use crate::sim::Batch;
+use crate::progress::{print, print_json};
+use crate::sim::{Batch, Found, Origin, SeedOutcome, Summary, judge, keep, simulate};
+use crate::store::Store;
+
+/// A key of our workloads is checked in microseconds up to here.
+const OPERATIONS_PER_KEY: u32 = 300;
+/// A key is left after so many operations with an unknown outcome.
+const UNKNOWN_PER_KEY: u32 = 20;
+/// Seeds that are told one by one; the rest is counted.
+const TOLD_MAX: usize = 10;
 
 /// `whitewater sim`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct SimArguments {
     /// Seeds to simulate: 1..200 (both included), or one
     #[arg(long, value_name = "A..B", default_value = "1..200", value_parser = seeds)]
     pub(crate) seeds: RangeInclusive<u64>,
-    /// Seed a bug into the simulated servers
+    /// Seed a bug into the simulated servers: a positive control
     #[arg(long, value_name = "NAME")]
     pub(crate) mutant: Option<Mutant>,
-    /// Length of each seed's fault phase, such as 20s or 5m, in simulated time
+    /// Length of each seed's fault phase, in simulated time
     #[arg(long, default_value = "60s", value_parser = crate::cli::duration, value_name = "DURATION")]
     pub(crate) time: Duration,
     /// Number of nodes
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=15))]
     pub(crate) nodes: u32,
+    /// What clients do
+    #[arg(long, default_value = "register", value_parser = clap::builder::PossibleValuesParser::new(crate::workload::NAMES))]
+    pub(crate) workload: String,
     /// Operations a simulated second, all clients together
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) rate: u32,
+    /// Concurrent clients
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) clients: u32,
     /// Worker threads; 0: one per core
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) threads: usize,
+    /// Keep the run folder of the first seed also where it passed
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Print one JSON object a line on stdout, one for each seed; the last one sums up
+    #[arg(long)]
+    pub(crate) json: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  whitewater sim --seeds 1..1000                       a thousand runs of the correct server
+  whitewater sim --mutant commit-old-term              does the simulator find this bug, and how soon
+  whitewater sim --seeds 17 --keep                     one run, with its folder and report
+
+The same seed, settings and build give the same run, bit for bit; its hash is printed.";
 
 /// Carries out `sim`.
 pub(crate) fn run(arguments: &SimArguments) -> anyhow::Result<Exit> {
+    let batch = batch(arguments)?;
+    let summary = batch.run(|outcome| tell_seed(arguments, outcome)).map_err(Refusal::Usage)?;
+    let kept = keep_first(arguments, &batch, &summary)?;
+    if arguments.json {
+        print_json(&summary_json(arguments, &summary, kept.as_deref()));
+    } else {
+        print(&text(arguments, &summary, kept.as_deref()));
+    }
+    Ok(Exit::of_verdict(summary.verdict()))
+}
+
+fn batch(arguments: &SimArguments) -> anyhow::Result<Batch> {
     let threads = match arguments.threads {
         0 => thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
     };
-    let batch = Batch {
+    Ok(Batch {
         seeds: arguments.seeds.clone(),
         nodes: arguments.nodes,
         time_ms: u64::try_from(arguments.time.as_millis()).context("--time is too long")?,
-        workload: WorkloadPlan {
-            name: "register".into(),
-            clients: 10,
-            keys: 20,
-            rate: arguments.rate,
-            operation_deadline_ms: 1_000,
-            operations_per_key: 300,
-            unknown_per_key: 20,
-        },
-        families: ["kill", "partition", "pause"].map(String::from).to_vec(),
+        workload: workload_of(&arguments.workload, arguments.clients, arguments.rate),
+        families: crate::nemesis::FAMILIES.map(String::from).to_vec(),
         mutant: arguments.mutant,
         threads,
-    };
-    let summary = batch
-        .run(|outcome| {
-            if let Some(found) = &outcome.finding {
-                print(&format!("seed {} {} {:?}\n", outcome.seed, outcome.verdict, found));
-            }
-        })
-        .map_err(crate::exit::Refusal::Usage)?;
-    print(&format!(
-        "{} seeds, {} violations, {:.0} simulated s in {:.1} s: {:.0} per second and core; median {:?}; {:?} first hash {:x}\n",
+    })
+}
+
+/// What simulated clients do.
+pub(super) fn workload_of(name: &str, clients: u32, rate: u32) -> WorkloadPlan {
+    WorkloadPlan {
+        name: name.into(),
+        clients,
+        keys: 20,
+        rate,
+        operation_deadline_ms: 1_000,
+        operations_per_key: OPERATIONS_PER_KEY,
+        unknown_per_key: UNKNOWN_PER_KEY,
+    }
+}
+
+fn tell_seed(arguments: &SimArguments, outcome: &SeedOutcome) {
+    if arguments.json {
+        print_json(&json!({
+            "event": "seed", "seed": outcome.seed, "verdict": outcome.verdict,
+            "hash": format!("{:016x}", outcome.hash),
+            "simulated_s": outcome.simulated.as_secs_f64(),
+            "check": outcome.finding.as_ref().map(|it| &it.check),
+            "anomaly": outcome.finding.as_ref().map(|it| &it.anomaly),
+            "after_s": outcome.finding.as_ref().and_then(|it| it.after).map(|it| it.as_secs_f64()),
+        }));
+    }
+}
+
+/// Leaves the folder of the first seed that did not pass, or of the first one where that is wanted.
+fn keep_first(
+    arguments: &SimArguments,
+    batch: &Batch,
+    summary: &Summary,
+) -> anyhow::Result<Option<String>> {
+    let worst = summary.verdict();
+    let failed = summary.of(worst).next().filter(|_| worst != Verdict::Pass);
+    let wanted = failed.or(summary.seeds.first().filter(|_| arguments.keep));
+    let Some(outcome) = wanted else { return Ok(None) };
+    let plan = batch.plan(outcome.seed).map_err(Refusal::Usage)?;
+    let run = simulate(&plan, batch.mutant);
+    let analysis = judge(&plan, &run);
+    let mutant = batch.mutant.map(|mutant| mutant.to_string());
+    let origin = Origin { command: command_line(arguments, outcome.seed), mutant };
+    let store = Store::new(arguments.store.runs_dir.clone());
+    let folder = keep(&store, &plan, &run, analysis, &origin)?;
+    Ok(Some(folder.path.display().to_string()))
+}
+
+fn text(arguments: &SimArguments, summary: &Summary, kept: Option<&str>) -> String {
+    let mut text = format!(
+        "simulated {} seeds of {} nodes: {:.0} s in {:.1} s, {:.0} simulated seconds a second and core\n",
         summary.seeds.len(),
-        summary.of(Verdict::Violation).count(),
+        arguments.nodes,
         summary.simulated().as_secs_f64(),
         summary.wall.as_secs_f64(),
         summary.speed(),
-        summary.median_detection(),
-        summary.checks(),
-        summary.seeds[0].hash,
-    ));
-    Ok(Exit::of_verdict(summary.verdict()))
+    );
+    if let [only] = summary.seeds.as_slice() {
+        text += &format!("history {:016x}\n", only.hash);
+    }
+    let worst = summary.verdict();
+    let failed: Vec<&SeedOutcome> = summary.of(worst).filter(|_| worst != Verdict::Pass).collect();
+    for outcome in failed.iter().take(TOLD_MAX) {
+        let seed = outcome.seed;
+        if let Some(Found { check, headline, after, .. }) = &outcome.finding {
+            let after = after.map_or("at the end".into(), |it| format!("after {:.1} s", it.as_secs_f64()));
+            text += &format!("  seed {seed}: {check} {after}: {headline}\n");
+        }
+    }
+    if failed.len() > TOLD_MAX {
+        text += &format!("  and {} more seeds\n", failed.len() - TOLD_MAX);
+    }
+    if let Some(kept) = kept {
+        text += &format!("report: {kept}/report.html\n");
+    }
+    let violations = summary.of(Verdict::Violation).count();
+    if let Some(mutant) = arguments.mutant {
+        let median = summary.median_detection().map(|it| format!(", median {:.1} s", it.as_secs_f64()));
+        let checks: Vec<String> =
+            summary.checks().iter().map(|(check, count)| format!("{check} {count}")).collect();
+        text += &format!(
+            "{mutant}: found in {violations} of {} seeds{}{}\n",
+            summary.seeds.len(),
+            median.unwrap_or_default(),
+            if checks.is_empty() { String::new() } else { format!(" ({})", checks.join(", ")) },
+        );
+    }
+    match failed.first() {
+        None => text += "PASS  no violation\n",
+        Some(first) => {
+            text += &format!(
+                "{}  {} of {} seeds\nrepeat it: {}\n",
+                worst.word().to_uppercase(),
+                failed.len(),
+                summary.seeds.len(),
+                command_line(arguments, first.seed)
+            );
+        }
+    }
+    text
 }
 
-fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
-    let wrong = || "expected a seed such as 17, or a range such as 1..200".to_owned();
+fn summary_json(
+    arguments: &SimArguments,
+    summary: &Summary,
+    kept: Option<&str>,
+) -> serde_json::Value {
+    let worst = summary.verdict();
+    let first = summary.of(worst).next().filter(|_| worst != Verdict::Pass);
+    json!({
+        "event": "summary",
+        "verdict": worst,
+        "mutant": arguments.mutant.map(|mutant| mutant.to_string()),
+        "seeds": summary.seeds.len(),
+        "violations": summary.of(Verdict::Violation).count(),
+        "undecided": summary.of(Verdict::Undecided).count(),
+        "simulated_s": summary.simulated().as_secs_f64(),
+        "wall_s": summary.wall.as_secs_f64(),
+        "threads": summary.threads,
+        "speed": summary.speed(),
+        "median_detection_s": summary.median_detection().map(|it| it.as_secs_f64()),
+        "checks": summary.checks().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "run": kept,
+        "repeat": first.map(|outcome| command_line(arguments, outcome.seed)),
+    })
+}
+
+/// The line that repeats one seed.
+fn command_line(arguments: &SimArguments, seed: u64) -> String {
+    let mut line = format!("whitewater sim --seeds {seed}..{seed}");
+    let mut flag = |name: &str, value: String| line += &format!(" --{name} {value}");
+    if let Some(mutant) = arguments.mutant {
+        flag("mutant", mutant.to_string());
+    }
+    let time = jiff::SignedDuration::try_from(arguments.time).unwrap_or_default();
+    flag("time", format!("{time:#}").replace(' ', ""));
+    flag("nodes", arguments.nodes.to_string());
+    flag("workload", arguments.workload.clone());
+    flag("rate", arguments.rate.to_string());
+    flag("clients", arguments.clients.to_string());
+    line
+}
+
+/// One seed, or a range.
+pub(super) fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let wrong = |_| "expected a seed such as 17, or a range such as 1..200".to_owned();
     let (from, to) = text.split_once("..").unwrap_or((text, text));
-    let (from, to) = (from.parse().map_err(|_| wrong())?, to.parse().map_err(|_| wrong())?);
+    let (from, to) = (from.parse().map_err(wrong)?, to.parse().map_err(wrong)?);
     if from > to {
-        return Err(format!("the range {text} is empty: the first seed comes first"));
+        return Err(format!("the range {text} is empty: the lower seed comes first"));
     }
     Ok(from..=to)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn parse(line: &str) -> SimArguments {
+        match Cli::try_parse_from(line.split_whitespace()).unwrap().command {
+            Command::Sim(arguments) => arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_printed_line_repeats_the_seed() {
+        let arguments = parse("whitewater sim --seeds 3..9 --mutant no-dedupe --time 90s --rate 50");
+        let line = command_line(&arguments, 7);
+        let (again, first) = (batch(&parse(&line)).unwrap(), batch(&arguments).unwrap());
+        assert_eq!(again.seeds, 7..=7, "{line}");
+        assert_eq!(again.mutant, first.mutant);
+        assert_eq!(again.plan(7), first.plan(7), "{line}");
+    }
+
+    #[test]
+    fn seeds_are_one_or_a_range() {
+        assert_eq!(seeds("17"), Ok(17..=17));
+        assert_eq!(seeds("1..3"), Ok(1..=3));
+        for wrong in ["", "a", "1..", "3..1", "1...3"] {
+            assert!(seeds(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -308,7 +308,10 @@ impl Client {
     ) -> Step {
         let (operation, sweep) = match sweeping {
             Some((operation, tried)) => (operation, Some(tried)),
-            None => (shared.generator.next(self.session.is_some(), &mut self.dice), None),
+            None => {
+                let may_change = self.session.is_some() && !self.habit.only_reads();
+                (shared.generator.next(may_change, &mut self.dice), None)
+            }
         };
         let is_read = operation.action == Action::Read;
         if !is_read && self.session.is_none() {

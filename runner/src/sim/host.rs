@@ -32,11 +32,6 @@ pub(super) struct Build {
     pub(super) weather: Weather,
 }
 
-/// The server's own settings, in its own ticks of 10 ms.
-const ELECTION_TICKS: (u32, u32) = (30, 60);
-/// See [`ELECTION_TICKS`].
-const HEARTBEAT_TICKS: u32 = 5;
-
 /// A machine.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -113,15 +108,15 @@ impl Host {
     }
 
     fn setup(&self, build: &Build) -> Setup {
-        let mutant = build.mutant;
+        let (mutant, weather) = (build.mutant, &build.weather);
         let voters = (1..=build.nodes).collect();
         Setup {
             raft: Config {
                 id: self.id,
-                election_timeout_ticks_min: ELECTION_TICKS.0,
-                election_timeout_ticks_max: ELECTION_TICKS.1,
-                heartbeat_ticks: HEARTBEAT_TICKS,
-                pre_vote: true,
+                election_timeout_ticks_min: weather.election_ticks.0,
+                election_timeout_ticks_max: weather.election_ticks.1,
+                heartbeat_ticks: weather.heartbeat_ticks,
+                pre_vote: weather.pre_vote,
                 check_quorum: true,
                 read_mode: Mutant::read_mode(mutant, ReadMode::Index),
                 append_entries_max: 64,
@@ -135,7 +130,7 @@ impl Host {
             bootstrap: Membership { voters, ..Membership::default() },
             machine: Machine::new(Mutant::sessions(mutant)),
             intake: Mutant::intake(mutant),
-            snapshots: SnapshotPolicy { entries: build.weather.snapshot_entries, bytes: 0 },
+            snapshots: SnapshotPolicy { entries: weather.snapshot_entries, bytes: 0 },
             waiting_max: 1_024,
         }
     }

@@ -11,6 +11,7 @@ mod batch;
 mod chance;
 mod client;
 mod deck;
+mod folder;
 mod host;
 mod judge;
 mod nemesis;
@@ -26,8 +27,9 @@ mod world;
 use whitewater_server::Mutant;
 
 use crate::plan::Plan;
-pub(crate) use batch::{Batch, SeedOutcome, Summary};
+pub(crate) use batch::{Batch, Found, SeedOutcome, Summary};
 use chance::Chance;
+pub(crate) use folder::{Origin, keep};
 use host::Build;
 pub(crate) use judge::judge;
 use record::Recording;
@@ -63,80 +65,4 @@ pub(crate) fn simulate(plan: &Plan, mutant: Option<Mutant>) -> Simulated {
 }
 
 #[cfg(test)]
-mod probe {
-    use super::*;
-    use crate::plan::{PlanSettings, WorkloadPlan};
-
-    #[test]
-    fn probe() {
-        let from: u64 = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-        let n: u64 = std::env::var("N").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-        let mutant = std::env::var("MUTANT").ok().map(|m| m.parse::<Mutant>().unwrap());
-        for seed in from..from + n {
-            let workload = WorkloadPlan {
-                name: "register".into(),
-                clients: 10,
-                keys: 20,
-                rate: 200,
-                operation_deadline_ms: 1000,
-                operations_per_key: 300,
-                unknown_per_key: 20,
-            };
-            let families = ["kill", "pause", "partition"].map(String::from).to_vec();
-            let plan =
-                Plan::new(PlanSettings { seed, nodes: 5, time_ms: 60_000, workload, families })
-                    .unwrap();
-            let start = std::time::Instant::now();
-            let done = simulate(&plan, mutant);
-            let r = &done.recording;
-            println!(
-                "seed {seed} {:?} sim {}s happened {} history {} trace {} faults {} status {} hash {:x} phases {:?}",
-                start.elapsed(),
-                done.simulated_ns / 1_000_000_000,
-                done.happened,
-                r.history.len(),
-                r.trace.len(),
-                r.faults.len(),
-                r.status.len(),
-                r.hash(),
-                r.phases.iter().map(|(n, t)| format!("{n}@{}", t / 1_000_000)).collect::<Vec<_>>()
-            );
-            if n == 1 {
-                let mut k = std::collections::BTreeMap::new();
-                for e in &r.history {
-                    *k.entry(format!("{} {:?}", e.f, e.kind)).or_insert(0) += 1;
-                }
-                println!("{k:?}");
-                let mut k = std::collections::BTreeMap::new();
-                for e in &r.trace {
-                    let d = format!("{:?}", e.event);
-                    *k.entry(d.split([' ', '{']).next().unwrap().to_string()).or_insert(0) += 1;
-                }
-                println!("{k:?}");
-                for p in &r.processes {
-                    if let whitewater_checker::observation::ProcessChange::Exited {
-                        how,
-                        expected,
-                        last_words,
-                    } = &p.change
-                    {
-                        if !*expected || how.contains("4") {
-                            println!("{} {how} {last_words:?}", p.node)
-                        }
-                    }
-                }
-                for e in &r.history {
-                    if let Some(x) = &e.error {
-                        *errs().lock().unwrap().entry(x.clone()).or_insert(0u32) += 1;
-                    }
-                }
-                println!("{:?}", errs().lock().unwrap());
-            }
-        }
-    }
-    fn errs() -> &'static std::sync::Mutex<std::collections::BTreeMap<String, u32>> {
-        static E: std::sync::LazyLock<std::sync::Mutex<std::collections::BTreeMap<String, u32>>> =
-            std::sync::LazyLock::new(Default::default);
-        &E
-    }
-}
+mod tests;

@@ -53,8 +53,29 @@ pub(super) enum Act {
 pub(super) enum Trap {
     /// Kills the node and starts it again this much later.
     Kill { after_ns: u64 },
-    /// Cuts the node off from all others, or all but one.
-    Cut { for_ns: u64, but: Option<u64> },
+    /// Cuts the node off from others for so long.
+    Cut { for_ns: u64, from: From },
+}
+
+/// Whom a node is cut off from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    /// Every other node.
+    All,
+    /// Every other node but this one.
+    AllBut(u64),
+    /// This node only.
+    Only(u64),
+}
+
+impl From {
+    fn includes(self, node: u64) -> bool {
+        match self {
+            From::All => true,
+            From::AllBut(spared) => node != spared,
+            From::Only(struck) => node == struck,
+        }
+    }
 }
 
 /// How often events are ambushed, so many times in a million, and how often the lead is handed over.
@@ -66,6 +87,8 @@ pub(super) struct Ambush {
     pub(super) elected: u32,
     /// A leader appended.
     pub(super) append: u32,
+    /// A leader committed.
+    pub(super) commit: u32,
     /// A snapshot is being written.
     pub(super) snapshot: u32,
     /// Longest time between two hand-overs; 0: there are none.
@@ -298,22 +321,43 @@ impl World<'_> {
             Event::Vote { .. } => nemesis.ambush.vote,
             Event::Leader { .. } => nemesis.ambush.elected,
             Event::Append { .. } if role == Role::Leader => nemesis.ambush.append,
+            Event::Commit { .. } if role == Role::Leader => nemesis.ambush.commit,
             _ => return,
         };
         if !nemesis.chance.in_a_million(odds) {
             return;
         }
-        let is_vote = matches!(event, Event::Vote { .. });
-        let trap = if is_vote || nemesis.chance.below(2) == 0 {
+        if matches!(event, Event::Leader { .. }) && nemesis.chance.below(2) == 0 {
+            return self.cut_off_the_deposed(host);
+        }
+        let nemesis = &mut self.nemesis;
+        let is_sudden = matches!(event, Event::Vote { .. } | Event::Commit { .. });
+        let trap = if is_sudden || nemesis.chance.below(2) == 0 {
             Trap::Kill { after_ns: nemesis.chance.between((MILLISECOND, 150 * MILLISECOND)) }
         } else {
             let nodes = u64::from(self.plan.nodes);
             let for_ns = nemesis.chance.between((200 * MILLISECOND, 1_500 * MILLISECOND));
-            let but = nemesis.chance.below(nodes + 1);
-            Trap::Cut { for_ns, but: (but > 0).then_some(but) }
+            let other = nemesis.chance.between((1, nodes));
+            let from = match nemesis.chance.below(3) {
+                0 => From::All,
+                1 => From::AllBut(other),
+                _ => From::Only(other),
+            };
+            Trap::Cut { for_ns, from }
         };
         let delay_ns = nemesis.chance.below(3 * MILLISECOND);
         self.lay(host, self.now_ns + delay_ns, trap);
+    }
+
+    /// A node was elected: whoever still takes itself for the leader does not hear of it.
+    fn cut_off_the_deposed(&mut self, elected: usize) {
+        let is_deposed = |host: &usize| {
+            *host != elected && self.status(*host).is_some_and(|it| it.role == Role::Leader)
+        };
+        if let Some(deposed) = (0..self.hosts.len()).find(is_deposed) {
+            let for_ns = self.nemesis.chance.between((100 * MILLISECOND, 600 * MILLISECOND));
+            self.lay(deposed, self.now_ns, Trap::Cut { for_ns, from: From::All });
+        }
     }
 
     /// A snapshot is being written until then: perhaps somebody waited for that.
@@ -374,8 +418,8 @@ impl World<'_> {
                 let restart = Happening::Nemesis(Act::Restart(host));
                 self.queue.push(self.now_ns + after_ns, restart);
             }
-            Trap::Cut { for_ns, but } => {
-                let others = (1..=self.build.nodes).filter(|it| *it != id && Some(*it) != but);
+            Trap::Cut { for_ns, from } => {
+                let others = (1..=self.build.nodes).filter(|it| *it != id && from.includes(*it));
                 let pairs: Vec<(Party, Party)> = others
                     .map(super::network::node)
                     .flat_map(|other| [(Party::Node(node), other), (other, Party::Node(node))])

@@ -33,6 +33,14 @@ pub(super) struct DiskHabits {
     pub(super) failing_in_a_million: u32,
 }
 
+impl DiskHabits {
+    /// A disk that is so many times slower.
+    pub(super) fn slower(mut self, times: u64) -> Self {
+        self.sync_ns = (self.sync_ns.0 * times, self.sync_ns.1 * times);
+        self
+    }
+}
+
 /// What dies in a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Crash {

@@ -24,6 +24,14 @@ pub(super) struct Weather {
     pub(super) snapshot_entries: u64,
     /// Size of a log segment.
     pub(super) segment_bytes: usize,
+    /// Shortest and longest election timeout, and time between heartbeats, in ticks.
+    pub(super) election_ticks: (u32, u32),
+    /// See `election_ticks`.
+    pub(super) heartbeat_ticks: u32,
+    /// Whether elections are tried before they are held.
+    pub(super) pre_vote: bool,
+    /// How many times slower than the fastest disk the slowest one is.
+    pub(super) disk_spread: u64,
     /// How much faster or slower than the others a node's clock may run, in a thousand.
     pub(super) drift_in_a_thousand: u64,
     /// Events that are lain in wait for.
@@ -39,6 +47,12 @@ impl Weather {
         };
         let shortest = chance.between((50 * MICROSECOND, 500 * MICROSECOND));
         let longest = shortest + chance.between((100 * MICROSECOND, 2 * MILLISECOND));
+        let (shortest_ticks, heartbeat_ticks) = match chance.below(3) {
+            0 => (10, 3),
+            1 => (16, 4),
+            _ => (30, 5),
+        };
+        let spread_ticks = if chance.below(3) == 0 { 2 } else { shortest_ticks };
         Self {
             links: LinkHabits {
                 delay_ns: (shortest, longest),
@@ -56,6 +70,10 @@ impl Weather {
             power_in_a_million: 500_000,
             snapshot_entries: chance.between((20, 400)),
             segment_bytes: 4_096 << chance.below(4),
+            election_ticks: (shortest_ticks, shortest_ticks + spread_ticks),
+            heartbeat_ticks,
+            pre_vote: chance.below(4) > 0,
+            disk_spread: 1 + chance.below(3) * chance.below(8),
             drift_in_a_thousand: chance.below(4) * 10,
             ambush: ambush(chance),
         }
@@ -72,6 +90,7 @@ fn ambush(chance: &mut Chance) -> Ambush {
         vote: odds(chance, 300_000),
         elected: odds(chance, 300_000),
         append: odds(chance, 10_000),
+        commit: odds(chance, 20_000),
         snapshot: odds(chance, 300_000),
         transfer_ns: chance.below(3) * 3_000 * MILLISECOND,
     }

@@ -40,6 +40,8 @@ const SNAPSHOT_DEADLINE_NS: u64 = 600 * MILLISECOND;
 const BREAK_NS: u64 = 200_000;
 /// How long a session may lie idle, in log time.
 const SESSION_EXPIRY_MS: u64 = 3_600_000;
+/// What waited for a paused process reaches it within this.
+const RESUME_NS: u64 = 2 * MILLISECOND;
 /// No client: an operator, who does not wait.
 pub(super) const NOBODY: Call = Call { client: usize::MAX, number: 0, deadline_ns: 0 };
 
@@ -104,9 +106,10 @@ impl<'a> World<'a> {
         let weather = build.weather;
         let mut chance = Chance::new(seed, 1);
         let hosts = (1..=build.nodes).map(|id| {
+            let slowness = 1 + chance.below(weather.disk_spread);
             let volume = MemoryVolume::new(
                 u32::try_from(id).expect("a small cluster"),
-                weather.disks,
+                weather.disks.slower(slowness),
                 Chance::new(seed, 0x100 + id),
             );
             let drift = chance.below(2 * weather.drift_in_a_thousand + 1);
@@ -248,12 +251,13 @@ impl<'a> World<'a> {
         if is_paused {
             return;
         }
-        let mut has_ticked = false;
+        let boot = Some(self.hosts[host].boot);
         for arrival in mem::take(&mut self.held[host]) {
-            // A resumed server does not make up for the ticks that it slept through.
-            let is_tick = matches!(arrival, Arrival::Tick);
-            if !is_tick || !mem::replace(&mut has_ticked, true) {
-                self.take(host, arrival);
+            // A resumed server does not make up for the ticks that it slept through. What waited in
+            // its sockets and queues comes in whatever order its threads run in.
+            if !matches!(arrival, Arrival::Tick) {
+                let at_ns = self.now_ns + self.chance.below(RESUME_NS);
+                self.queue.push(at_ns, Happening::At { host, boot, arrival });
             }
         }
     }

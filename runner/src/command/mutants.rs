@@ -1,0 +1,199 @@
+//! `whitewater mutants`: the seeded bugs, and which of them the simulator finds, how often and how soon.
+
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+use whitewater_checker::Verdict;
+use whitewater_server::Mutant;
+use whitewater_server::mutants::{CATALOGUE, Card};
+
+use super::sim::{seeds, workload_of};
+use crate::exit::{Exit, Refusal};
+use crate::progress::{print, print_json};
+use crate::sim::{Batch, Summary};
+
+/// `whitewater mutants`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct MutantsArguments {
+    /// Simulate each mutant under these seeds, and tell what was found; without, only the list
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub(crate) seeds: Option<RangeInclusive<u64>>,
+    /// Length of each seed's fault phase, in simulated time
+    #[arg(long, default_value = "60s", value_parser = crate::cli::duration, value_name = "DURATION")]
+    pub(crate) time: Duration,
+    /// Worker threads; 0: one per core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    /// Print the table of docs/mutants.md
+    #[arg(long)]
+    pub(crate) markdown: bool,
+    /// Print one JSON object a line
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  whitewater mutants                                   what can be seeded, and what it breaks
+  whitewater mutants --seeds 1..100                    which of them the simulator finds, and how soon
+  whitewater mutants --seeds 1..100 --markdown         the table in docs/mutants.md";
+
+/// Carries out `mutants`.
+pub(crate) fn run(arguments: &MutantsArguments) -> anyhow::Result<Exit> {
+    if arguments.markdown {
+        print(HEAD);
+    }
+    for card in &CATALOGUE {
+        let summary = match &arguments.seeds {
+            None => None,
+            Some(seeds) => Some(simulate(arguments, seeds, card.mutant)?),
+        };
+        if arguments.json {
+            print_json(&row_json(card, summary.as_ref()));
+        } else if arguments.markdown {
+            print(&row_markdown(card, summary.as_ref()));
+        } else {
+            print(&row(card, summary.as_ref()));
+        }
+    }
+    Ok(Exit::Pass)
+}
+
+fn simulate(
+    arguments: &MutantsArguments,
+    seeds: &RangeInclusive<u64>,
+    mutant: Mutant,
+) -> anyhow::Result<Summary> {
+    let threads = match arguments.threads {
+        0 => thread::available_parallelism().map_or(1, NonZero::get),
+        threads => threads,
+    };
+    let batch = Batch {
+        seeds: seeds.clone(),
+        nodes: 5,
+        time_ms: u64::try_from(arguments.time.as_millis()).context("--time is too long")?,
+        workload: workload_of("register", 10, 200),
+        families: crate::nemesis::FAMILIES.map(String::from).to_vec(),
+        mutant: Some(mutant),
+        threads,
+    };
+    Ok(batch.run(|_| {}).map_err(Refusal::Usage)?)
+}
+
+/// Where the bug is put in.
+fn seam(mutant: Mutant) -> &'static str {
+    match mutant {
+        Mutant::VoteVolatile
+        | Mutant::TermVolatile
+        | Mutant::AckBeforeFlush
+        | Mutant::PurgeBeforeDurable
+        | Mutant::SnapshotInPlace
+        | Mutant::TornTailFatal => "`Disk`",
+        Mutant::NoDedupe | Mutant::SnapshotDropsSessions => "`Sessions`",
+        Mutant::CasAtPropose => "`Intake`",
+        Mutant::LeaseAcrossPause => "read mode",
+        _ => "`Rules`",
+    }
+}
+
+/// Whether `server/raft/tests/model` finds it.
+fn is_model_checked(mutant: Mutant) -> bool {
+    matches!(
+        mutant,
+        Mutant::VoteVolatile
+            | Mutant::VoteErased
+            | Mutant::StaleVoteCounted
+            | Mutant::CommitOldTerm
+    )
+}
+
+fn row(card: &Card, summary: Option<&Summary>) -> String {
+    let found = summary.map_or(String::new(), |it| format!("  {}", found(it)));
+    format!("{:26} {}{found}\n", card.name, card.broken)
+}
+
+/// `found in 40 of 100 seeds, median 8.4 s (state-machine-safety 36, leader-per-term 4)`.
+fn found(summary: &Summary) -> String {
+    let count = summary.of(Verdict::Violation).count();
+    let of = summary.seeds.len();
+    if count == 0 {
+        return format!("not found in {of} seeds");
+    }
+    let median = summary.median_detection().unwrap_or_default().as_secs_f64();
+    let checks: Vec<String> =
+        summary.checks().iter().map(|(check, count)| format!("{check} {count}")).collect();
+    format!("found in {count} of {of} seeds, median {median:.1} s ({})", checks.join(", "))
+}
+
+const HEAD: &str = "\
+| mutant | what is wrong | rule | seam | makes it show | simulator: seeds, median | first check to fire | model checker |
+|---|---|---|---|---|---|---|---|
+";
+
+fn row_markdown(card: &Card, summary: Option<&Summary>) -> String {
+    let (simulator, check) = match summary {
+        None => ("not run".to_owned(), String::new()),
+        Some(summary) => {
+            let count = summary.of(Verdict::Violation).count();
+            let median = summary.median_detection().map(|it| format!(", {:.1} s", it.as_secs_f64()));
+            let checks: Vec<String> =
+                summary.checks().into_iter().take(2).map(|(check, _)| check).collect();
+            let share = format!("{count} of {}", summary.seeds.len());
+            (share + &median.unwrap_or_default(), checks.join(", "))
+        }
+    };
+    let model = if is_model_checked(card.mutant) { "found" } else { "" };
+    format!(
+        "| `{}` | {} | {} | {} | {} | {simulator} | {check} | {model} |\n",
+        card.name,
+        card.broken,
+        card.rule,
+        seam(card.mutant),
+        card.expose
+    )
+}
+
+fn row_json(card: &Card, summary: Option<&Summary>) -> serde_json::Value {
+    json!({
+        "mutant": card.name,
+        "broken": card.broken,
+        "rule": card.rule,
+        "seeds": summary.map(|it| it.seeds.len()),
+        "found": summary.map(|it| it.of(Verdict::Violation).count()),
+        "median_detection_s": summary
+            .and_then(Summary::median_detection)
+            .map(|it| it.as_secs_f64()),
+        "checks": summary.map(|it| it.checks().into_iter().collect::<std::collections::BTreeMap<_, _>>()),
+        "model_checked": is_model_checked(card.mutant),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutant_has_a_row_with_eight_cells() {
+        for card in &CATALOGUE {
+            let row = row_markdown(card, None);
+            assert_eq!(row.matches('|').count(), 9, "{row}");
+            assert!(row.starts_with(&format!("| `{}` |", card.name)), "{row}");
+        }
+    }
+
+    #[test]
+    fn the_page_names_every_mutant() {
+        let page = include_str!("../../../docs/mutants.md");
+        for card in &CATALOGUE {
+            let cell = format!("| `{}` | {} |", card.name, card.broken);
+            let hint = "run: whitewater mutants --seeds 1..100 --markdown";
+            assert!(page.contains(&cell), "{} is not in docs/mutants.md; {hint}", card.name);
+        }
+    }
+}

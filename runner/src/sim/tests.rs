@@ -1,0 +1,101 @@
+//! The simulator as a whole: the same seed is the same run, a clean server passes, bugs are found, and a
+//! failing seed leaves a folder that can be judged and read.
+
+use whitewater_checker::analysis::Analysis;
+use whitewater_checker::{Options, Verdict, check_run};
+use whitewater_server::Mutant;
+
+use super::*;
+use crate::plan::{PlanSettings, WorkloadPlan};
+use crate::store::Store;
+
+fn batch(mutant: Option<Mutant>, workload: &str, time_ms: u64) -> Batch {
+    Batch {
+        seeds: 1..=3,
+        nodes: 5,
+        time_ms,
+        workload: WorkloadPlan {
+            name: workload.into(),
+            clients: 10,
+            keys: 20,
+            rate: 200,
+            operation_deadline_ms: 1_000,
+            operations_per_key: 300,
+            unknown_per_key: 20,
+        },
+        families: ["kill", "partition", "pause"].map(String::from).to_vec(),
+        mutant,
+        threads: 2,
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let plan = batch(None, "register", 8_000).plan(7).unwrap();
+    let (one, other) = (simulate(&plan, None), simulate(&plan, None));
+    assert_eq!(one.hash(), other.hash(), "whitewater sim --seeds 7..7 --time 8s");
+    assert_eq!(one.recording.trace, other.recording.trace);
+    assert_eq!(one.recording.history, other.recording.history);
+    assert_eq!((one.happened, one.simulated_ns), (other.happened, other.simulated_ns));
+    let different = batch(None, "register", 8_000).plan(8).unwrap();
+    assert_ne!(simulate(&different, None).hash(), one.hash());
+}
+
+#[test]
+fn a_batch_gives_each_seed_the_outcome_it_has_alone() {
+    let batch = batch(None, "append", 6_000);
+    let summary = batch.run(|_| {}).unwrap();
+    for outcome in &summary.seeds {
+        let alone = simulate(&batch.plan(outcome.seed).unwrap(), None);
+        assert_eq!(outcome.hash, alone.hash(), "seed {}", outcome.seed);
+        let line = format!("whitewater sim --seeds {0}..{0} --time 6s --workload append", outcome.seed);
+        assert_ne!(outcome.verdict, Verdict::Violation, "{:?}: {line}", outcome.finding);
+    }
+    assert!(summary.simulated().as_secs() >= 18, "{:?}", summary.simulated());
+}
+
+#[test]
+fn seeded_bugs_are_found_within_seconds_of_simulated_time() {
+    for mutant in [Mutant::AckOnAppend, Mutant::CommitNoMin, Mutant::QuorumOffByOne] {
+        let summary = batch(Some(mutant), "register", 20_000).run(|_| {}).unwrap();
+        let found = summary.of(Verdict::Violation).count();
+        assert!(found > 0, "whitewater sim --seeds 1..3 --time 20s --mutant {mutant}");
+        assert!(summary.median_detection().is_some());
+    }
+}
+
+#[test]
+fn a_server_that_panics_ends_and_the_run_goes_on() {
+    let plan = batch(None, "register", 20_000).plan(3).unwrap();
+    let run = simulate(&plan, Some(Mutant::SnapshotInPlace));
+    let exits = run.recording.processes.iter().filter(|event| {
+        use whitewater_checker::observation::ProcessChange::Exited;
+        matches!(&event.change, Exited { expected: false, .. })
+    });
+    assert!(exits.count() > 0, "a half-written snapshot must keep a server from starting");
+    assert_eq!(run.recording.phases.last().map(|(name, _)| name.as_str()), Some("end"));
+}
+
+#[test]
+fn a_kept_run_is_judged_alike_from_its_folder() {
+    let runs = tempfile::tempdir().unwrap();
+    let plan = batch(None, "register", 6_000).plan(2).unwrap();
+    let mutant = Some(Mutant::AckOnAppend);
+    let run = simulate(&plan, mutant);
+    let analysis = judge(&plan, &run);
+    let origin = Origin { command: "whitewater sim --seeds 2..2".into(), mutant: None };
+    let store = Store::new(runs.path().to_owned());
+    let folder = keep(&store, &plan, &run, analysis.clone(), &origin).unwrap();
+    let again = check_run(&folder.path, &Options::default()).unwrap();
+    let verdicts = |analysis: &Analysis| {
+        let of = |check: &whitewater_checker::analysis::CheckResult| {
+            (check.name.clone(), check.verdict, check.findings.len())
+        };
+        analysis.checks.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(analysis.verdict, Verdict::Violation);
+    assert_eq!(verdicts(&again), verdicts(&analysis));
+    for file in ["report.html", "run.json", "plan.json", "trace/n1.jsonl", "summary.md"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+}
