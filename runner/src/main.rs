@@ -72,6 +72,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Kv(arguments) => command::kv::run(arguments),
         Command::Server(arguments) => command::server::run(*arguments),
         Command::Sim(arguments) => command::sim::run(&arguments),
+        Command::Mutants(arguments) => command::mutants::run(&arguments),
         Command::Bench(arguments) => command::bench::run(arguments),
         Command::ExecNode(arguments) => match command::exec_node::run(&arguments)? {},
     }

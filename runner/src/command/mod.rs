@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod exec_node;
 pub(crate) mod kv;
 pub(crate) mod ls;
+pub(crate) mod mutants;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod server;
