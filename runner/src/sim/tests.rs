@@ -6,7 +6,7 @@ use whitewater_checker::{Options, Verdict, check_run};
 use whitewater_server::Mutant;
 
 use super::*;
-use crate::plan::{PlanSettings, WorkloadPlan};
+use crate::plan::WorkloadPlan;
 use crate::store::Store;
 
 fn batch(mutant: Option<Mutant>, workload: &str, time_ms: u64) -> Batch {
