@@ -30,7 +30,10 @@ enum Finding {
     /// A run is possible, with a limit.
     Limited(String),
     /// A run is not possible; how to mend it.
-    Broken { what: String, mend: String },
+    Broken {
+        what: String,
+        mend: String,
+    },
 }
 
 /// Carries out `doctor`.
@@ -97,7 +100,9 @@ fn files() -> Finding {
             what: format!("at most {hard} open files are allowed, {FILES_NEEDED} are needed"),
             mend: format!("raise the hard limit: `ulimit -Hn {FILES_NEEDED}` as root"),
         },
-        Ok((soft, hard)) => Finding::Works(format!("{soft} open files, raised to {hard} for a run")),
+        Ok((soft, hard)) => {
+            Finding::Works(format!("{soft} open files, raised to {hard} for a run"))
+        }
         Err(error) => Finding::Limited(format!("the limit of open files is unknown: {error}")),
     }
 }

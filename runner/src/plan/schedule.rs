@@ -86,8 +86,9 @@ fn required(decks: &[Vec<&'static dyn Fault>], dice: &mut Dice) -> Vec<&'static 
     for deck in decks {
         let strikes_first = dice.once_in(2);
         for (round, strikes) in [strikes_first, !strikes_first].into_iter().enumerate() {
-            let is_choice =
-                |fault: &&&dyn Fault| fault.strikes_leader() == Some(strikes) && fault.keeps_quorum();
+            let is_choice = |fault: &&&dyn Fault| {
+                fault.strikes_leader() == Some(strikes) && fault.keeps_quorum()
+            };
             let choice: Vec<_> = deck.iter().filter(is_choice).collect();
             if !choice.is_empty() {
                 rounds[round].push(*choice[dice.index(choice.len())]);
