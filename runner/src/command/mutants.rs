@@ -141,7 +141,8 @@ fn row_markdown(card: &Card, summary: Option<&Summary>) -> String {
         None => ("not run".to_owned(), String::new()),
         Some(summary) => {
             let count = summary.of(Verdict::Violation).count();
-            let median = summary.median_detection().map(|it| format!(", {:.1} s", it.as_secs_f64()));
+            let median =
+                summary.median_detection().map(|it| format!(", {:.1} s", it.as_secs_f64()));
             let checks: Vec<String> =
                 summary.checks().into_iter().take(2).map(|(check, _)| check).collect();
             let share = format!("{count} of {}", summary.seeds.len());

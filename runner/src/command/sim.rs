@@ -2,8 +2,9 @@
 
 use std::num::NonZero;
 use std::ops::RangeInclusive;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
@@ -22,6 +23,8 @@ use crate::store::Store;
 const OPERATIONS_PER_KEY: u32 = 300;
 /// A key is left after so many operations with an unknown outcome.
 const UNKNOWN_PER_KEY: u32 = 20;
+/// How often a person is told how far it is.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Seeds that are told one by one; the rest is counted.
 const TOLD_MAX: usize = 10;
 
@@ -74,7 +77,12 @@ The same seed, settings and build give the same run, bit for bit; its hash is pr
 /// Carries out `sim`.
 pub(crate) fn run(arguments: &SimArguments) -> anyhow::Result<Exit> {
     let batch = batch(arguments)?;
-    let summary = batch.run(|outcome| tell_seed(arguments, outcome)).map_err(Refusal::Usage)?;
+    let heartbeat = Heartbeat::new(&batch);
+    let tell = |outcome: &SeedOutcome| {
+        tell_seed(arguments, outcome);
+        heartbeat.count(outcome);
+    };
+    let summary = batch.run(tell).map_err(Refusal::Usage)?;
     let kept = keep_first(arguments, &batch, &summary)?;
     if arguments.json {
         print_json(&summary_json(arguments, &summary, kept.as_deref()));
@@ -82,6 +90,30 @@ pub(crate) fn run(arguments: &SimArguments) -> anyhow::Result<Exit> {
         print(&text(arguments, &summary, kept.as_deref()));
     }
     Ok(Exit::of_verdict(summary.verdict()))
+}
+
+/// A line for people on stderr now and then.
+struct Heartbeat {
+    seeds: u64,
+    state: Mutex<(u64, u64, Instant)>,
+}
+
+impl Heartbeat {
+    fn new(batch: &Batch) -> Self {
+        let seeds = batch.seeds.end() - batch.seeds.start() + 1;
+        Self { seeds, state: Mutex::new((0, 0, Instant::now())) }
+    }
+
+    fn count(&self, outcome: &SeedOutcome) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (done, failed, told) = &mut *state;
+        *done += 1;
+        *failed += u64::from(outcome.verdict != Verdict::Pass);
+        if told.elapsed() >= HEARTBEAT {
+            *told = Instant::now();
+            anstream::eprintln!("{done} of {} seeds, {failed} did not pass", self.seeds);
+        }
+    }
 }
 
 fn batch(arguments: &SimArguments) -> anyhow::Result<Batch> {
@@ -118,7 +150,7 @@ fn tell_seed(arguments: &SimArguments, outcome: &SeedOutcome) {
         print_json(&json!({
             "event": "seed", "seed": outcome.seed, "verdict": outcome.verdict,
             "hash": format!("{:016x}", outcome.hash),
-            "simulated_s": outcome.simulated.as_secs_f64(),
+            "simulated_s": outcome.simulated.as_secs_f64(), "happened": outcome.happened,
             "check": outcome.finding.as_ref().map(|it| &it.check),
             "anomaly": outcome.finding.as_ref().map(|it| &it.anomaly),
             "after_s": outcome.finding.as_ref().and_then(|it| it.after).map(|it| it.as_secs_f64()),
@@ -148,7 +180,7 @@ fn keep_first(
 
 fn text(arguments: &SimArguments, summary: &Summary, kept: Option<&str>) -> String {
     let mut text = format!(
-        "simulated {} seeds of {} nodes: {:.0} s in {:.1} s, {:.0} simulated seconds a second and core\n",
+        "simulated {} seeds of {} nodes: {:.0} s in {:.1} s, {:.0} simulated seconds a second of one core\n",
         summary.seeds.len(),
         arguments.nodes,
         summary.simulated().as_secs_f64(),
@@ -163,7 +195,8 @@ fn text(arguments: &SimArguments, summary: &Summary, kept: Option<&str>) -> Stri
     for outcome in failed.iter().take(TOLD_MAX) {
         let seed = outcome.seed;
         if let Some(Found { check, headline, after, .. }) = &outcome.finding {
-            let after = after.map_or("at the end".into(), |it| format!("after {:.1} s", it.as_secs_f64()));
+            let after =
+                after.map_or("at the end".into(), |it| format!("after {:.1} s", it.as_secs_f64()));
             text += &format!("  seed {seed}: {check} {after}: {headline}\n");
         }
     }
@@ -175,7 +208,8 @@ fn text(arguments: &SimArguments, summary: &Summary, kept: Option<&str>) -> Stri
     }
     let violations = summary.of(Verdict::Violation).count();
     if let Some(mutant) = arguments.mutant {
-        let median = summary.median_detection().map(|it| format!(", median {:.1} s", it.as_secs_f64()));
+        let median =
+            summary.median_detection().map(|it| format!(", median {:.1} s", it.as_secs_f64()));
         let checks: Vec<String> =
             summary.checks().iter().map(|(check, count)| format!("{check} {count}")).collect();
         text += &format!(
@@ -216,6 +250,7 @@ fn summary_json(
         "undecided": summary.of(Verdict::Undecided).count(),
         "simulated_s": summary.simulated().as_secs_f64(),
         "wall_s": summary.wall.as_secs_f64(),
+        "cpu_s": summary.cpu.as_secs_f64(),
         "threads": summary.threads,
         "speed": summary.speed(),
         "median_detection_s": summary.median_detection().map(|it| it.as_secs_f64()),
@@ -268,7 +303,8 @@ mod tests {
 
     #[test]
     fn the_printed_line_repeats_the_seed() {
-        let arguments = parse("whitewater sim --seeds 3..9 --mutant no-dedupe --time 90s --rate 50");
+        let arguments =
+            parse("whitewater sim --seeds 3..9 --mutant no-dedupe --time 90s --rate 50");
         let line = command_line(&arguments, 7);
         let (again, first) = (batch(&parse(&line)).unwrap(), batch(&arguments).unwrap());
         assert_eq!(again.seeds, 7..=7, "{line}");

@@ -45,6 +45,8 @@ pub(crate) struct SeedOutcome {
     pub(crate) hash: u64,
     /// How much time passed in it.
     pub(crate) simulated: Duration,
+    /// How many things happened in it.
+    pub(crate) happened: u64,
     /// Where it did not pass: the first finding.
     pub(crate) finding: Option<Found>,
 }
@@ -69,6 +71,8 @@ pub(crate) struct Summary {
     pub(crate) seeds: Vec<SeedOutcome>,
     /// Time on the wall.
     pub(crate) wall: Duration,
+    /// Time of all cores together, simulating and judging.
+    pub(crate) cpu: Duration,
     /// Threads that worked.
     pub(crate) threads: usize,
 }
@@ -88,7 +92,7 @@ impl Batch {
     /// Simulates every seed. `tell` hears of each as it is done, in no order.
     pub(crate) fn run(&self, tell: impl Fn(&SeedOutcome) + Sync) -> Result<Summary, String> {
         self.plan(*self.seeds.start())?;
-        let started = Instant::now();
+        let (started, cpu_before) = (Instant::now(), cpu_time());
         let next = AtomicU64::new(*self.seeds.start());
         let outcomes = Mutex::new(Vec::new());
         let threads = self.threads.max(1);
@@ -109,7 +113,8 @@ impl Batch {
         });
         let mut seeds = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         seeds.sort_by_key(|outcome| outcome.seed);
-        Ok(Summary { seeds, wall: started.elapsed(), threads })
+        let cpu = cpu_time().saturating_sub(cpu_before);
+        Ok(Summary { seeds, wall: started.elapsed(), cpu, threads })
     }
 
     fn seed(&self, seed: u64) -> SeedOutcome {
@@ -121,9 +126,22 @@ impl Batch {
             verdict: analysis.verdict,
             hash: run.hash(),
             simulated: Duration::from_nanos(run.simulated_ns),
+            happened: run.happened,
             finding: found(&analysis, &run),
         }
     }
+}
+
+/// The time that this process has used of all cores.
+fn cpu_time() -> Duration {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
+    let duration = |time: nix::sys::time::TimeVal| {
+        let micros = u64::try_from(time.tv_usec()).unwrap_or(0);
+        Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0))
+            + Duration::from_micros(micros)
+    };
+    duration(usage.user_time()) + duration(usage.system_time())
 }
 
 /// The finding that became certain first, of those that decide the verdict.
@@ -159,10 +177,10 @@ impl Summary {
         self.seeds.iter().map(|outcome| outcome.simulated).sum()
     }
 
-    /// Simulated seconds for each second of one core.
+    /// Simulated seconds for each second that one core worked; what else the machine does meanwhile
+    /// does not count.
     pub(crate) fn speed(&self) -> f64 {
-        let cores = self.threads.max(1) as f64;
-        self.simulated().as_secs_f64() / (self.wall.as_secs_f64() * cores).max(1e-9)
+        self.simulated().as_secs_f64() / self.cpu.as_secs_f64().max(1e-9)
     }
 
     /// How long it took to find a violation, over the seeds that have one: the median.

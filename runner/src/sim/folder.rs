@@ -63,9 +63,10 @@ fn record(
 ) -> RunRecord {
     let mut environment = environment::collect(&folder.path, None);
     environment.server_version = env!("CARGO_PKG_VERSION").into();
-    environment.fault_tier = "simulator: virtual clock, network and disk; the same seed is the same \
+    environment.fault_tier =
+        "simulator: virtual clock, network and disk; the same seed is the same \
                               run, bit for bit"
-        .into();
+            .into();
     let finals = run.recording.status.iter().filter(|poll| poll.is_final);
     let final_status: BTreeMap<String, FinalStatus> =
         finals.map(|poll| (poll.node.clone(), final_of(poll))).collect();

@@ -48,7 +48,8 @@ fn a_batch_gives_each_seed_the_outcome_it_has_alone() {
     for outcome in &summary.seeds {
         let alone = simulate(&batch.plan(outcome.seed).unwrap(), None);
         assert_eq!(outcome.hash, alone.hash(), "seed {}", outcome.seed);
-        let line = format!("whitewater sim --seeds {0}..{0} --time 6s --workload append", outcome.seed);
+        let line =
+            format!("whitewater sim --seeds {0}..{0} --time 6s --workload append", outcome.seed);
         assert_ne!(outcome.verdict, Verdict::Violation, "{:?}: {line}", outcome.finding);
     }
     assert!(summary.simulated().as_secs() >= 18, "{:?}", summary.simulated());
