@@ -1,5 +1,18 @@
 //! Proves from a recorded history that a cluster kept its promises, or shows the smallest set of
 //! operations that says otherwise.
+//!
+//! Histories and traces go in, a verdict and a witness come out. Nothing here opens a socket, starts a
+//! process or waits for one; a run can be judged while it is fresh, or a year later from its folder.
+//!
+//! - [`check_run`] judges a run folder: linearizability, Raft's own promises from the nodes' traces, exits,
+//!   recovery, final states, and whether enough happened for a pass to mean something.
+//! - [`check_history`] and [`check_reader`] judge a history of any origin: JSON lines, Jepsen's EDN, Knossos-style
+//!   logs. `examples/check.rs` is a whole checker in a few lines.
+//! - [`linear::check_calls`] judges calls in memory against any [`model::Model`].
+//!
+//! Where things are: [`history`] reads and holds operations; [`linear`] decides linearizability and explains
+//! what it finds; [`model`] has the sequential objects; [`generate`] makes histories for tests and
+//! benchmarks. What comes out is [`analysis`]; verdicts merge as in [`verdict`].
 
 pub mod analysis;
 mod detect_model;

@@ -7,9 +7,10 @@
 //!   began (or a never came out).
 //!
 //! Source: Henzinger, Sezgin, Vafeiadis, "Aspect-oriented linearizability proofs", CONCUR 2013. An
-//! indeterminate enqueue whose element never came out can be left out; one whose element did return at
-//! infinity. Dequeues that found the queue empty, or never answered, are left to the search, but what is
-//! wrong without them stays wrong with them.
+//! indeterminate enqueue whose element never came out can be left out; one whose element did, returns at
+//! infinity. So can a dequeue without an answer, unless it is needed to explain what became of an element.
+//! Dequeues that found the queue empty are left to the search, but what is wrong without them stays wrong
+//! with them.
 
 use std::collections::HashMap;
 
@@ -41,7 +42,7 @@ struct Element {
 /// Decides a key.
 pub(crate) fn decide(history: &History, operations: &[u32]) -> Answer {
     let mut elements: HashMap<Value, Element> = HashMap::new();
-    let mut has_other_dequeues = false;
+    let (mut has_unanswered, mut found_empty) = (false, false);
     for &index in operations {
         let operation = &history.operations[index as usize];
         if operation.function != Function::Enqueue || operation.outcome == Outcome::Fail {
@@ -64,8 +65,12 @@ pub(crate) fn decide(history: &History, operations: &[u32]) -> Answer {
         if operation.function != Function::Dequeue || operation.outcome == Outcome::Fail {
             continue;
         }
-        if operation.outcome == Outcome::Info || operation.value == Value::NIL {
-            has_other_dequeues = true;
+        if operation.outcome == Outcome::Info {
+            has_unanswered = true;
+            continue;
+        }
+        if operation.value == Value::NIL {
+            found_empty = true;
             continue;
         }
         let Some(element) = elements.get_mut(&operation.value) else {
@@ -81,15 +86,17 @@ pub(crate) fn decide(history: &History, operations: &[u32]) -> Answer {
             return Answer::Violation(vec![element.enqueue, index]);
         }
     }
-    let mut elements: Vec<Element> = elements.into_values().collect();
-    // Only a dequeue that never answered could have taken what nobody was seen to take.
-    if has_other_dequeues {
-        elements.retain(|element| element.dequeue != NEVER);
-    }
+    let elements: Vec<Element> = elements.into_values().collect();
     match overtaken(&elements) {
+        None if !found_empty => Answer::Linearizable,
+        None => Answer::Unsettled,
+        // A dequeue without an answer may have taken what nobody was seen to take.
+        Some(_) if has_unanswered => {
+            let taken: Vec<Element> =
+                elements.iter().filter(|element| element.dequeue != NEVER).copied().collect();
+            overtaken(&taken).map_or(Answer::Unsettled, Answer::Violation)
+        }
         Some(proof) => Answer::Violation(proof),
-        None if has_other_dequeues => Answer::Unsettled,
-        None => Answer::Linearizable,
     }
 }
 

@@ -62,7 +62,7 @@ impl Object for QueueObject<'_> {
         list_words('[', &members, ']')
     }
 
-    /// An element's enqueues and dequeues stay or go together; what may have taken anything stays.
+    /// An element's enqueues and dequeues stay or go together.
     fn close(&self, operations: &[u32]) -> Option<Vec<u32>> {
         let kept = counts(self.history, operations);
         let is_whole = |index: &u32| {
@@ -73,7 +73,20 @@ impl Object for QueueObject<'_> {
                 || both.iter().all(|entry| kept.get(entry) == self.counts.get(entry))
         };
         let closed: Vec<u32> = operations.iter().copied().filter(is_whole).collect();
+        // A dequeue without an answer may have taken an element that stays and never came out.
+        let has_dequeue = |index: &u32| {
+            let operation = &self.history.operations[*index as usize];
+            operation.function != Function::Enqueue
+                || kept.contains_key(&(Function::Dequeue, operation.value))
+        };
         let all_there = self.unanswered.iter().all(|index| closed.contains(index));
-        all_there.then_some(closed)
+        (all_there || closed.iter().all(has_dequeue)).then_some(closed)
+    }
+
+    fn complete(&self, operations: &[u32]) -> Vec<u32> {
+        let mut complete = [operations, &self.unanswered].concat();
+        complete.sort_unstable();
+        complete.dedup();
+        complete
     }
 }

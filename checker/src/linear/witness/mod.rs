@@ -11,12 +11,15 @@ mod shrink;
 pub(crate) mod tiny;
 mod words;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::object::{ListObject, Object, RegisterObject};
 use crate::analysis::Finding;
 use crate::history::{History, Operation};
 use class::Told;
+
+/// How long the second opinion may take beyond shrinking.
+const CONFIRM_TIME: Duration = Duration::from_secs(2);
 
 /// Operations shown at most. A witness is a handful; what cannot be shrunk is not readable anyway.
 const SHOWN_MAX: usize = 40;
@@ -70,7 +73,8 @@ pub(crate) fn confirm<O: Explain>(
         return Confirmed::Unconfirmed("the second check did not confirm the violation");
     };
     let shrunk = shrink::shrink(object, start, until);
-    if shrink::is_violation(object, &shrunk.operations, until) != Some(true) {
+    let until = until + CONFIRM_TIME;
+    if shrink::is_confirmed(object, &shrunk.operations, until) != Some(true) {
         return Confirmed::Unconfirmed("the second check did not finish in time");
     }
     Confirmed::Finding(Box::new(build::finding(object, history, all, &shrunk)))
@@ -88,7 +92,7 @@ fn start<O: Object>(
     if let Some(core) = core {
         let complete = object.complete(core);
         if let Some(complete) = object.close(&complete)
-            && shrink::is_violation(object, &complete, until) == Some(true)
+            && shrink::is_confirmed(object, &complete, until) == Some(true)
         {
             return Some(complete);
         }
@@ -98,13 +102,13 @@ fn start<O: Object>(
         let begun = |index: &u32| history.operations[*index as usize].invoked < certain_at;
         let prefix: Vec<u32> = all.iter().copied().filter(begun).collect();
         if let Some(prefix) = object.close(&prefix)
-            && shrink::is_violation(object, &prefix, until) == Some(true)
+            && shrink::is_confirmed(object, &prefix, until) == Some(true)
         {
             return Some(prefix);
         }
     }
     let whole = object.problem(all).operations;
-    (shrink::is_violation(object, &whole, until) == Some(true)).then_some(whole)
+    (shrink::is_confirmed(object, &whole, until) == Some(true)).then_some(whole)
 }
 
 impl Explain for RegisterObject<'_> {

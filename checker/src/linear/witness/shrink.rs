@@ -24,20 +24,24 @@ pub(crate) struct Shrunk {
 const MEMORY_BYTES: u64 = 256 << 20;
 
 /// Whether operations have no valid order; `None`: not decided in time.
-pub(crate) fn is_violation<O: Object>(
+fn is_violation<O: Object>(object: &O, operations: &[u32], until: Instant) -> Option<bool> {
+    object.search(operations, &Budget::new(until, MEMORY_BYTES)).map(|is| !is)
+}
+
+/// The second opinion on a violation: by the tiny checker, or, where it is too much for that, by the
+/// searches, which share nothing with the linear methods.
+pub(crate) fn is_confirmed<O: Object>(
     object: &O,
     operations: &[u32],
     until: Instant,
 ) -> Option<bool> {
     let problem = object.problem(operations);
-    if problem.steps.len() <= tiny::STEPS_MAX / 2 {
-        let processes = vec![0; problem.steps.len()];
-        let order = tiny::Order::RealTime;
-        if let Some(decision) = tiny::decide(&problem.machine, &problem.steps, &processes, order) {
-            return Some(!decision.linearizable);
-        }
+    let processes = vec![0; problem.steps.len()];
+    let order = tiny::Order::RealTime;
+    match tiny::decide(&problem.machine, &problem.steps, &processes, order) {
+        Some(decision) => Some(!decision.linearizable),
+        None => is_violation(object, operations, until),
     }
-    object.search(operations, &Budget::new(until, MEMORY_BYTES)).map(|is| !is)
 }
 
 /// Shrinks operations that have no valid order.

@@ -12,7 +12,7 @@ use crate::linear::machine::{Machine, Step};
 pub(crate) const STEPS_MAX: usize = 40;
 
 /// Pairs it may visit. A witness needs a few hundred; what needs more is not decided here.
-const VISITED_MAX: usize = 400_000;
+const VISITED_MAX: usize = 50_000;
 
 /// Which operations must stand before which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

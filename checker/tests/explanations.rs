@@ -1,0 +1,162 @@
+//! Each kind of violation is called by its name and told with its values; each witness is minimal, ordered
+//! and reasoned.
+
+use std::io::Cursor;
+
+use whitewater_checker::analysis::Finding;
+use whitewater_checker::{Options, Verdict, check_reader};
+
+/// A history in shorthand, one event a word group: `1+w5` process 1 begins to write 5; `1.` it succeeds; `1!`
+/// it fails with an error; `1x` it is rejected; `1?` unknown; `1=5` it succeeds with the answer 5. Each
+/// event is 10 ms after the one before.
+fn history(script: &str) -> String {
+    let mut text = String::new();
+    let mut open: Vec<(String, String)> = vec![Default::default(); 10];
+    for (number, word) in script.split_whitespace().enumerate() {
+        let process: usize = word[..1].parse().expect("a process");
+        let (phase, rest) = word[1..].split_at(1);
+        let (mut kind, mut more) = ("ok", "");
+        match phase {
+            "+" => {
+                kind = "invoke";
+                open[process] = begin(rest);
+            }
+            "." => {}
+            "=" => open[process].1 = rest.to_owned(),
+            "!" => (kind, more) = ("fail", ",\"error\":\"refused\""),
+            "x" => kind = "fail",
+            _ => (kind, more) = ("info", ",\"error\":\"timeout\""),
+        }
+        let (f, value) = &open[process];
+        let time = (number + 1) * 10_000_000;
+        text.push_str(&format!(
+            "{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"k\",\"value\":{value},\
+             \"time_ns\":{time},\"node\":\"n{process}\"{more}}}\n"
+        ));
+    }
+    text
+}
+
+fn begin(operation: &str) -> (String, String) {
+    let (name, value) = operation.split_at(1);
+    let f = match name {
+        "w" => "write",
+        "c" => "cas",
+        "a" => "append",
+        "q" => "enqueue",
+        "d" => "dequeue",
+        "l" => "acquire",
+        "u" => "release",
+        "s" => "add",
+        _ => "read",
+    };
+    (f.to_owned(), if value.is_empty() { "null".to_owned() } else { value.to_owned() })
+}
+
+fn violation(script: &str) -> Finding {
+    let input = Box::new(Cursor::new(history(script).into_bytes()));
+    let (analysis, _) = check_reader("script", input, &Options::default()).expect("a good history");
+    assert_eq!(analysis.verdict, Verdict::Violation, "{script}");
+    analysis.checks[0].findings[0].clone()
+}
+
+#[track_caller]
+fn tells(script: &str, anomaly: &str, operations: usize, words: &[&str]) -> Finding {
+    let finding = violation(script);
+    assert_eq!(finding.anomaly, anomaly, "{script}\n{finding:#?}");
+    for words in words {
+        assert!(finding.explanation.contains(words), "{words:?} in {:?}", finding.explanation);
+    }
+    let witness = finding.witness.as_ref().expect("a witness");
+    let essential = witness.operations.iter().filter(|operation| operation.essential).count();
+    assert_eq!(essential, operations, "{script}\n{witness:#?}");
+    finding
+}
+
+#[test]
+fn stale_read() {
+    let words = ["Client 2’s “write 6” on n2 was acknowledged. 30.0 ms later client 3", "got 5"];
+    let finding = tells("1+w5 1. 2+w6 2. 4+r 4=6 3+r 3=5", "stale-read", 3, &words);
+    let witness = finding.witness.unwrap();
+    assert_eq!(witness.initial, "absent");
+    assert_eq!(
+        witness.order.iter().map(|step| step.state.as_str()).collect::<Vec<_>>(),
+        ["5", "6"]
+    );
+    assert_eq!(witness.blocked.as_deref(), Some("C"));
+    assert_eq!(witness.slots.len(), 3);
+    assert_eq!(witness.slots[1].place, "between A and B");
+    assert!(witness.slots[1].reason.starts_with("real time: B had ended"), "{:?}", witness.slots);
+    assert!(
+        witness.slots[2].reason.starts_with("wrong value: C is “read → 5”"),
+        "{:?}",
+        witness.slots
+    );
+    let gap = witness.gap.unwrap();
+    assert_eq!((gap.before.as_str(), gap.after.as_str(), gap.gap_ns), ("B", "C", 30_000_000));
+    assert!(witness.weaker.unwrap().starts_with("sequential consistency"));
+    assert_eq!(finding.key.as_deref(), Some("k"));
+    assert_eq!(finding.nodes, ["n1", "n2", "n3"]);
+}
+
+#[test]
+fn stale_read_shown_by_another_read() {
+    let words = ["had shown 6", "which is older"];
+    tells("1+w5 1. 2+w6 4+r 4=6 3+r 3=5 2.", "stale-read", 4, &words);
+}
+
+#[test]
+fn lost_write() {
+    let words = ["Nobody ever saw 6", "the acknowledged write is lost"];
+    tells("1+w5 1. 2+w6 2. 3+r 3=5 4+r 4=5", "lost-write", 3, &words);
+}
+
+#[test]
+fn never_written_and_failed_and_future() {
+    tells("1+w5 1. 3+r 3=9", "never-written", 1, &["no client ever wrote 9"]);
+    let words = ["Client 1’s “write 5 (failed)” was reported as failed", "client 3 saw 5"];
+    let finding = tells("1+w5 1! 3+r 3=5", "failed-write-read", 1, &words);
+    let shown = finding.witness.unwrap().operations;
+    assert_eq!(shown.iter().filter(|operation| !operation.essential).count(), 1, "for context");
+    tells("3+r 3=5 1+w5 1.", "future-read", 2, &["ended 10.0 ms before client 1 began “write 5”"]);
+}
+
+#[test]
+fn split_read() {
+    let words = ["both orders were seen"];
+    tells("1+w5 2+w6 3+r 3=5 4+r 4=6 3+r 3=5 1. 2.", "split-read", 5, &words);
+}
+
+#[test]
+fn lost_update() {
+    let words = ["both succeeded", "5 was there once"];
+    tells("1+w5 1. 2+c[5,6] 2. 3+c[5,7] 3.", "lost-update", 3, &words);
+    let words = ["succeeded although 5 had been replaced by then", "the update in between is lost"];
+    tells("1+w5 1. 2+w6 2. 3+c[5,7] 3.", "lost-update", 3, &words);
+}
+
+#[test]
+fn wrong_rejection() {
+    tells("1+w5 1. 2+c[5,6] 2x 3+r 3=5", "wrong-rejection", 2, &["the value was 5 all the time"]);
+}
+
+#[test]
+fn lists_tell_what_is_missing_twice_or_out_of_order() {
+    let words = ["nor in any other read: the acknowledged append is lost"];
+    tells("1+a\"x\" 1. 2+a\"y\" 2. 3+r 3=\"y\"", "lost-write", 2, &words);
+    let words = ["\"x\" is not in it"];
+    tells("1+a\"x\" 1. 3+r 3=\"x\" 3+r 3=\"\"", "stale-read", 2, &words);
+    tells("1+a\"x\" 1. 3+r 3=\"xx\"", "duplicate-apply", 2, &["shows it twice"]);
+    let script = "1+a\"x\" 2+a\"y\" 3+r 3=\"xy\" 3+r 3=\"yx\" 1. 2.";
+    tells(script, "split-read", 4, &["do not begin alike"]);
+    tells("1+a\"x\" 1! 3+r 3=\"x\"", "failed-write-read", 1, &["reported as failed"]);
+}
+
+#[test]
+fn other_models_have_witnesses_too() {
+    tells("1+q1 1. 2+d 2=1 3+d 3=1", "duplicate-apply", 3, &["came out more than once"]);
+    tells("1+q1 1. 1+q2 1. 2+d 2=2 2+d 2=1", "not-linearizable", 4, &["another order"]);
+    tells("1+l 1. 2+l 2.", "double-acquire", 2, &["Client 1 acquired the lock, and client 2"]);
+    tells("1+s1 1. 2+s2 2. 3+r 3=4", "not-linearizable", 3, &["cannot be reached"]);
+    tells("1+s1 1. 2+s2 2. 3+r 3=[2]", "lost-write", 2, &["the element was not in it"]);
+}
