@@ -4,13 +4,13 @@
 //! them. [`Register`] computes with value codes directly; [`Interned`] adapts any
 //! [`crate::model::Model`] by numbering its states as they appear and remembering every transition.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::call::{Call, Effect, NIL};
 use crate::model::Model;
 
 /// A sequential object in numbers. Operations include their answers.
-pub(crate) trait Machine: Clone + Send {
+pub(crate) trait Machine: Clone + Send + Sync {
     /// The state before the first operation.
     fn initial(&mut self) -> u32;
 
@@ -60,7 +60,7 @@ pub(crate) enum Need {
 }
 
 /// A call of the searches: positions, and the number of an operation. Equal numbers are equal
-/// operations with equal answers.
+/// operations with equal answers; for indeterminate calls the reverse holds too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     /// Position of the invocation.
@@ -79,21 +79,25 @@ pub(crate) struct Register {
 }
 
 impl Register {
-    /// Numbers the calls' operations. The steps are in the order of the calls.
+    /// The steps are in the order of the calls. Only indeterminate calls gain by being recognised as equal,
+    /// so only those share numbers.
     pub(crate) fn new(calls: &[Call]) -> (Register, Vec<Step>) {
-        let mut numbers: HashMap<(Effect, u32, u32), u32> = HashMap::with_capacity(calls.len());
-        let mut operations = Vec::new();
-        let steps = calls
-            .iter()
-            .map(|call| {
-                let operation = (call.effect, call.a, call.b);
-                let number = *numbers.entry(operation).or_insert_with(|| {
-                    operations.push(operation);
-                    operations.len() as u32 - 1
-                });
-                Step { invoked: call.invoked, returned: call.returned, operation: number }
-            })
-            .collect();
+        let mut numbers: HashMap<(Effect, u32, u32), u32> = HashMap::new();
+        let mut operations = Vec::with_capacity(calls.len());
+        let mut steps = Vec::with_capacity(calls.len());
+        for call in calls {
+            let operation = (call.effect, call.a, call.b);
+            let next = operations.len() as u32;
+            let number = match call.is_optional() {
+                true => *numbers.entry(operation).or_insert(next),
+                false => next,
+            };
+            if number == next {
+                operations.push(operation);
+            }
+            let (invoked, returned) = (call.invoked, call.returned);
+            steps.push(Step { invoked, returned, operation: number });
+        }
         (Register { operations, initial: NIL }, steps)
     }
 }

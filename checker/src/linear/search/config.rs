@@ -10,7 +10,7 @@
 //! - Indeterminate operations that are equal are interchangeable: only their number counts, and only on
 //!   demand. A configuration that used more of them than an otherwise equal one is dropped.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// What is decided so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

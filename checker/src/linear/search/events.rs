@@ -1,6 +1,6 @@
 //! A key's calls as a sequence of events, prepared for the searches that walk it.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::history::NEVER;
 use crate::linear::machine::{Machine, Need, Step};

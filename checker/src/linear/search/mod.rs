@@ -100,7 +100,16 @@ pub(crate) fn search_with<M: Machine>(
     let stop = AtomicBool::new(false);
     let mut runners: Vec<Runner<'_, M>> = kinds
         .iter()
-        .filter_map(|&kind| Runner::new(kind, machine, steps, events.as_ref(), budget, &stop))
+        .filter(|kind| **kind == Kind::Wgl || events.is_some())
+        .map(|&kind| Runner {
+            kind,
+            machine,
+            steps,
+            events: events.as_ref(),
+            search: Search::Waiting,
+            meter: Meter::new(budget, &stop),
+            gave_up: false,
+        })
         .collect();
     let answer = if side_by_side && runners.len() > 1 {
         race(&mut runners, &stop)
@@ -108,7 +117,10 @@ pub(crate) fn search_with<M: Machine>(
         take_turns(&mut runners, budget.steps_max)
     };
     let returning = steps.iter().filter(|step| step.returned != crate::history::NEVER).count();
-    let reached = runners.iter().map(Runner::reached).max().unwrap_or(0);
+    let reached = match answer {
+        Some(_) => 0,
+        None => runners.iter().map(Runner::reached).max().unwrap_or(0),
+    };
     Found {
         linearizable: answer.map(|(linearizable, ..)| linearizable),
         by: answer.map(|(_, kind, _)| kind),
@@ -167,44 +179,36 @@ fn race<M: Machine>(runners: &mut [Runner<'_, M>], stop: &AtomicBool) -> Option<
 }
 
 enum Search<'a, M> {
+    /// Its turn has not come: most keys are decided before.
+    Waiting,
     Frontier(frontier::Frontier<'a, M>),
     Depth(depth::Depth<'a, M>),
     Wgl(wgl::Wgl<'a, M>),
+    /// It gave up; how far it had come.
     Freed(usize),
 }
 
 struct Runner<'a, M> {
     kind: Kind,
+    machine: &'a M,
+    steps: &'a [Step],
+    events: Option<&'a events::Events>,
     search: Search<'a, M>,
     meter: Meter<'a>,
     gave_up: bool,
 }
 
-impl<'a, M: Machine> Runner<'a, M> {
-    fn new(
-        kind: Kind,
-        machine: &M,
-        steps: &'a [Step],
-        events: Option<&'a events::Events>,
-        budget: &'a Budget,
-        stop: &'a AtomicBool,
-    ) -> Option<Self> {
-        let machine = machine.clone();
-        let search = match kind {
-            Kind::Frontier => Search::Frontier(frontier::Frontier::new(machine, events?)),
-            Kind::Depth => Search::Depth(depth::Depth::new(machine, events?)),
-            Kind::Wgl => Search::Wgl(wgl::Wgl::new(machine, steps)),
-        };
-        Some(Runner { kind, search, meter: Meter::new(budget, stop), gave_up: false })
-    }
-
+impl<M: Machine> Runner<'_, M> {
     fn run(&mut self, steps: u64) -> Result<Answer, Halt> {
+        if matches!(self.search, Search::Waiting) {
+            self.begin();
+        }
         self.meter.begin_round(steps);
         let linearizable = match &mut self.search {
             Search::Frontier(search) => search.run(&mut self.meter)?,
             Search::Depth(search) => search.run(&mut self.meter)?,
             Search::Wgl(search) => search.run(&mut self.meter)?,
-            Search::Freed(_) => return Err(Halt::Memory),
+            Search::Waiting | Search::Freed(_) => return Err(Halt::Memory),
         };
         let failed = match &self.search {
             Search::Frontier(search) => search.failed,
@@ -212,6 +216,16 @@ impl<'a, M: Machine> Runner<'a, M> {
             _ => None,
         };
         Ok((linearizable, self.kind, failed))
+    }
+
+    fn begin(&mut self) {
+        let machine = self.machine.clone();
+        self.search = match (self.kind, self.events) {
+            (Kind::Wgl, _) => Search::Wgl(wgl::Wgl::new(machine, self.steps)),
+            (Kind::Frontier, Some(events)) => Search::Frontier(frontier::Frontier::new(machine, events)),
+            (Kind::Depth, Some(events)) => Search::Depth(depth::Depth::new(machine, events)),
+            (Kind::Frontier | Kind::Depth, None) => Search::Freed(0),
+        };
     }
 
     /// Frees the search's memory for the others.
@@ -223,6 +237,7 @@ impl<'a, M: Machine> Runner<'a, M> {
 
     fn reached(&self) -> usize {
         match &self.search {
+            Search::Waiting => 0,
             Search::Frontier(search) => search.returns,
             Search::Depth(search) => search.returns(),
             Search::Wgl(search) => search.best,

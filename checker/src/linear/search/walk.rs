@@ -1,6 +1,6 @@
 //! One step of the searches that walk events: from the configurations before a return to those after.
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 use super::budget::{Halt, Meter};
 use super::config::{Config, Multisets};
