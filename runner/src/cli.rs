@@ -245,10 +245,9 @@ fn bytes(text: &str) -> Result<u64, String> {
         .iter()
         .find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))
         .unwrap_or((text, 1));
-    let number: u64 = number
-        .trim()
-        .parse()
-        .map_err(|_| format!("{text:?} is no amount of memory; write for example 512MiB or 4GiB"))?;
+    let number: u64 = number.trim().parse().map_err(|_| {
+        format!("{text:?} is no amount of memory; write for example 512MiB or 4GiB")
+    })?;
     number.checked_mul(unit).ok_or_else(|| format!("{text:?} is more than 64 bits of bytes"))
 }
 

@@ -55,7 +55,9 @@ fn main() -> ExitCode {
         && let Some(folder) = run::CURRENT_RUN.get()
     {
         let folder = folder.display();
-        anstream::eprintln!("what was recorded is in {folder}; `whitewater check {folder}` judges it");
+        anstream::eprintln!(
+            "what was recorded is in {folder}; `whitewater check {folder}` judges it"
+        );
     }
     ExitCode::from(exit.code())
 }

@@ -115,17 +115,30 @@ fn dependencies_point_down() {
 
 #[test]
 fn the_checker_takes_only_event_types_from_the_protocol() {
-    let allowed = ["whitewater_raft::event", "whitewater_raft::message"];
+    // The trace vocabulary and the plain values that its fields are made of; nothing that acts.
+    let allowed =
+        ["event", "Chain", "HardState", "Index", "Membership", "NodeId", "Position", "Term"];
     let mut offenders = Vec::new();
     for (path, text) in sources() {
         if !path.starts_with("checker/src") && !path.starts_with("reports/src") {
             continue;
         }
-        for line in text.lines().filter(|line| line.contains("whitewater_raft::")) {
-            if !allowed.iter().any(|name| line.contains(name))
-                && !line.trim_start().starts_with("//")
-            {
-                offenders.push(format!("{}: {}", path.display(), line.trim()));
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for taken in line.split("whitewater_raft::").skip(1) {
+                let list = match taken.strip_prefix('{') {
+                    Some(list) => list.split('}').next().unwrap_or_default(),
+                    None => taken,
+                };
+                let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+                for name in names {
+                    let end = name.find(|c: char| !c.is_alphanumeric() && c != '_');
+                    if !allowed.contains(&&name[..end.unwrap_or(name.len())]) {
+                        offenders.push(format!("{}: {}", path.display(), line.trim()));
+                    }
+                    if !taken.starts_with('{') {
+                        break; // What follows a single path belongs to the code around it.
+                    }
+                }
             }
         }
     }

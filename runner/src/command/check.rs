@@ -53,7 +53,8 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
 
 fn options(arguments: &CheckArguments) -> Options {
     let word = arguments.format.as_deref();
-    let format = [Format::Jsonl, Format::Edn, Format::Log].into_iter().find(|one| Some(one.word()) == word);
+    let format =
+        [Format::Jsonl, Format::Edn, Format::Log].into_iter().find(|one| Some(one.word()) == word);
     let word = arguments.model.as_deref();
     let model = ModelKind::ALL.into_iter().find(|one| Some(one.word()) == word);
     Options {
@@ -101,7 +102,8 @@ fn export(
     };
     let source = history::read(&source, options).map_err(refused)?;
     let write = || history::export::edn(&source.history, &mut File::create(target)?);
-    write().map_err(|error| Refusal::Environment(format!("write {}: {error}", target.display())))?;
+    write()
+        .map_err(|error| Refusal::Environment(format!("write {}: {error}", target.display())))?;
     Ok(())
 }
 
@@ -113,8 +115,8 @@ fn make_up(path: &Path, settings: Generate) -> anyhow::Result<Exit> {
         file.flush()?;
         std::io::Result::Ok(planted)
     };
-    let planted =
-        write().map_err(|error| Refusal::Environment(format!("write {}: {error}", path.display())))?;
+    let planted = write()
+        .map_err(|error| Refusal::Environment(format!("write {}: {error}", path.display())))?;
     if !planted {
         print("note: too short to plant the violation that was asked for\n");
     }
@@ -142,14 +144,24 @@ fn of_history(report: &HistoryReport) -> Value {
 /// The last line of `--json`.
 fn result(analysis: &Analysis, mut figures: Value) -> Value {
     figures["verdict"] = json!(analysis.verdict);
-    figures["witness"] = json!(witness(analysis).map(|witness| &witness.operations).into_iter().flatten().collect::<Vec<_>>());
+    figures["witness"] = json!(
+        witness(analysis)
+            .map(|witness| &witness.operations)
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+    );
     figures["checks"] = json!(analysis.checks);
     figures
 }
 
 /// The witness of the worst finding that has one.
 fn witness(analysis: &Analysis) -> Option<&Witness> {
-    analysis.checks.iter().flat_map(|check| &check.findings).find_map(|found| found.witness.as_ref())
+    analysis
+        .checks
+        .iter()
+        .flat_map(|check| &check.findings)
+        .find_map(|found| found.witness.as_ref())
 }
 
 fn text(analysis: &Analysis, figures: &Value) -> String {
@@ -162,7 +174,9 @@ fn text(analysis: &Analysis, figures: &Value) -> String {
         text.push('\n');
         for finding in &check.findings {
             text += &format!("\n  {}\n", finding.headline);
-            for line in finding.explanation.lines().chain(finding.evidence.iter().map(String::as_str)) {
+            for line in
+                finding.explanation.lines().chain(finding.evidence.iter().map(String::as_str))
+            {
                 text += &format!("  {line}\n");
             }
             for operation in finding.witness.iter().flat_map(|witness| &witness.operations) {
