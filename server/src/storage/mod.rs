@@ -163,8 +163,12 @@ impl Disk for FileDisk {
             );
             return Err(StorageError::corrupt(&self.volume.path(""), 0, why));
         }
-        if let Some((meta, _)) = &snapshot {
-            wal::keep_after_snapshot(&mut entries, meta.last);
+        if let Some((meta, _)) = &snapshot
+            && !wal::keep_after_snapshot(&mut entries, meta.last)
+        {
+            // A crash came between the snapshot and the log's word that it was replaced. Said now, or
+            // the entries that follow would leave a gap behind the old ones.
+            self.wal().reset(meta.last);
         }
         Ok(Recovered { hard_state, snapshot, entries, torn })
     }
@@ -190,4 +194,46 @@ impl Disk for FileDisk {
 /// Makes names durable.
 pub(crate) fn sync_names(volume: &dyn Volume) -> Result<(), StorageError> {
     volume.sync().map_err(|source| StorageError::io("sync directory", &volume.path(""), source))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use whitewater_raft::{Chain, Membership, Payload, Position};
+
+    use super::*;
+
+    fn entries(range: std::ops::RangeInclusive<Index>) -> Persist {
+        let command = || Payload::Command(Arc::from(&b"x"[..]));
+        let entries = range.map(|index| Entry { index, term: 1, payload: command() }).collect();
+        Persist { number: 1, hard_state: None, entries, snapshot: None }
+    }
+
+    /// Found by the simulator, seeds 375, 1360 and 1940.
+    #[test]
+    fn a_crash_between_a_leaders_snapshot_and_the_logs_reset_does_not_leave_a_gap() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = WalOptions { node: 1, segment_bytes: 4_096, fsync: false };
+        let open = || {
+            let mut disk = FileDisk::new(directory.path(), options);
+            let recovered = disk.recover().unwrap();
+            (disk, recovered)
+        };
+        let (mut disk, _) = open();
+        disk.append(&entries(1..=5)).unwrap();
+        disk.flush().unwrap();
+        let last = Position { index: 8, term: 1 };
+        let meta = SnapshotMeta { last, chain: Chain(7), membership: Membership::default() };
+        disk.save_snapshot(&meta, b"state").unwrap();
+        drop(disk);
+        let (mut disk, recovered) = open();
+        assert_eq!(recovered.entries, []);
+        disk.append(&entries(9..=10)).unwrap();
+        disk.flush().unwrap();
+        drop(disk);
+        let (_, recovered) = open();
+        assert_eq!(recovered.snapshot.unwrap().0, meta);
+        assert_eq!(recovered.entries, entries(9..=10).entries);
+    }
 }

@@ -157,6 +157,11 @@ impl Wal {
         self.pending_index = self.pending_index.max(highest);
     }
 
+    /// Says that a snapshot up to here replaced the log.
+    pub(super) fn reset(&mut self, last: Position) {
+        record::encode_reset(&mut self.pending, last);
+    }
+
     /// Writes what was added and makes it durable. After an error nothing may be written any more:
     /// the kernel may have dropped the pages (Rebello et al., ATC 2020).
     pub fn flush(&mut self) -> Result<(), StorageError> {
@@ -255,13 +260,21 @@ fn push(entries: &mut Vec<Entry>, reset: Option<Position>, entry: Entry) -> Resu
 }
 
 /// What is left of a log behind a snapshot (section 7): the entries after it where the log holds the
-/// snapshot's last entry, and otherwise nothing.
-pub(super) fn keep_after_snapshot(entries: &mut Vec<Entry>, last: Position) {
+/// snapshot's last entry, and otherwise nothing. False where entries had to go that the log does not
+/// know to be replaced.
+pub(super) fn keep_after_snapshot(entries: &mut Vec<Entry>, last: Position) -> bool {
+    let Some(first) = entries.first() else { return true };
+    if first.index == last.index + 1 {
+        return true;
+    }
     match entries.iter().position(|entry| entry.position() == last) {
         Some(at) => drop(entries.drain(..=at)),
-        None if entries.first().is_some_and(|first| first.index == last.index + 1) => {}
-        None => entries.clear(),
+        None => {
+            entries.clear();
+            return false;
+        }
     }
+    true
 }
 
 fn check_header(
