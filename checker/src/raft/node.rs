@@ -35,6 +35,8 @@ pub(crate) struct Reign {
     pub(crate) place: Place,
     /// Reads that an earlier reign confirmed may still be told.
     pub(crate) may_owe_reads: bool,
+    /// What it had applied when it was elected.
+    pub(crate) applied: Index,
 }
 
 /// One node.
@@ -120,7 +122,8 @@ impl Node {
                 self.log.ends(*last, self.applied.is);
                 let (term, elected_at) = (record.term, *last);
                 let may_owe_reads = !self.memberships_led.is_empty();
-                self.reign = Some(Reign { term, elected_at, place, may_owe_reads });
+                let applied = self.applied.is;
+                self.reign = Some(Reign { term, elected_at, place, may_owe_reads, applied });
                 self.lead();
             }
             Event::Stepdown { .. } => self.reign = None,

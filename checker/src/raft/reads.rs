@@ -131,12 +131,14 @@ fn is_confirmed(line: &Line<'_>, read: &Read<'_>, node: &Node, found: &mut Findi
 /// A leader does not know what is committed before it has committed an entry of its own.
 ///
 /// Reads of an earlier reign that were confirmed then may be told in this one, so where there was
-/// one and something of it was still to be applied, nothing is said.
+/// one and something of it was still to be applied, nothing is said. The same goes for a read that the
+/// leader before confirmed for this node while it followed: it has no round, and waited to be applied.
 fn is_of_own_term(line: &Line<'_>, read: &Read<'_>, node: &Node, found: &mut Findings) {
     let Some(reign) = node.reign.as_ref().filter(|_| line.record.role == Role::Leader) else {
         return;
     };
-    if read.index > reign.elected_at.index || reign.may_owe_reads {
+    let is_of_follower = read.round == 0 && read.index > reign.applied;
+    if read.index > reign.elected_at.index || reign.may_owe_reads || is_of_follower {
         return;
     }
     let what = format!(

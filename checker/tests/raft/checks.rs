@@ -371,6 +371,21 @@ fn reads_against_the_rule_are_found() {
     );
 }
 
+/// Found by the simulator, seed 289.
+#[test]
+fn a_read_that_the_old_leader_confirmed_may_be_told_by_the_new_one() {
+    let late = CLEAN
+        .replacen("    2 read 0 index 4\n", "", 1)
+        .replacen("    2 apply 1..4/1\n", "    2 apply 1..3/1\n", 1)
+        .replacen(
+            "    2 append 5/2..5/2\n",
+            "    2 append 5/2..5/2\n    2 apply 4..4/1\n    2 read 0 index 4\n",
+            1,
+        );
+    assert!(late.contains("2 apply 4..4/1\n    2 read 0 index 4"), "{late}");
+    check(&late).none_fires();
+}
+
 #[test]
 fn a_read_of_an_earlier_reign_may_be_told_in_the_next() {
     let again = "
