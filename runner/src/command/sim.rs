@@ -203,6 +203,10 @@ fn text(arguments: &SimArguments, summary: &Summary, kept: Option<&str>) -> Stri
     if failed.len() > TOLD_MAX {
         text += &format!("  and {} more seeds\n", failed.len() - TOLD_MAX);
     }
+    let undecided = summary.of(Verdict::Undecided).count();
+    if undecided > 0 && worst != Verdict::Undecided {
+        text += &format!("  {undecided} more seeds are undecided\n");
+    }
     if let Some(kept) = kept {
         text += &format!("report: {kept}/report.html\n");
     }

@@ -100,3 +100,16 @@ fn a_kept_run_is_judged_alike_from_its_folder() {
         assert!(folder.join(file).is_file(), "{file}");
     }
 }
+
+/// What each of them found stands beside the mend: in the node's trace lines, in the log's recovery, and
+/// in the checker's rule for reads.
+#[test]
+fn seeds_that_found_a_bug_once_pass() {
+    for seed in [6, 289, 375, 1_360, 1_464, 1_851, 1_940] {
+        let plan = batch(None, "register", 60_000).plan(seed).unwrap();
+        let analysis = judge(&plan, &simulate(&plan, None));
+        let failed = analysis.checks.iter().filter(|check| check.verdict != Verdict::Pass);
+        let failed: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
+        assert_eq!(failed, [""; 0], "whitewater sim --seeds {seed}..{seed}");
+    }
+}
