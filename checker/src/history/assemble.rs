@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::line::{Chunk, RawEvent};
 use super::operation::{Function, NEVER, NEVER_NS, NO_NODE, Operation, Outcome};
 use super::value::Value;
-use super::{Command, History};
+use super::{ByKey, Command, History};
 use crate::error::CheckError;
 use crate::event::EventType;
 
@@ -40,6 +40,8 @@ pub(crate) struct Assembler {
     history: History,
     dense: Vec<Doing>,
     sparse: HashMap<u64, Doing>,
+    /// Operations of each key.
+    counts: Vec<u32>,
     /// Positions of the chunks before.
     base: u64,
 }
@@ -52,6 +54,7 @@ impl Assembler {
             history: History::default(),
             dense: Vec::new(),
             sparse: HashMap::new(),
+            counts: Vec::new(),
             base: 0,
         }
     }
@@ -64,6 +67,7 @@ impl Assembler {
         }
         let keys: Vec<u32> =
             chunk.keys.texts().map(|text| self.history.keys.intern(text)).collect();
+        self.counts.resize(self.history.keys.len(), 0);
         let nodes: Vec<u16> = chunk.nodes.texts().map(|name| self.node(name)).collect();
         let values: Vec<Value> =
             chunk.values.0.texts().map(|text| self.history.values.intern_text(text)).collect();
@@ -109,6 +113,7 @@ impl Assembler {
         // The invocation and the completion may both tell the command.
         self.history.commands.sort_unstable_by_key(|command| command.operation);
         self.history.commands.dedup();
+        self.history.by_key = ByKey::new(&self.history.operations, &self.counts);
         self.history
     }
 
@@ -143,6 +148,7 @@ impl Assembler {
             }
             Doing::Retired(last) => return Err(self.after_info(event, last)),
         }
+        self.counts[event.key as usize] += 1;
         self.history.operations.push(Operation {
             process: event.process,
             invoked_at_ns: event.time_ns,

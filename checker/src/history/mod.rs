@@ -54,6 +54,7 @@ pub struct History {
     pub events: u64,
     keys: Interner,
     nodes: Interner,
+    by_key: ByKey,
 }
 
 impl History {
@@ -78,33 +79,38 @@ impl History {
     }
 
     /// For each key, its operations' indices, in order of invocation.
-    pub fn by_key(&self) -> ByKey {
-        let mut starts = vec![0u32; self.keys() + 1];
-        for operation in &self.operations {
-            starts[operation.key as usize + 1] += 1;
-        }
-        for key in 1..starts.len() {
-            starts[key] += starts[key - 1];
-        }
-        let mut next = starts.clone();
-        let mut indices = vec![0u32; self.operations.len()];
-        for (index, operation) in self.operations.iter().enumerate() {
-            let place = &mut next[operation.key as usize];
-            indices[*place as usize] = index as u32;
-            *place += 1;
-        }
-        ByKey { starts, indices }
+    pub fn by_key(&self) -> &ByKey {
+        &self.by_key
     }
 }
 
 /// Operation indices grouped by key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ByKey {
     starts: Vec<u32>,
     indices: Vec<u32>,
 }
 
 impl ByKey {
+    /// Groups operations; `counts` says how many each key has.
+    fn new(operations: &[Operation], counts: &[u32]) -> ByKey {
+        let mut starts = Vec::with_capacity(counts.len() + 1);
+        let mut next = 0;
+        for count in counts {
+            starts.push(next);
+            next += count;
+        }
+        starts.push(next);
+        let mut places = starts.clone();
+        let mut indices = vec![0u32; operations.len()];
+        for (index, operation) in operations.iter().enumerate() {
+            let place = &mut places[operation.key as usize];
+            indices[*place as usize] = index as u32;
+            *place += 1;
+        }
+        ByKey { starts, indices }
+    }
+
     /// The operations of one key.
     pub fn operations(&self, key: u32) -> &[u32] {
         let key = key as usize;

@@ -61,13 +61,13 @@ pub(crate) fn check(history: &History, model: ModelKind, options: &Options) -> L
     let by_key = history.by_key();
     let budget = Budget::new(Instant::now() + options.budget, options.memory_bytes);
     let setting = Setting { history, model, search_only: false, side_by_side: false };
-    let mut decided = first_look(&setting, &by_key, &budget, options);
+    let mut decided = first_look(&setting, by_key, &budget, options);
     let has_violation = decided.iter().any(|decided| decided.decision.linearizable == Some(false));
     // One violation decides the history; then the hard keys are not worth the time.
     if !has_violation {
-        long_look(&setting, &by_key, &budget, &mut decided);
+        long_look(&setting, by_key, &budget, &mut decided);
     }
-    summarize(&setting, &by_key, decided)
+    summarize(&setting, by_key, decided)
 }
 
 /// Every key with all linear methods and a short search.
@@ -159,7 +159,8 @@ fn summarize(setting: &Setting<'_>, by_key: &ByKey, mut decided: Vec<Decided>) -
         result.configurations += decision.configurations;
         if decision.linearizable.is_none() {
             result.undecided += 1;
-            result.findings.push(undecided(setting, by_key, *key, decision));
+            let others_violate = result.violations > 0;
+            result.findings.push(undecided(setting, by_key, *key, decision, others_violate));
         }
     }
     result
@@ -174,12 +175,22 @@ fn summarize(setting: &Setting<'_>, by_key: &ByKey, mut decided: Vec<Decided>) -
     result
 }
 
-fn undecided(setting: &Setting<'_>, by_key: &ByKey, key: u32, decision: &Decision) -> Finding {
+fn undecided(
+    setting: &Setting<'_>,
+    by_key: &ByKey,
+    key: u32,
+    decision: &Decision,
+    others_violate: bool,
+) -> Finding {
     let name = setting.history.key(key);
     let progress = decision.progress.as_deref().unwrap_or("not begun");
     Finding {
         anomaly: "budget".to_owned(),
-        headline: "The search ran out of its budget before it found an answer.".to_owned(),
+        headline: if others_violate {
+            "The search of a key was cut short, because another key decides the verdict.".to_owned()
+        } else {
+            "The search ran out of its budget before it found an answer.".to_owned()
+        },
         explanation: format!(
             "Key {name:?} has {} operations; got this far: {progress}. More time or memory may decide it; \
              a workload that writes every value once and rotates keys would be decided at once.",

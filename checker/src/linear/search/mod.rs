@@ -222,7 +222,9 @@ impl<M: Machine> Runner<'_, M> {
         let machine = self.machine.clone();
         self.search = match (self.kind, self.events) {
             (Kind::Wgl, _) => Search::Wgl(wgl::Wgl::new(machine, self.steps)),
-            (Kind::Frontier, Some(events)) => Search::Frontier(frontier::Frontier::new(machine, events)),
+            (Kind::Frontier, Some(events)) => {
+                Search::Frontier(frontier::Frontier::new(machine, events))
+            }
             (Kind::Depth, Some(events)) => Search::Depth(depth::Depth::new(machine, events)),
             (Kind::Frontier | Kind::Depth, None) => Search::Freed(0),
         };
