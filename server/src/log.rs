@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use whitewater_raft::event::{Event, Role, Traced};
+use whitewater_raft::event::{Event, Record, Role, Traced};
 use whitewater_raft::{NodeId, Term};
 
 /// One colour per node, readable on dark and light; red is kept for trouble.
@@ -131,6 +131,16 @@ fn level_and_style(event: &Event) -> (u8, Style) {
         | Event::SnapshotWritten { .. } => (1, Style::new()),
         _ => (2, Style::new().dimmed()),
     }
+}
+
+/// The line of a log for an event that the log at this level tells; `None`: it does not.
+pub fn line(record: &Record, verbosity: u8) -> Option<String> {
+    let Record { node, time_ns, term, role, event, .. } = record;
+    (level_and_style(event).0 <= verbosity).then(|| {
+        let (seconds, millis) = (time_ns / 1_000_000_000, time_ns / 1_000_000 % 1_000);
+        let (role, text) = (role_name(*role), describe(event));
+        format!("{seconds}.{millis:03} n{node} {role:<13} t{term:<4} {text}")
+    })
 }
 
 fn describe(event: &Event) -> String {

@@ -10,11 +10,15 @@ use serde::Serialize;
 use whitewater_checker::analysis::Analysis;
 use whitewater_checker::observation::StatusPoll;
 use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
+use whitewater_server::log::line;
 
 use super::Simulated;
 use crate::environment;
 use crate::plan::Plan;
 use crate::store::{RunFolder, Store, write_json};
+
+/// How much a simulated server's log tells: elections too, for they are what one looks for here.
+const LOG_VERBOSITY: u8 = 1;
 
 /// How the run was asked for, for the record.
 #[derive(Clone, Debug)]
@@ -45,7 +49,11 @@ pub(crate) fn keep(
     lines(&folder.join("processes.jsonl"), &recording.processes)?;
     for node in 1..=u64::from(plan.nodes) {
         let own = recording.trace.iter().filter(|record| record.node == node);
-        lines(&folder.join(format!("trace/n{node}.jsonl")), own)?;
+        lines(&folder.join(format!("trace/n{node}.jsonl")), own.clone())?;
+        let told = own.filter_map(|record| line(record, LOG_VERBOSITY));
+        let log: String = told.map(|line| line + "\n").collect();
+        let path = folder.join(format!("logs/n{node}.log"));
+        std::fs::write(&path, log).with_context(|| format!("write {}", path.display()))?;
     }
     let record = record(&folder, plan, run, analysis, origin, started);
     store.complete(&folder, &record)?;
