@@ -1,7 +1,7 @@
 //! A history in memory: the operations of all clients in real-time order, compact enough that ten
 //! million of them are no burden.
 //!
-//! [`read`] turns a file into a [`History`]; [`export`] writes one out again. Keys, nodes and
+//! [`read()`] turns a file into a [`History`]; [`export`] writes one out again. Keys, nodes and
 //! uncommon values are stored once and referred to by number. A history says nothing about right or
 //! wrong; that is for [`crate::linear`].
 

@@ -6,13 +6,13 @@
 //!
 //! | objects | method | cost |
 //! |---|---|---|
-//! | registers, observed values written once | [`zones`] | O(n log n) |
-//! | append lists, elements appended once | [`list`], then zones | linear in the reads |
-//! | sets | [`set`]: element by element | O(n log n) |
-//! | queues, distinct elements | [`queue`] | O(n log n) |
-//! | everything else | [`search`]: three searches in turns | exponential in the worst case, bounded |
+//! | registers, observed values written once | `zones` | O(n log n) |
+//! | append lists, elements appended once | `list`, then zones | linear in the reads |
+//! | sets | `set`: element by element | O(n log n) |
+//! | queues, distinct elements | `queue` | O(n log n) |
+//! | everything else | `search`: three searches in turns | exponential in the worst case, bounded |
 //!
-//! A violation is reported only with a witness that a second, tiny checker has confirmed ([`witness`]).
+//! A violation is reported only with a witness that a second, tiny checker has confirmed (`witness`).
 //! Whatever is not settled within the budget is undecided, never guessed.
 
 mod call;

@@ -1,6 +1,6 @@
 //! Append lists: every read shows the order of everything before it, so the history almost orders itself.
 //!
-//! [`Lists`] takes reads apart into elements. [`reduce`] turns a key whose elements are appended once each
+//! [`Lists`] takes reads apart into elements. [`reduce()`] turns a key whose elements are appended once each
 //! into register calls: an append that some read shows at place k of a list is a compare-and-set from the
 //! list's first k−1 elements to its first k, with prefixes as values. Each prefix is a value that is
 //! written once, so the zones decide it in O(n log n), and where lists are deleted, which
