@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -218,7 +219,8 @@ fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
     };
     let color = choice != anstream::ColorChoice::Never;
     let style = TerminalStyle { color, unicode: is_unicode(), width: width() };
-    let text = whitewater_reports::terminal(record, &statistics, style);
+    let mut text = whitewater_reports::terminal(record, &statistics, style);
+    text += &format!("  seed    {}\n  report  {}\n", record.seed, report_path(stage).display());
     if order.loudness.json {
         if !order.loudness.quiet {
             anstream::eprint!("{text}");
@@ -227,6 +229,13 @@ fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
     } else {
         progress::print(&text);
     }
+}
+
+/// The report as a person would type it: seen from the current folder where it is inside.
+fn report_path(stage: &Stage) -> PathBuf {
+    let report = stage.folder.join("report.html");
+    let here = std::env::current_dir().unwrap_or_default();
+    report.strip_prefix(&here).map(Path::to_owned).unwrap_or(report)
 }
 
 /// The last line of `--json`.
