@@ -96,7 +96,9 @@ fn a_kept_run_is_judged_alike_from_its_folder() {
     };
     assert_eq!(analysis.verdict, Verdict::Violation);
     assert_eq!(verdicts(&again), verdicts(&analysis));
-    for file in ["report.html", "run.json", "plan.json", "trace/n1.jsonl", "logs/n1.log", "summary.md"] {
+    for file in
+        ["report.html", "run.json", "plan.json", "trace/n1.jsonl", "logs/n1.log", "summary.md"]
+    {
         assert!(folder.join(file).is_file(), "{file}");
     }
 }
