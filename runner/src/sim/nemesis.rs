@@ -54,12 +54,12 @@ pub(super) enum Trap {
     /// Kills the node and starts it again this much later.
     Kill { after_ns: u64 },
     /// Cuts the node off from others for so long.
-    Cut { for_ns: u64, from: From },
+    Cut { for_ns: u64, from: Whom },
 }
 
 /// Whom a node is cut off from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
+pub(super) enum Whom {
     /// Every other node.
     All,
     /// Every other node but this one.
@@ -68,12 +68,12 @@ pub(super) enum From {
     Only(u64),
 }
 
-impl From {
+impl Whom {
     fn includes(self, node: u64) -> bool {
         match self {
-            From::All => true,
-            From::AllBut(spared) => node != spared,
-            From::Only(struck) => node == struck,
+            Whom::All => true,
+            Whom::AllBut(spared) => node != spared,
+            Whom::Only(struck) => node == struck,
         }
     }
 }
@@ -339,9 +339,9 @@ impl World<'_> {
             let for_ns = nemesis.chance.between((200 * MILLISECOND, 1_500 * MILLISECOND));
             let other = nemesis.chance.between((1, nodes));
             let from = match nemesis.chance.below(3) {
-                0 => From::All,
-                1 => From::AllBut(other),
-                _ => From::Only(other),
+                0 => Whom::All,
+                1 => Whom::AllBut(other),
+                _ => Whom::Only(other),
             };
             Trap::Cut { for_ns, from }
         };
@@ -356,7 +356,7 @@ impl World<'_> {
         };
         if let Some(deposed) = (0..self.hosts.len()).find(is_deposed) {
             let for_ns = self.nemesis.chance.between((100 * MILLISECOND, 600 * MILLISECOND));
-            self.lay(deposed, self.now_ns, Trap::Cut { for_ns, from: From::All });
+            self.lay(deposed, self.now_ns, Trap::Cut { for_ns, from: Whom::All });
         }
     }
 
