@@ -4,7 +4,7 @@
 //! the log and its recovery. The plan, the workload, the formats, the checker and the report are those
 //! of real runs. What is not here is gRPC, and the threads and processes of a real machine.
 //!
-//! [`World`](world::World) holds everything; [`Weather`](weather::Weather) is what a seed adds to its
+//! [`World`] holds everything; [`Weather`] is what a seed adds to its
 //! plan: how bad links, disks and clocks are, and which moments are ambushed.
 
 mod batch;

@@ -1,6 +1,6 @@
 //! The simulated world: machines, links and clients, and what happens among them next.
 //!
-//! One thread, one queue. Whatever a node wants done lands on its [`Deck`](super::deck::Deck); the world
+//! One thread, one queue. Whatever a node wants done lands on its [`Deck`]; the world
 //! carries it to where it goes, in as much virtual time as weather and faults make it take.
 
 use std::collections::BTreeMap;
