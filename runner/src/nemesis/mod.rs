@@ -1,6 +1,6 @@
 //! Faults: what can be done to a cluster, and doing it.
 //!
-//! A fault of the [`catalogue`] is planned by name and *resolved* when it strikes: who leads now, which
+//! A fault of the [`catalogue()`] is planned by name and *resolved* when it strikes: who leads now, which
 //! followers are there. Resolving is a pure function from what is known of the cluster to a list of
 //! [`Act`]s. The [`journal`] keeps the acts in force, so that everything can be undone at any time, by
 //! anyone, twice if need be. The [`injector`] carries a plan out and records what was seen.
