@@ -173,9 +173,8 @@ impl Page<'_> {
             let node =
                 operation.node.as_deref().map(|node| format!(" > {node}")).unwrap_or_default();
             let name = format!("c{}{node}", operation.process);
-            let text = self.bar(operation, blocked == Some(operation.label.as_str()));
+            let (at, text) = self.placed(operation, blocked == Some(operation.label.as_str()));
             let length = text.chars().count();
-            let at = self.cell(operation.invoked_at_ns).min(self.cells.saturating_sub(length));
             let fits = rows.iter().position(|row| row.0 == name && row.2 <= at);
             let row = fits.unwrap_or_else(|| {
                 rows.push((name, vec![' '; self.cells], 0));
@@ -185,6 +184,31 @@ impl Page<'_> {
             rows[row].2 = at + length + 1;
         }
         rows.iter().map(|(name, cells, _)| self.line(name, cells)).collect()
+    }
+
+    /// Where an operation's text begins, and the text. Its opening bracket stands at the moment of its
+    /// invocation, so where the words do not fit behind it they come before it: `D read → 37 []✕`.
+    fn placed(&self, operation: &WitnessOperation, blocked: bool) -> (usize, String) {
+        let invoked = self.cell(operation.invoked_at_ns);
+        let text = self.bar(operation, blocked);
+        if invoked + text.chars().count() <= self.cells {
+            return (invoked, text);
+        }
+        let words = format!("{} {} ", operation.label, shortened(&operation.text, 32));
+        let words = self.plain(words);
+        let mark = self.plain(format!("[{}", self.end_of_bar(operation, blocked)));
+        let invoked = invoked.min(self.cells.saturating_sub(mark.chars().count()));
+        (invoked.saturating_sub(words.chars().count()), format!("{words}{mark}"))
+    }
+
+    /// How a bar ends: the outcome, and whether this is the one that fits nowhere.
+    fn end_of_bar(&self, operation: &WitnessOperation, blocked: bool) -> String {
+        let close = match operation.outcome.as_str() {
+            "ok" => "]",
+            "fail" => "] ×",
+            _ => "…",
+        };
+        format!("{close}{}", if blocked { self.ink.blocked } else { "" })
     }
 
     /// `[B write 41 ────]`: as long as the operation took, or as its words need.
@@ -197,13 +221,7 @@ impl Page<'_> {
             Some(room) => format!(" {}", self.ink.open.to_string().repeat(room)),
             None => String::new(),
         };
-        let close = match operation.outcome.as_str() {
-            "ok" => "]",
-            "fail" => "] ×",
-            _ => "…",
-        };
-        let sign = if blocked { self.ink.blocked } else { "" };
-        self.plain(format!("{words}{filler}{close}{sign}"))
+        self.plain(format!("{words}{filler}{}", self.end_of_bar(operation, blocked)))
     }
 
     fn gap(&self, from_ns: u64, to_ns: u64, gap_ns: u64) -> String {
