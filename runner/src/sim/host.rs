@@ -81,6 +81,15 @@ pub(super) struct Batch {
     pub(super) saves_snapshot: bool,
 }
 
+/// Why a server did not start.
+#[derive(Debug)]
+pub(super) enum NotStarted {
+    /// The weather's doing: the disk failed it.
+    DiskFailed(String),
+    /// It refused what it found.
+    Refused(String),
+}
+
 impl Host {
     /// A machine that was never started.
     pub(super) fn new(id: NodeId, volume: MemoryVolume, tick_ns: u64) -> Self {
@@ -88,17 +97,20 @@ impl Host {
     }
 
     /// Starts the server. It refuses where its disk tells it to.
-    pub(super) fn start(&mut self, now_ns: u64, build: &Build) -> Result<(), String> {
+    pub(super) fn start(&mut self, now_ns: u64, build: &Build) -> Result<(), NotStarted> {
         self.boot += 1;
         self.volume.begin(now_ns);
         let options =
             WalOptions { node: self.id, segment_bytes: build.weather.segment_bytes, fsync: true };
         let disk = FileDisk::on(Arc::new(self.volume.clone()), options);
         let mut disk = Mutant::disk(build.mutant, disk);
-        let recovered = disk.recover().map_err(|error| error.to_string())?;
+        let recovered = disk.recover().map_err(|error| match error {
+            StorageError::Io { .. } => NotStarted::DiskFailed(error.to_string()),
+            other => NotStarted::Refused(other.to_string()),
+        })?;
         let deck = Deck { now_ns, ..Deck::default() };
         let node = Node::new(self.setup(build), recovered, deck);
-        let node = node.map_err(|error| error.to_string())?;
+        let node = node.map_err(|error| NotStarted::Refused(error.to_string()))?;
         let queued = VecDeque::new();
         let (is_writing, is_paused, requests) = (false, false, None);
         let snapshots = BTreeMap::new();

@@ -17,7 +17,7 @@ use whitewater_server::storage::Report;
 use super::chance::Chance;
 use super::client::{Client, ClientSetup, Input, Request, Shared, Step, Work};
 use super::deck::{Call, Deck};
-use super::host::{Batch, Build, Host, Process, is_reply};
+use super::host::{Batch, Build, Host, NotStarted, Process, is_reply};
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::panics::guarded;
@@ -206,17 +206,27 @@ impl<'a> World<'a> {
         let boot = self.hosts[host].boot;
         self.recording.process(self.now_ns, id, boot, ProcessChange::Started);
         if let Err(error) = result {
-            let how = "exit code 4".into();
-            let last_words = vec![error];
-            let change = ProcessChange::Exited { how, expected: false, last_words };
-            self.recording.process(self.now_ns, id, boot, change);
-            return;
+            return self.not_started(host, error);
         }
         self.recording.process(self.now_ns, id, boot, ProcessChange::Ready);
         let first_ns = self.now_ns + self.chance.below(self.hosts[host].tick_ns);
         let arrival = Arrival::Tick;
         self.queue.push(first_ns, Happening::At { host, boot: Some(boot), arrival });
         self.drain(host, None);
+    }
+
+    /// A server that its disk failed is started again; one that refuses what it found would again.
+    fn not_started(&mut self, host: usize, error: NotStarted) {
+        let (expected, how, last_words) = match error {
+            NotStarted::DiskFailed(error) => (true, format!("exit code 4: {error}"), Vec::new()),
+            NotStarted::Refused(error) => (false, "exit code 4".to_owned(), vec![error]),
+        };
+        let Host { id, boot, .. } = &self.hosts[host];
+        let change = ProcessChange::Exited { how, expected, last_words };
+        self.recording.process(self.now_ns, *id, *boot, change);
+        if expected {
+            self.nemesis.restart_later(host, self.now_ns, &mut self.queue);
+        }
     }
 
     /// Ends a machine's server from outside.
