@@ -308,3 +308,25 @@ fn random_histories_of_every_model() {
         assert!(good > 20 && bad > 20, "{}: the sample is one-sided", model.word());
     }
 }
+
+/// An indeterminate delete that leaves the state as it is hides an append that is open.
+#[test]
+fn a_delete_may_come_between_two_appends() {
+    let events = [
+        (0, "invoke", "append", "\"a\""),
+        (1, "invoke", "append", "\"b\""),
+        (2, "invoke", "delete", "null"),
+        (0, "ok", "append", "\"a\""),
+        (1, "ok", "append", "\"b\""),
+        (0, "invoke", "read", "null"),
+        (0, "ok", "read", "\"a\""),
+    ];
+    let mut text = String::new();
+    for (time, (process, phase, f, value)) in events.into_iter().enumerate() {
+        text.push_str(&format!(
+            "{{\"process\":{process},\"type\":\"{phase}\",\"f\":\"{f}\",\"key\":\"k\",\"value\":{value},\
+             \"time_ns\":{time}}}\n"
+        ));
+    }
+    assert!(compare(ModelKind::Append, &text));
+}

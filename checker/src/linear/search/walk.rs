@@ -221,10 +221,15 @@ impl<M: Machine> Walker<M> {
                 }
             }
             let Some(state) = self.machine.step(config.state, operation) else { continue };
-            if state == config.state || self.multisets.count(config.spent, operation) >= offered {
+            if self.multisets.count(config.spent, operation) >= offered {
                 continue;
             }
             let overwrites = self.machine.overwrites(operation);
+            // What leaves the state as it is still hides the blind writes that are open.
+            let hides = overwrites && self.open.overwriting & !config.used & !config.covered != 0;
+            if state == config.state && !hides {
+                continue;
+            }
             if overwrites && !self.is_useful(config, state, u8::MAX, any) {
                 continue;
             }
