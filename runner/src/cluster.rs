@@ -176,8 +176,12 @@ impl Cluster {
             let how = self.child(number)?.exit()?;
             let log = &self.node(number).setup.log;
             let tail = last_words::tail(log, TAIL_LINES);
-            let said = if tail.is_empty() { "it said nothing".into() } else { tail.join("\n    ") };
-            Some(format!("n{number} ended at once with {how}; {}:\n    {said}", log.display()))
+            // One line: it goes into reports and terminals, where control characters are replaced.
+            let said = match tail.is_empty() {
+                true => format!("{} is empty", log.display()),
+                false => format!("{} ends with: {}", log.display(), tail.join(" | ")),
+            };
+            Some(format!("n{number} ended at once with {how}; {said}"))
         })
     }
 
