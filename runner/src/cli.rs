@@ -13,6 +13,7 @@ use crate::command::cluster::ClusterArguments;
 use crate::command::exec_node::ExecNodeArguments;
 use crate::command::kv::KvArguments;
 use crate::command::mutants::MutantsArguments;
+use crate::command::replay_journal::ReplayJournalArguments;
 use crate::command::server::ServerArguments;
 use crate::command::sim::SimArguments;
 use crate::plan::{CLIENTS_MAX, KEYS_MAX, NODES_MAX};
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// Judge a stored run or a history file again; no cluster is started
     Check(CheckArguments),
+    /// Put nodes' journals through the protocol core again: the outputs must be the same
+    ReplayJournal(ReplayJournalArguments),
     /// Write the report of a stored run again
     Report(ReportArguments),
     /// Say what this machine can do, and how to mend what it cannot
@@ -134,6 +137,10 @@ pub(crate) struct RunArguments {
     /// Keep the nodes' data folders
     #[arg(long, env = "WHITEWATER_KEEP_DATA", default_value = "failed", value_name = "WHEN")]
     pub(crate) keep_data: KeepData,
+    /// Have every node note the inputs and outputs of its core in the run's folder, and replay them at the
+    /// end by the paper's rules (bundled server only)
+    #[arg(long, env = "WHITEWATER_JOURNAL")]
+    pub(crate) journal: bool,
     /// First three numbers of the loopback addresses to use, such as 127.7.1; a free block is found
     /// where not given
     #[arg(long, env = "WHITEWATER_ADDRESS_BLOCK", value_name = "127.X.Y")]

@@ -13,6 +13,7 @@ mod cli;
 mod clock;
 mod cluster;
 mod command;
+mod conformance;
 mod dice;
 mod environment;
 mod exit;
@@ -66,6 +67,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(arguments) => command::run::run(*arguments),
         Command::Check(arguments) => command::check::run(&arguments),
+        Command::ReplayJournal(arguments) => command::replay_journal::run(&arguments),
         Command::Report(arguments) => command::report::run(&arguments),
         Command::Doctor(arguments) => command::doctor::run(&arguments),
         Command::Ls(arguments) => command::ls::run(&arguments),

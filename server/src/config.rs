@@ -31,6 +31,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the trace goes, if it is wanted.
     pub trace: Option<PathBuf>,
+    /// Where the core's journal goes, if it is wanted; each boot's file has the boot's number in its name.
+    pub journal: Option<PathBuf>,
     /// The unit in which the core counts time.
     pub tick: Duration,
     /// Shortest election timeout.
@@ -86,6 +88,7 @@ impl Config {
             client_addresses: BTreeMap::new(),
             data_dir,
             trace: None,
+            journal: None,
             tick: Duration::from_millis(10),
             election_timeout_min: Duration::from_millis(300),
             election_timeout_max: Duration::from_millis(600),

@@ -8,6 +8,7 @@
 //!   sockets, disk and trace.
 //! - [`node`] is that node without I/O: the protocol core ([`whitewater_raft`]), the state machine
 //!   ([`machine`], on [`kv`] and [`session`]), and who waits for what.
+//! - [`journal`] notes what the core is told and answers, and replays it.
 //! - [`storage`] keeps term, vote, log and snapshots, on a thread of its own.
 //! - [`mutants`] breaks one rule at a time.
 //!
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod command;
 mod config;
 pub mod intake;
+pub mod journal;
 pub mod kv;
 pub mod log;
 pub mod machine;
@@ -67,6 +69,14 @@ pub enum ServeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The journal cannot be written, and it was asked for.
+    #[error("write journal {}: {source}", path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The gRPC server or a thread failed.
     #[error("run the server: {0}")]
     Internal(String),
@@ -77,7 +87,10 @@ impl ServeError {
     pub fn exit_code(&self) -> u8 {
         match self {
             ServeError::Config(_) => 2,
-            ServeError::Storage(_) | ServeError::Listen { .. } | ServeError::Trace { .. } => 4,
+            ServeError::Storage(_)
+            | ServeError::Listen { .. }
+            | ServeError::Trace { .. }
+            | ServeError::Journal { .. } => 4,
             ServeError::SnapshotData(_) | ServeError::Internal(_) => 70,
         }
     }

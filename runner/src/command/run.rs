@@ -12,7 +12,7 @@ use crate::plan::{Plan, PlanSettings, WorkloadPlan};
 use crate::progress::Loudness;
 use crate::run::{Order, execute};
 use crate::store::Store;
-use crate::target::Build;
+use crate::target::{BUNDLED, Build};
 
 /// A key of our workloads is checked in microseconds up to here, and a report can still show it.
 const OPERATIONS_PER_KEY: u32 = 300;
@@ -40,6 +40,10 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
     if let Some(server) = &arguments.server {
         check_executable(server)?;
     }
+    if arguments.journal && arguments.target != BUNDLED {
+        let text = format!("--journal needs --target {BUNDLED}: no other server writes journals");
+        return Err(Refusal::Usage(text).into());
+    }
     let command = command_line(&arguments, plan.seed);
     let canary = arguments.mutant.as_deref() == Some(CANARY);
     Ok(Order {
@@ -51,6 +55,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
             arguments: arguments.server_arg.into_iter().map(Into::into).collect(),
         },
         canary,
+        journal: arguments.journal,
         store: Store::new(arguments.store.runs_dir),
         keep_data: arguments.keep_data,
         address_block: arguments.address_block,
@@ -142,6 +147,9 @@ fn command_line(arguments: &RunArguments, seed: u64) -> String {
     if let Some(server) = &arguments.server {
         flag("server", server.display().to_string());
     }
+    if arguments.journal {
+        words.push("--journal".into());
+    }
     for argument in &arguments.server_arg {
         words.push(quoted(&format!("--server-arg={argument}")));
     }
@@ -173,9 +181,11 @@ mod tests {
 
     #[test]
     fn the_printed_command_repeats_the_plan() {
-        let arguments = parse("whitewater run --time 20s --seed 7 --faults kill --clients 4");
+        let arguments =
+            parse("whitewater run --time 20s --seed 7 --faults kill --clients 4 --journal");
         let command = command_line(&arguments, 7);
         let again = parse(&command);
+        assert!(again.journal, "{command}");
         assert_eq!(draw_plan(&arguments).unwrap(), draw_plan(&again).unwrap(), "{command}");
     }
 

@@ -43,6 +43,10 @@ pub(crate) struct ServerArguments {
     /// Append one JSON line per Raft event to this file
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Note all inputs and outputs of the protocol core, for `replay-journal`; n1.journal becomes
+    /// n1-boot1.journal, one file for each start
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     /// Shortest and longest time without a leader before a node campaigns
     #[arg(long, value_name = "MIN-MAX", default_value = "300ms-600ms", value_parser = parse_range)]
     election_timeout: (Duration, Duration),
@@ -140,6 +144,7 @@ impl ServerArguments {
             peers: each_once("--peer", self.peers)?,
             client_addresses: each_once("--client-address", self.client_addresses)?,
             trace: self.trace,
+            journal: self.journal,
             tick: self.tick,
             election_timeout_min: self.election_timeout.0,
             election_timeout_max: self.election_timeout.1,

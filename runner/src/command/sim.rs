@@ -16,7 +16,9 @@ use crate::cli::StoreArguments;
 use crate::exit::{Exit, Refusal};
 use crate::plan::WorkloadPlan;
 use crate::progress::{print, print_json};
-use crate::sim::{Batch, Found, Origin, SeedOutcome, Summary, judge, keep, simulate};
+use crate::sim::{
+    Batch, Found, Origin, SeedOutcome, Summary, judge, keep, simulate, simulate_with_journals,
+};
 use crate::store::Store;
 
 /// A key of our workloads is checked in microseconds up to here.
@@ -59,6 +61,9 @@ pub(crate) struct SimArguments {
     /// Keep the run folder of the first seed also where it passed
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Put the nodes' journals into the run folder that is kept, for `replay-journal`
+    #[arg(long)]
+    pub(crate) journal: bool,
     #[command(flatten)]
     pub(crate) store: StoreArguments,
     /// Print one JSON object a line on stdout, one for each seed; the last one sums up
@@ -169,6 +174,7 @@ fn keep_first(
     let wanted = failed.or(summary.seeds.first().filter(|_| arguments.keep));
     let Some(outcome) = wanted else { return Ok(None) };
     let plan = batch.plan(outcome.seed).map_err(Refusal::Usage)?;
+    let simulate = if arguments.journal { simulate_with_journals } else { simulate };
     let run = simulate(&plan, batch.mutant);
     let analysis = judge(&plan, &run);
     let mutant = batch.mutant.map(|mutant| mutant.to_string());

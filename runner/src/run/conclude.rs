@@ -21,6 +21,7 @@ use super::setup::Stage;
 use super::{KeepData, Order};
 use crate::clock::monotonic_ns;
 use crate::cluster::node_name;
+use crate::conformance;
 use crate::environment::load_average;
 use crate::exit::Exit;
 use crate::progress;
@@ -40,6 +41,9 @@ pub(super) async fn conclude(
         true => judge(order, stage, &ending).await?,
         false => Analysis::default(),
     };
+    if order.journal && served(&log) {
+        add_conformance(&mut analysis, stage).await?;
+    }
     add_ending(&mut analysis, &ending, &log);
     let record = record(order, stage, &ending, &log, analysis);
     order.store.complete(&stage.folder, &record)?;
@@ -78,6 +82,16 @@ async fn judge(order: &Order, stage: &Stage, ending: &Ending) -> anyhow::Result<
             Ok(single(error_check("check", "the record can be judged", error.to_string())))
         }
     }
+}
+
+/// Replays the nodes' journals: one more check.
+async fn add_conformance(analysis: &mut Analysis, stage: &Stage) -> anyhow::Result<()> {
+    let path = stage.folder.path.clone();
+    let replayed = tokio::task::spawn_blocking(move || conformance::check(&path)).await;
+    let check = replayed.context("replay the journals")?;
+    analysis.verdict = analysis.verdict.merge(check.verdict);
+    analysis.checks.push(check);
+    Ok(())
 }
 
 fn single(check: CheckResult) -> Analysis {

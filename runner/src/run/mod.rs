@@ -52,6 +52,8 @@ pub(crate) struct Order {
     pub(crate) build: Build,
     /// Make the checker report a violation.
     pub(crate) canary: bool,
+    /// Have the nodes keep journals, and replay them at the end.
+    pub(crate) journal: bool,
     /// Where runs are stored.
     pub(crate) store: Store,
     /// When to keep data.

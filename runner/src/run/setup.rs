@@ -8,11 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use whitewater_reports::run::Environment;
+use whitewater_server::journal::EXTENSION;
 
 use super::{CURRENT_RUN, Order};
 use crate::addresses::Reservation;
 use crate::clock::monotonic_ns;
 use crate::cluster::{Cluster, node_name};
+use crate::conformance;
 use crate::dice::Dice;
 use crate::environment;
 use crate::nemesis::Journal;
@@ -63,7 +65,14 @@ impl Stage {
         let addresses: BTreeMap<u32, SocketAddr> =
             nodes.iter().map(|node| (*node, reservation.node(*node))).collect();
         let network = open_network(plan, &reservation, &addresses).await?;
-        let setups = nodes.iter().map(|node| node_setup(*node, &folder, &addresses, &network));
+        let journals = order.journal.then(|| folder.join(conformance::FOLDER));
+        if let Some(journals) = &journals {
+            std::fs::create_dir(journals).context("make the folder of journals")?;
+        }
+        let setups = nodes.iter().map(|node| NodeSetup {
+            journal: journals.as_ref().map(|it| it.join(format!("n{node}.{EXTENSION}"))),
+            ..node_setup(*node, &folder, &addresses, &network)
+        });
         let cluster = Cluster::new(setups.collect(), target.clone(), recorder.clone())
             .context("start the spawning thread")?;
         let cluster = Arc::new(cluster);
@@ -134,6 +143,7 @@ fn node_setup(
         data_dir: folder.join("data").join(&name),
         trace: folder.join("trace").join(format!("{name}.jsonl")),
         log: folder.join("logs").join(format!("{name}.log")),
+        journal: None,
     }
 }
 

@@ -55,6 +55,9 @@ pub(crate) fn keep(
         let path = folder.join(format!("logs/n{node}.log"));
         std::fs::write(&path, log).with_context(|| format!("write {}", path.display()))?;
     }
+    if let Some(journals) = &run.journals {
+        journals.write(&folder.path)?;
+    }
     let record = record(&folder, plan, run, analysis, origin, started);
     store.complete(&folder, &record)?;
     whitewater_reports::write_all(&folder.path).context("write the report")?;

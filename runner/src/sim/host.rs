@@ -16,6 +16,7 @@ use whitewater_server::storage::{
 };
 
 use super::deck::Deck;
+use super::journals::Journals;
 use super::volume::{Crash, MemoryVolume};
 use super::weather::Weather;
 
@@ -30,6 +31,8 @@ pub(super) struct Build {
     pub(super) seed: u64,
     /// The weather.
     pub(super) weather: Weather,
+    /// Where journals go, if they are wanted.
+    pub(super) journals: Option<Journals>,
 }
 
 /// A machine.
@@ -144,6 +147,7 @@ impl Host {
             intake: Mutant::intake(mutant),
             snapshots: SnapshotPolicy { entries: weather.snapshot_entries, bytes: 0 },
             waiting_max: 1_024,
+            journal: build.journals.as_ref().map(|it| it.recorder(self.id, self.boot)),
         }
     }
 

@@ -13,6 +13,7 @@ mod client;
 mod deck;
 mod folder;
 mod host;
+mod journals;
 mod judge;
 mod nemesis;
 mod network;
@@ -31,6 +32,7 @@ pub(crate) use batch::{Batch, Found, SeedOutcome, Summary};
 use chance::Chance;
 pub(crate) use folder::{Origin, keep};
 use host::Build;
+use journals::Journals;
 pub(crate) use judge::judge;
 use record::Recording;
 use weather::Weather;
@@ -41,6 +43,8 @@ use world::World;
 pub(crate) struct Simulated {
     /// What it left behind.
     recording: Recording,
+    /// What the cores were told and answered, where it was wanted.
+    pub(crate) journals: Option<Journals>,
     /// How much time passed in it.
     pub(crate) simulated_ns: u64,
     /// How many things happened in it.
@@ -56,12 +60,25 @@ impl Simulated {
 
 /// Lives through a plan.
 pub(crate) fn simulate(plan: &Plan, mutant: Option<Mutant>) -> Simulated {
+    live(plan, mutant, None)
+}
+
+/// Lives through a plan, with every core's journal.
+pub(crate) fn simulate_with_journals(plan: &Plan, mutant: Option<Mutant>) -> Simulated {
+    live(plan, mutant, Some(Journals::default()))
+}
+
+fn live(plan: &Plan, mutant: Option<Mutant>, journals: Option<Journals>) -> Simulated {
     let weather = Weather::new(&mut Chance::new(plan.seed, 0));
-    let build = Build { nodes: plan.nodes.into(), mutant, seed: plan.seed, weather };
+    let (nodes, seed) = (plan.nodes.into(), plan.seed);
+    let build = Build { nodes, mutant, seed, weather, journals: journals.clone() };
     let mut world = World::new(plan, build);
     world.live();
     let (simulated_ns, happened) = (world.now_ns, world.happened);
-    Simulated { recording: world.recording, simulated_ns, happened }
+    let recording = std::mem::take(&mut world.recording);
+    // Processes that still run write the rest of their journals as they end.
+    drop(world);
+    Simulated { recording, journals, simulated_ns, happened }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use whitewater_checker::analysis::Analysis;
 use whitewater_checker::{Options, Verdict, check_run};
 use whitewater_server::Mutant;
+use whitewater_server::journal::{Divergence, UnderRules, replay_bytes};
 
 use super::*;
 use crate::plan::WorkloadPlan;
@@ -114,4 +115,67 @@ fn seeds_that_found_a_bug_once_pass() {
         let failed: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
         assert_eq!(failed, [""; 0], "whitewater sim --seeds {seed}..{seed}");
     }
+}
+
+/// Replays every journal of a simulated run: the steps, and where each that differs does so first.
+fn replayed(journals: &Journals, rules: UnderRules) -> (u64, Vec<(String, Divergence)>) {
+    let (mut steps, mut found) = (0, Vec::new());
+    for (name, bytes) in journals.files() {
+        let replayed = replay_bytes(name.as_ref(), &bytes, rules).unwrap();
+        assert_eq!(replayed.torn, None, "{name} was written to its end");
+        steps += replayed.steps;
+        found.extend(replayed.divergence.map(|divergence| (name, divergence)));
+    }
+    (steps, found)
+}
+
+#[test]
+fn journals_of_the_clean_server_replay_alike_over_kills_restarts_and_snapshots() {
+    for seed in 1..=3 {
+        let plan = batch(None, "register", 8_000).plan(seed).unwrap();
+        let run = simulate_with_journals(&plan, None);
+        let journals = run.journals.as_ref().unwrap();
+        assert_eq!(run.hash(), simulate(&plan, None).hash(), "a journal changes nothing");
+        assert!(journals.files().len() > 5, "seed {seed}: nobody was started again");
+        let (steps, found) = replayed(journals, UnderRules::Of(None));
+        assert!(steps > 10_000, "seed {seed}: only {steps} steps");
+        assert_eq!(found, [], "whitewater sim --seeds {seed} --time 8s --keep --journal");
+    }
+}
+
+#[test]
+fn a_mutants_journals_part_from_the_papers_rules_where_it_broke_one() {
+    for (mutant, seed, words) in [
+        (Mutant::QuorumOffByOne, 1, ""),
+        (Mutant::VoteErased, 1, ""),
+        (Mutant::CommitOldTerm, 1, ""),
+        (Mutant::NoLogCheck, 1, ""),
+        (Mutant::AckOnAppend, 1, "acknowledges it; the replayed core does not acknowledge"),
+        (Mutant::CommitNoMin, 1, ""),
+        (Mutant::LeaderLocalRead, 1, "lets read"),
+    ] {
+        let plan = batch(Some(mutant), "register", 20_000).plan(seed).unwrap();
+        let run = simulate_with_journals(&plan, Some(mutant));
+        let journals = run.journals.as_ref().unwrap();
+        let line =
+            format!("whitewater sim --seeds {seed} --time 20s --mutant {mutant} --keep --journal");
+        let (_, found) = replayed(journals, UnderRules::Recorded);
+        assert_eq!(found, [], "by its own rules it is repeatable: {line}");
+        let (_, found) = replayed(journals, UnderRules::Of(None));
+        println!("{mutant}: {} of {} journals", found.len(), journals.files().len());
+        for (name, divergence) in &found {
+            println!("  {name} step {}: {}", divergence.step, divergence.headline);
+        }
+        let is_told = |(_, it): &(String, Divergence)| it.headline.contains(words);
+        assert!(found.iter().any(is_told), "{found:#?}: {line}");
+    }
+}
+
+#[test]
+fn a_bug_outside_the_core_leaves_journals_that_replay_alike() {
+    let plan = batch(None, "append", 8_000).plan(1).unwrap();
+    let run = simulate_with_journals(&plan, Some(Mutant::NoDedupe));
+    let (steps, found) = replayed(run.journals.as_ref().unwrap(), UnderRules::Of(None));
+    assert!(steps > 10_000, "only {steps} steps");
+    assert_eq!(found, [], "the sessions are not the core's");
 }

@@ -57,6 +57,9 @@ impl Target for Bundled {
         }
         flag("--data-dir", node.data_dir.clone().into());
         flag("--trace", node.trace.clone().into());
+        if let Some(journal) = &node.journal {
+            flag("--journal", journal.clone().into());
+        }
         flag("--color", "never".into());
         if let Some(mutant) = &self.build.mutant {
             flag("--mutant", mutant.into());
@@ -383,10 +386,12 @@ mod tests {
             data_dir: "d".into(),
             trace: "t".into(),
             log: "l".into(),
+            journal: Some("j/n2.journal".into()),
         };
         let arguments = target.launch(&node).arguments;
         let line = arguments.join(std::ffi::OsStr::new(" ")).into_string().unwrap();
         assert!(line.starts_with("server --node-id 2 --cluster-id c --listen 127.7.7.2:7100"));
+        assert!(line.contains("--journal j/n2.journal"), "{line}");
         assert!(line.contains("--peer 1=127.7.7.1:9000") && line.ends_with("--mutant no-dedupe"));
     }
 }

@@ -26,6 +26,9 @@ use bundled::Bundled;
 /// The names a user may ask for.
 pub(crate) const NAMES: [&str; 1] = [bundled::NAME];
 
+/// The one target that writes journals.
+pub(crate) const BUNDLED: &str = bundled::NAME;
+
 /// Which build of a server is tested, and how it is started.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Build {
@@ -82,6 +85,8 @@ pub(crate) struct NodeSetup {
     pub(crate) trace: PathBuf,
     /// Its log file.
     pub(crate) log: PathBuf,
+    /// Its journals' file, where they are wanted and the server writes such; each start gets its own.
+    pub(crate) journal: Option<PathBuf>,
 }
 
 /// What a client asks for.

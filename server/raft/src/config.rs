@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::message::{Entry, HardState, Membership, NodeId, SnapshotMeta};
 use crate::rules::Rules;
 
 /// How linearizable reads are served.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReadMode {
     /// Confirm leadership by a heartbeat round that begins after the read (thesis 6.4).
     #[default]
@@ -47,7 +49,7 @@ pub struct Config {
 }
 
 /// What was found on disk.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,

@@ -1,10 +1,12 @@
 //! What the core wants done: the output side of the seam between the protocol and its driver.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Traced;
 use crate::message::{Entry, HardState, Index, Message, NodeId, SnapshotMeta};
 
 /// What must be made durable, as one step. `number`s rise by one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Persist {
     /// Give this to [`crate::Raft::persisted`] when it is done.
     pub number: u64,
@@ -18,7 +20,7 @@ pub struct Persist {
 }
 
 /// A read that is settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadOutcome {
     /// The number given to [`crate::Raft::read`].
     pub context: u64,

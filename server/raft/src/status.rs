@@ -1,10 +1,12 @@
 //! Answers to the driver: refusals, and a node's view of itself.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Role;
 use crate::message::{HardState, Index, Membership, NodeId, Position};
 
 /// Why a proposal was not taken. Nothing of it stays in the log: a definite refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refused {
     /// Not the leader; who is, as far as known.
     NotLeader(Option<NodeId>),
@@ -15,7 +17,7 @@ pub enum Refused {
 }
 
 /// A change of the members, one at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MembershipChange {
     /// Add a node that only listens.
     AddLearner(NodeId),

@@ -14,12 +14,13 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use whitewater_raft::event::{Event, Record, Role, Traced};
 use whitewater_raft::{
-    Body, Chain, Config, Entry, Index, Membership, Message, NodeId, Payload, Raft, Ready, Restored,
+    Body, Chain, Config, Entry, Index, Membership, Message, NodeId, Payload, Ready, Restored,
     SnapshotMeta, Status, Term,
 };
 
 use crate::answer::{Failure, FailureKind, Outcome};
 use crate::intake::Intake;
+use crate::journal::{Core, Recorder};
 use crate::machine::{Machine, Reply};
 use crate::storage::Recovered;
 pub use effects::Effects;
@@ -43,6 +44,8 @@ pub struct Setup {
     pub snapshots: SnapshotPolicy,
     /// Most commands, and most reads, that wait at once; beyond it clients are told `overloaded`.
     pub waiting_max: usize,
+    /// Where the core's inputs and outputs are noted, if they are wanted.
+    pub journal: Option<Recorder>,
 }
 
 /// When a node takes a snapshot and drops its log.
@@ -81,7 +84,7 @@ struct AfterPersist {
 #[derive(Debug)]
 pub struct Node<E: Effects> {
     id: NodeId,
-    raft: Raft,
+    raft: Core,
     /// Term and role as last told: what waits for the disk is not true yet, so the node's own events
     /// must not speak of it either.
     term: Term,
@@ -137,7 +140,8 @@ impl<E: Effects> Node<E> {
             bootstrap: setup.bootstrap,
         };
         let id = setup.raft.id;
-        let mut raft = Raft::new(setup.raft, restored);
+        let mutant = setup.mutant.clone();
+        let mut raft = Core::new(setup.raft, restored, setup.boot, mutant, setup.journal);
         // A follower that is a little late gets entries instead of the whole state.
         raft.set_log_tail(setup.snapshots.entries / 10);
         let role = raft.role();
@@ -203,6 +207,11 @@ impl<E: Effects> Node<E> {
     /// The chain hash at the last entry applied.
     pub fn applied_chain(&self) -> Chain {
         self.raft.chain_at(self.machine.applied()).unwrap_or_default()
+    }
+
+    /// Fails if the journal cannot be written.
+    pub fn check_journal(&mut self) -> std::io::Result<()> {
+        self.raft.check_journal()
     }
 
     /// How many persists are on their way to the disk.

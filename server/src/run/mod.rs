@@ -21,6 +21,7 @@ use crate::ServeError;
 use crate::answer::{Answer, Failure, FailureKind, Outcome};
 use crate::command::Command;
 use crate::config::Config;
+use crate::journal::{Recorder, path_of_boot};
 use crate::log::Log;
 use crate::machine::Machine;
 use crate::metrics::{self, Metrics, TimedDisk};
@@ -111,7 +112,8 @@ pub(crate) async fn serve(
     };
     let setting = Setting { writer, tls: tls.clone(), metrics, log: log.clone() };
     let world = World::new(&doors, setting)?;
-    let node = Node::new(setup(&config, directory.boot()), recovered, world)?;
+    let journal = open_journal(&config, directory.boot())?;
+    let node = Node::new(setup(&config, directory.boot(), journal), recovered, world)?;
     if let Some(mutant) = config.mutant {
         log.warn(format_args!("runs with the seeded bug {mutant}: {}", mutant.card().broken));
     }
@@ -183,7 +185,13 @@ fn open_disk(
     Ok((directory, recovered, disk))
 }
 
-fn setup(config: &Config, boot: u64) -> Setup {
+fn open_journal(config: &Config, boot: u64) -> Result<Option<Recorder>, ServeError> {
+    let Some(path) = &config.journal else { return Ok(None) };
+    let path = path_of_boot(path, boot);
+    Recorder::create(&path).map(Some).map_err(|source| ServeError::Journal { path, source })
+}
+
+fn setup(config: &Config, boot: u64, journal: Option<Recorder>) -> Setup {
     let voters = match config.join {
         true => [].into(),
         false => config.peers.keys().copied().chain([config.node_id]).collect(),
@@ -211,6 +219,7 @@ fn setup(config: &Config, boot: u64) -> Setup {
         intake: Mutant::intake(mutant),
         snapshots: config.snapshots,
         waiting_max: config.waiting_max,
+        journal,
     }
 }
 
@@ -247,11 +256,20 @@ impl Loop {
             self.take_what_is_queued()?;
             self.node.advance();
             self.node.effects().check()?;
+            self.check_journal()?;
             if leaves_at.is_some_and(|at| self.may_leave(at)) {
                 self.node.stop();
                 return Ok(());
             }
         }
+    }
+
+    /// A journal with a hole would not replay: the node ends rather than go on without.
+    fn check_journal(&mut self) -> Result<(), ServeError> {
+        self.node.check_journal().map_err(|source| {
+            let path = self.config.journal.clone().unwrap_or_default();
+            ServeError::Journal { path: path_of_boot(&path, self.boot), source }
+        })
     }
 
     /// Takes a batch of everything, so that it shares one `Ready` and one disk write.

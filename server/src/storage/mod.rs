@@ -19,6 +19,7 @@ use bytes::Bytes;
 use whitewater_raft::{Entry, HardState, Index, Persist, SnapshotMeta};
 
 pub use directory::{DataDirectory, Identity};
+pub(crate) use record::encode_entry;
 pub use volume::{Directory, Volume, VolumeFile};
 pub use wal::{Wal, WalContents, WalOptions};
 pub use writer::{Job, Report, Writer, carry_out};

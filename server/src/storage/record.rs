@@ -45,7 +45,7 @@ pub(super) fn encode_reset(out: &mut Vec<u8>, position: Position) {
     out.extend_from_slice(&position.term.to_le_bytes());
 }
 
-pub(super) fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
+pub(crate) fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
     out.push(ENTRY);
     out.extend_from_slice(&entry.index.to_le_bytes());
     out.extend_from_slice(&entry.term.to_le_bytes());
