@@ -145,29 +145,36 @@ fn journals_of_the_clean_server_replay_alike_over_kills_restarts_and_snapshots()
 
 #[test]
 fn a_mutants_journals_part_from_the_papers_rules_where_it_broke_one() {
-    for (mutant, seed, words) in [
-        (Mutant::QuorumOffByOne, 1, ""),
-        (Mutant::VoteErased, 1, ""),
-        (Mutant::CommitOldTerm, 1, ""),
-        (Mutant::NoLogCheck, 1, ""),
-        (Mutant::AckOnAppend, 1, "acknowledges it; the replayed core does not acknowledge"),
-        (Mutant::CommitNoMin, 1, ""),
-        (Mutant::LeaderLocalRead, 1, "lets read"),
+    for (mutant, words) in [
+        (Mutant::QuorumOffByOne, "vote for me"),
+        (Mutant::VoteErased, "no vote"),
+        (Mutant::CommitOldTerm, "heartbeat behind"),
+        (Mutant::NoLogCheck, "vote granted"),
+        (Mutant::AckOnAppend, "acknowledges it; the replayed core does not acknowledge"),
+        (Mutant::CommitNoMin, "hands out as committed"),
+        (Mutant::LeaderLocalRead, "lets read"),
     ] {
-        let plan = batch(Some(mutant), "register", 20_000).plan(seed).unwrap();
-        let run = simulate_with_journals(&plan, Some(mutant));
-        let journals = run.journals.as_ref().unwrap();
+        // A rule that is broken makes a difference only where it is asked the right question.
+        let is_told = |seed: u64| {
+            let plan = batch(Some(mutant), "register", 20_000).plan(seed).unwrap();
+            let run = simulate_with_journals(&plan, Some(mutant));
+            let journals = run.journals.as_ref().unwrap();
+            let (_, found) = replayed(journals, UnderRules::Recorded);
+            assert_eq!(found, [], "by its own rules {mutant} is repeatable, seed {seed}");
+            let (_, found) = replayed(journals, UnderRules::Of(None));
+            println!(
+                "{mutant}, seed {seed}: {} of {} journals",
+                found.len(),
+                journals.files().len()
+            );
+            for (name, divergence) in &found {
+                println!("  {name} step {}: {}", divergence.step, divergence.headline);
+            }
+            found.iter().any(|(_, it)| it.headline.contains(words))
+        };
         let line =
-            format!("whitewater sim --seeds {seed} --time 20s --mutant {mutant} --keep --journal");
-        let (_, found) = replayed(journals, UnderRules::Recorded);
-        assert_eq!(found, [], "by its own rules it is repeatable: {line}");
-        let (_, found) = replayed(journals, UnderRules::Of(None));
-        println!("{mutant}: {} of {} journals", found.len(), journals.files().len());
-        for (name, divergence) in &found {
-            println!("  {name} step {}: {}", divergence.step, divergence.headline);
-        }
-        let is_told = |(_, it): &(String, Divergence)| it.headline.contains(words);
-        assert!(found.iter().any(is_told), "{found:#?}: {line}");
+            format!("whitewater sim --seeds 1 --time 20s --mutant {mutant} --keep --journal");
+        assert!((1..=10).any(is_told), "seeds 1 to 10, such as {line}");
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod cli;
 mod harness;
+mod journal;
 mod mutants;
 mod playground;
 mod run;
