@@ -17,8 +17,8 @@
 //! step    input | output
 //! ```
 //!
-//! Integers of the frame are little-endian and checksums CRC-32; payloads are postcard. That is a quarter of the
-//! same as JSON lines, and takes a fraction of the time to write. Inputs are kept whole, since they are what is
+//! Integers of the frame are little-endian and checksums CRC-32; payloads are postcard: the names of JSON
+//! lines would be most of a file, and commands are bytes that JSON cannot hold as they are. Inputs are kept whole, since they are what is
 //! replayed. Of the outputs everything is kept but the entries in them, which are in the inputs already:
 //! each run of entries is kept as its first and last position, its length and a 128-bit hash of its bytes.
 //!
