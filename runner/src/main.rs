@@ -38,6 +38,11 @@ use clap::Parser;
 use cli::{Cli, Command};
 use exit::Exit;
 
+/// A server makes and drops some dozens of small pieces per request; this allocator takes half the time
+/// of the C library's for them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // A panic unwinds through the heal guards first; the hook has printed it by then.

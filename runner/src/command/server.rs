@@ -201,7 +201,10 @@ pub(crate) fn run(arguments: ServerArguments) -> Result<Exit> {
             Ok(config) => config,
             Err(error) => return anyhow::Ok(Err(error)),
         };
-        anyhow::Ok(whitewater_server::serve(config, stop).await)
+        // As a task of its own: waking the future that a runtime blocks on costs a write to the
+        // runtime's event file and a turn of epoll, each time, even from the runtime's own thread.
+        let node = tokio::spawn(whitewater_server::serve(config, stop));
+        node.await.context("run the node")
     })?;
     let Err(error) = served else { return Ok(Exit::Pass) };
     let exit = match error.exit_code() {
