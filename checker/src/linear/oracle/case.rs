@@ -1,0 +1,143 @@
+//! One small history: its truth by brute force, and its text.
+
+use std::fmt::Write as _;
+
+use super::random::Random;
+use super::shape::NEVER_RETURNS;
+use super::word::{Ending, Word};
+
+/// Operations of a case at most: a packed list has room for so many.
+const OPERATIONS_MAX: usize = 16;
+
+/// Something that happens to an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// It begins.
+    Begin(usize),
+    /// It ends, with an answer or a failure. What never ends is indeterminate.
+    End(usize),
+}
+
+/// A history of one object.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Case {
+    pub(super) labels: Vec<(Word, Ending)>,
+    pub(super) moments: Vec<Moment>,
+}
+
+impl Case {
+    /// A shape with labels. Which of the events of a run comes first is the seed's choice: it decides nothing.
+    pub(super) fn of_shape(shape: &[(u8, u8)], labels: &[(Word, Ending)], seed: u64) -> Case {
+        let mut random = Random(seed);
+        let mut moments = Vec::with_capacity(2 * shape.len());
+        let turns = shape.iter().map(|&(begin, _)| begin).max().map_or(0, |last| last + 1);
+        for turn in 0..turns {
+            let of = |chosen: fn(&(u8, u8)) -> u8, make: fn(usize) -> Moment| {
+                let places = (0..shape.len()).filter(move |&place| chosen(&shape[place]) == turn);
+                places.map(make).collect::<Vec<_>>()
+            };
+            for mut run in [of(|one| one.0, Moment::Begin), of(|one| one.1, Moment::End)] {
+                for place in (1..run.len()).rev() {
+                    run.swap(place, random.below(place as u64 + 1) as usize);
+                }
+                moments.extend(run);
+            }
+        }
+        debug_assert!(shape.iter().all(|one| one.1 == NEVER_RETURNS || one.1 < turns));
+        Case { labels: labels.to_vec(), moments }
+    }
+
+    /// Whether some order explains every answer: for every set of operations, all states that an allowed order of
+    /// them can lead to.
+    pub(super) fn has_order(&self) -> bool {
+        let operations = self.labels.len();
+        let says = |place: usize| match self.labels[place].1 {
+            Ending::Answered => true,
+            Ending::Failed => false,
+            // Without its answer, an observation says nothing.
+            Ending::Unknown => !matches!(
+                self.labels[place].0,
+                Word::Read(_) | Word::Show(_) | Word::Members(_) | Word::Sum(_)
+            ),
+        };
+        let mut before = vec![0usize; operations];
+        let (mut ended, mut required) = (0usize, 0usize);
+        for &moment in &self.moments {
+            match moment {
+                Moment::Begin(place) => before[place] = ended,
+                Moment::End(place) if says(place) => {
+                    ended |= 1 << place;
+                    required |= 1 << place;
+                }
+                Moment::End(_) => {}
+            }
+        }
+        let mut states: Vec<Vec<u64>> = vec![Vec::new(); 1 << operations];
+        states[0].push(0);
+        for done in 0..1usize << operations {
+            if states[done].is_empty() {
+                continue;
+            }
+            if done & required == required {
+                return true;
+            }
+            for place in 0..operations {
+                let is_free = done >> place & 1 == 0 && before[place] & !done == 0 && says(place);
+                if !is_free {
+                    continue;
+                }
+                for at in 0..states[done].len() {
+                    if let Some(next) = self.labels[place].0.step(states[done][at]) {
+                        let target = &mut states[done | 1 << place];
+                        if !target.contains(&next) {
+                            target.push(next);
+                        }
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Appends the history as the object `key`, on processes of its own.
+    pub(super) fn write(&self, key: usize, text: &mut String) {
+        let mut processes = vec![0; self.labels.len()];
+        let mut free: Vec<usize> = (0..OPERATIONS_MAX).rev().collect();
+        for (time, &moment) in self.moments.iter().enumerate() {
+            let (place, is_end) = match moment {
+                Moment::Begin(place) => (place, false),
+                Moment::End(place) => (place, true),
+            };
+            if !is_end && let Some(process) = free.pop() {
+                processes[place] = process;
+            }
+            let (word, ending) = self.labels[place];
+            let (name, begin, end) = word.json();
+            let (kind, more) = match (is_end, ending, word) {
+                (false, ..) => ("invoke", String::new()),
+                (_, Ending::Failed, _) => ("fail", ",\"error\":\"refused\"".to_owned()),
+                (_, _, Word::Saw(_, 0)) => ("fail", ",\"saw\":{\"is\":null}".to_owned()),
+                (_, _, Word::Saw(_, saw)) => ("fail", format!(",\"saw\":{{\"is\":{saw}}}")),
+                (_, _, word) if word.is_rejection() => ("fail", String::new()),
+                _ => ("ok", String::new()),
+            };
+            let value = if is_end && ending == Ending::Answered { end } else { begin };
+            let process = key * OPERATIONS_MAX + processes[place];
+            if is_end {
+                free.push(processes[place]);
+            }
+            let _ = writeln!(
+                text,
+                "{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{name}\",\"key\":\"k{key}\",\
+                 \"value\":{value},\"time_ns\":{time}{more}}}"
+            );
+        }
+    }
+
+    /// The history alone.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(0, &mut text);
+        text
+    }
+}

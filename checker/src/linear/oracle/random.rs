@@ -1,0 +1,94 @@
+//! Random histories of a dozen operations: what a random order answers, sometimes with a wrong answer.
+
+use super::case::{Case, Moment};
+use super::word::{Alphabet, Ending, Word, observation, words};
+use crate::options::ModelKind;
+
+/// SplitMix64.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    fn pick<T: Copy>(&mut self, all: &[T]) -> Option<T> {
+        (!all.is_empty()).then(|| all[self.below(all.len() as u64) as usize])
+    }
+}
+
+/// An operation that has begun and not ended.
+struct Open {
+    place: usize,
+    has_effect: bool,
+}
+
+/// A history of up to `operations_max` operations on a few processes. Everything follows from the seed.
+pub(super) fn case(model: ModelKind, operations_max: usize, seed: u64) -> Case {
+    let mut random = Random(seed);
+    let alphabet = Alphabet {
+        values: 1 + random.below(4) as u8,
+        is_rare: random.below(2) == 0,
+        is_silent: false,
+    };
+    let (answered, unknown) = words(model, alphabet);
+    let operations = 3 + random.below(operations_max as u64 - 2) as usize;
+    let processes = 2 + random.below(4) as usize;
+    // In percent: outcomes that nobody knows, failures, answers that need not fit.
+    let (lost, failed) = (random.below(3) * 10, random.below(2) * 5);
+    let wrong = random.below(3) * 8;
+    let mut case = Case::default();
+    let mut open: Vec<Open> = Vec::new();
+    let mut state = 0;
+    while case.labels.len() < operations || !open.is_empty() {
+        if case.labels.len() < operations && open.len() < processes && random.below(2) == 0 {
+            let place = case.labels.len();
+            case.labels.push((answered[0], Ending::Answered));
+            case.moments.push(Moment::Begin(place));
+            open.push(Open { place, has_effect: false });
+            continue;
+        }
+        if open.is_empty() {
+            continue;
+        }
+        let chosen = random.below(open.len() as u64) as usize;
+        let place = open[chosen].place;
+        if open[chosen].has_effect {
+            case.moments.push(Moment::End(place));
+            open.swap_remove(chosen);
+            continue;
+        }
+        if random.below(100) < lost
+            && let Some(word) = random.pick(&unknown)
+        {
+            case.labels[place] = (word, Ending::Unknown);
+            if random.below(2) == 0 {
+                state = word.step(state).unwrap_or(state);
+            }
+            open.swap_remove(chosen);
+            continue;
+        }
+        if random.below(100) < failed
+            && let Some(word) = random.pick(&unknown)
+        {
+            case.labels[place] = (word, Ending::Failed);
+            open[chosen].has_effect = true;
+            continue;
+        }
+        let own = observation(model, state);
+        let all = answered.iter().copied().chain(own);
+        let fitting: Vec<Word> = all.filter(|word| word.step(state).is_some()).collect();
+        let is_wrong = random.below(100) < wrong;
+        let word = if is_wrong { random.pick(&answered) } else { random.pick(&fitting) };
+        if let Some(word) = word {
+            case.labels[place].0 = word;
+            state = word.step(state).unwrap_or(state);
+        }
+        open[chosen].has_effect = true;
+    }
+    case
+}
