@@ -135,6 +135,28 @@ fn lost_update() {
     tells("1+w5 1. 2+w6 2. 3+c[5,7] 3.", "lost-update", 3, &words);
 }
 
+/// The witness does not go back to the beginning of the chain.
+#[test]
+fn stale_reads_of_a_long_chain_have_a_short_witness() {
+    let mut script = "1+w1 1.".to_owned();
+    for value in 1..20 {
+        script.push_str(&format!(" 2+c[{value},{}] 2.", value + 1));
+    }
+    let words = [
+        "Client 2’s “cas 19 → 20” on n2 was acknowledged. 10.0 ms later client 3 began “read → 19”",
+        "When client 2’s “cas 18 → 19” took effect the value was 18; how it had got there does not matter",
+    ];
+    tells(&format!("{script} 3+r 3=19"), "lost-write", 3, &words);
+    tells(
+        &format!("{script} 4+r 4=20 3+r 3=19"),
+        "stale-read",
+        3,
+        &["the value was 18", "had been replaced"],
+    );
+    tells(&format!("{script} 3+c[17,99] 3."), "lost-update", 3, &["“cas 16 → 17” took effect"]);
+    tells(&format!("{script} 4+w50 4. 2+c[20,21] 2."), "lost-update", 3, &["“cas 19 → 20” took"]);
+}
+
 #[test]
 fn wrong_rejection() {
     tells("1+w5 1. 2+c[5,6] 2x 3+r 3=5", "wrong-rejection", 2, &["the value was 5 all the time"]);

@@ -47,6 +47,17 @@ pub(crate) trait Object {
     fn complete(&self, operations: &[u32]) -> Vec<u32> {
         operations.to_vec()
     }
+
+    /// A smaller set than `complete` gives, which may do as well.
+    fn nearest(&self, operations: &[u32]) -> Vec<u32> {
+        self.complete(operations)
+    }
+
+    /// Operations whose state before them is taken for granted, because what led to it is left out, and that
+    /// state in words.
+    fn presumed(&self, _operations: &[u32]) -> Vec<(u32, String)> {
+        Vec::new()
+    }
 }
 
 /// Calls to decide.

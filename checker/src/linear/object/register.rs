@@ -1,4 +1,11 @@
 //! Registers as objects.
+//!
+//! In a part of a history, a cas whose expected value nobody in the part may have written counts as a write of
+//! its new value: what led to the expected one is left out. That asks less than the cas did. A valid order of the
+//! whole, with the others left out, is a valid order of the part: a write fits everywhere, and every other operation
+//! that needs a value has all its possible writers in the part, so the one it had the value from is there and
+//! nothing has come between them. So a part without an order proves that the whole has none, and a witness need not go
+//! back to the beginning of a chain of cas.
 
 use std::collections::HashMap;
 
@@ -31,7 +38,36 @@ impl<'a> RegisterObject<'a> {
     fn calls(&self, operations: &[u32]) -> Vec<Call> {
         let mut calls = Vec::new();
         register_calls(self.history, operations, &mut calls);
+        for place in self.unexplained(&calls) {
+            let call = &mut calls[place];
+            (call.effect, call.a, call.b) = (Effect::Write, call.b, NIL);
+        }
         calls
+    }
+
+    /// The places of cas whose expected value is not explained by the other calls.
+    fn unexplained(&self, calls: &[Call]) -> Vec<usize> {
+        let overwriting = Overwriting::new(calls);
+        let is_unexplained = |call: &Call| {
+            call.effect == Effect::Cas && !self.has_writers(calls, &overwriting, call)
+        };
+        (0..calls.len()).filter(|&place| is_unexplained(&calls[place])).collect()
+    }
+
+    /// Whether every writer that a call may have its value from is among the calls: without its own writer, it
+    /// would borrow another's.
+    fn has_writers(&self, calls: &[Call], overwriting: &Overwriting, call: &Call) -> bool {
+        let Some(value) = call.needs() else { return true };
+        let newest = overwriting.newest_before(call.invoked);
+        let stays = |index: &u32| calls.binary_search_by_key(index, |call| call.index).is_ok();
+        let writers = self.writers_of(value);
+        // One is kept in any case: a reader without it would tell of a value never written.
+        (writers.is_empty() || writers.iter().any(stays))
+            && writers.iter().all(|index| {
+                let writer = &self.history.operations[*index as usize];
+                // It began too late, or something else has surely come after it.
+                writer.invoked > call.returned || writer.completed < newest || stays(index)
+            })
     }
 
     fn writers_of(&self, value: u32) -> &[u32] {
@@ -86,27 +122,13 @@ impl Object for RegisterObject<'_> {
         self.history.values.words(Value::of_code(state))
     }
 
-    /// Every writer that a reader may have its value from has to stay for the reader to stay: without its
-    /// own writer, it would borrow another's.
+    /// A reader goes with any of the writers that it may have its value from.
     fn close(&self, operations: &[u32]) -> Option<Vec<u32>> {
         let mut calls = self.calls(operations);
         loop {
             let overwriting = Overwriting::new(&calls);
-            let has_writers = |call: &Call| {
-                let Some(value) = call.needs() else { return true };
-                let newest = overwriting.newest_before(call.invoked);
-                let stays =
-                    |index: &u32| calls.binary_search_by_key(index, |call| call.index).is_ok();
-                let writers = self.writers_of(value);
-                // One is kept in any case: a reader without it would tell of a value never written.
-                (writers.is_empty() || writers.iter().any(stays))
-                    && writers.iter().all(|index| {
-                        let writer = &self.history.operations[*index as usize];
-                        // It began too late, or something else has surely come after it.
-                        writer.invoked > call.returned || writer.completed < newest || stays(index)
-                    })
-            };
-            let kept: Vec<Call> = calls.iter().filter(|call| has_writers(call)).copied().collect();
+            let has_writers = |call: &&Call| self.has_writers(&calls, &overwriting, call);
+            let kept: Vec<Call> = calls.iter().filter(has_writers).copied().collect();
             let kept: Vec<Call> = kept
                 .iter()
                 .filter(|call| call.effect != Effect::NotEqual || self.negative_stays(call, &kept))
@@ -124,7 +146,9 @@ impl Object for RegisterObject<'_> {
         let mut next = 0;
         while let Some(&index) = complete.get(next) {
             next += 1;
-            for call in self.calls(&[index]) {
+            let mut calls = Vec::new();
+            register_calls(self.history, &[index], &mut calls);
+            for call in calls {
                 if let Some(value) = call.needs() {
                     for &writer in self.writers_of(value) {
                         if !complete.contains(&writer) {
@@ -136,6 +160,26 @@ impl Object for RegisterObject<'_> {
         }
         complete.sort_unstable();
         complete
+    }
+
+    /// The operations with the writers of what they saw, and no further back.
+    fn nearest(&self, operations: &[u32]) -> Vec<u32> {
+        let mut calls = Vec::new();
+        register_calls(self.history, operations, &mut calls);
+        let seen = calls.iter().filter_map(Call::needs);
+        let writers = seen.flat_map(|value| self.writers_of(value));
+        let mut nearest: Vec<u32> = operations.iter().chain(writers).copied().collect();
+        nearest.sort_unstable();
+        nearest.dedup();
+        nearest
+    }
+
+    fn presumed(&self, operations: &[u32]) -> Vec<(u32, String)> {
+        let mut calls = Vec::new();
+        register_calls(self.history, operations, &mut calls);
+        let words = |value: u32| self.history.values.words(Value::of_code(value));
+        let unexplained = self.unexplained(&calls).into_iter();
+        unexplained.map(|place| (calls[place].index, words(calls[place].a))).collect()
     }
 }
 

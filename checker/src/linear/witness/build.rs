@@ -33,6 +33,14 @@ pub(super) fn finding<O: Explain>(
     if !shrunk.is_minimal {
         explanation.push_str(" (The set of operations may not be the smallest: time was up.)");
     }
+    for (index, state) in object.presumed(operations) {
+        let operation = case.operation(index);
+        explanation.push_str(&format!(
+            " When {}’s “{}” took effect the value was {state}; how it had got there does not matter here.",
+            words::client(operation),
+            words::operation(history, operation),
+        ));
+    }
     let mut context: Vec<u32> = told.context;
     context.retain(|index| !operations.contains(index));
     let witness = witness(object, &case, blocked.as_ref(), &context);

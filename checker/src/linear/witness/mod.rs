@@ -90,11 +90,12 @@ fn start<O: Object>(
     until: Instant,
 ) -> Option<Vec<u32>> {
     if let Some(core) = core {
-        let complete = object.complete(core);
-        if let Some(complete) = object.close(&complete)
-            && shrink::is_confirmed(object, &complete, until) == Some(true)
-        {
-            return Some(complete);
+        for complete in [object.nearest(core), object.complete(core)] {
+            if let Some(complete) = object.close(&complete)
+                && shrink::is_confirmed(object, &complete, until) == Some(true)
+            {
+                return Some(complete);
+            }
         }
     }
     if let Some(failed) = failed {
