@@ -3,29 +3,18 @@
 //! A chain hash stands for a whole prefix, so the property is one comparison: the same index and term
 //! always come with the same chain, whoever tells it and in whatever event.
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use whitewater_raft::event::Event;
 use whitewater_raft::{Chain, Position};
 
 use super::Check;
-use super::finding::{Draft, Findings, Place, name};
+use super::finding::{Draft, Findings, name};
+use super::first_told::FirstTold;
 use super::node::{Line, Nodes};
-use crate::run::grouped;
-
-/// The chain at an entry, and who told it first.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    chain: Chain,
-    place: Place,
-    node: u32,
-}
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct LogMatching {
-    known: HashMap<Position, Known>,
-    compared: u64,
+    chains: FirstTold<Position, Chain>,
 }
 
 impl Check for LogMatching {
@@ -39,16 +28,8 @@ impl Check for LogMatching {
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, found: &mut Findings) {
         let Some((position, chain)) = told(&line.record.event) else { return };
-        let node = u32::try_from(line.record.node).unwrap_or(u32::MAX);
-        let known = match self.known.entry(position) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(Known { chain, place: line.place, node });
-                return;
-            }
-            Entry::Occupied(occupied) => *occupied.get(),
-        };
-        self.compared += 1;
-        if known.chain == chain {
+        let Some(&mut known) = self.chains.before(line, position, chain) else { return };
+        if known.is == chain {
             return;
         }
         let Position { index, term } = position;
@@ -58,22 +39,19 @@ impl Check for LogMatching {
             explanation: format!(
                 "The entry at index {index} of term {term} ends chain {} on {} and chain {chain} on \
                  {}: somewhere up to it their logs differ.",
-                known.chain,
-                name(known.node.into()),
+                known.is,
+                name(known.node()),
                 name(line.record.node),
             ),
-            nodes: vec![known.node.into(), line.record.node],
+            nodes: vec![known.node(), line.record.node],
             at_ns: line.record.time_ns,
             places: vec![known.place, line.place],
         });
     }
 
     fn summary(&self) -> String {
-        format!(
-            "{} entries named with their chain, {} of them more than once",
-            grouped(self.known.len() as u64),
-            grouped(self.compared)
-        )
+        let (named, again) = self.chains.counts();
+        format!("{named} entries named with their chain, {again} of them more than once")
     }
 }
 

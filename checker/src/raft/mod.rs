@@ -15,6 +15,7 @@ mod durability;
 mod elections;
 mod exactly_once;
 mod finding;
+mod first_told;
 mod log_matching;
 mod monotonic;
 mod node;

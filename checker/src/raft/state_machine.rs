@@ -1,15 +1,13 @@
 //! State Machine Safety (paper section 5.4.3): at an index, every node applies the same entry, and has
 //! the same state afterwards.
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use whitewater_raft::event::Event;
 use whitewater_raft::{Chain, Index, Term};
 
 use super::Check;
-use super::finding::{Draft, Findings, Place, name};
+use super::finding::{Draft, Findings, name};
+use super::first_told::FirstTold;
 use super::node::{Line, Nodes};
-use crate::run::grouped;
 
 /// What a node has after applying an index.
 #[derive(Clone, Copy, Debug)]
@@ -20,19 +18,10 @@ struct Applied {
     state_hash: Option<Chain>,
 }
 
-/// The first one who told.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    applied: Applied,
-    place: Place,
-    node: u32,
-}
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct StateMachineSafety {
-    known: HashMap<Index, Known>,
-    compared: u64,
+    states: FirstTold<Index, Applied>,
 }
 
 impl Check for StateMachineSafety {
@@ -46,17 +35,9 @@ impl Check for StateMachineSafety {
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, found: &mut Findings) {
         let Some((index, applied)) = told(&line.record.event) else { return };
-        let node = u32::try_from(line.record.node).unwrap_or(u32::MAX);
-        let known = match self.known.entry(index) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(Known { applied, place: line.place, node });
-                return;
-            }
-            Entry::Occupied(occupied) => occupied.into_mut(),
-        };
-        self.compared += 1;
-        let Some(difference) = known.applied.difference(&applied) else {
-            known.applied.complete(&applied);
+        let Some(known) = self.states.before(line, index, applied) else { return };
+        let Some(difference) = known.is.difference(&applied) else {
+            known.is.complete(&applied);
             return;
         };
         let known = *known;
@@ -65,21 +46,18 @@ impl Check for StateMachineSafety {
             headline: "Two nodes that applied the same index are not in the same state.",
             explanation: format!(
                 "After applying index {index}, {} and {} have {difference}.",
-                name(known.node.into()),
+                name(known.node()),
                 name(line.record.node),
             ),
-            nodes: vec![known.node.into(), line.record.node],
+            nodes: vec![known.node(), line.record.node],
             at_ns: line.record.time_ns,
             places: vec![known.place, line.place],
         });
     }
 
     fn summary(&self) -> String {
-        format!(
-            "{} applied indexes, {} of them compared",
-            grouped(self.known.len() as u64),
-            grouped(self.compared)
-        )
+        let (applied, again) = self.states.counts();
+        format!("{applied} applied indexes, {again} of them compared")
     }
 }
 

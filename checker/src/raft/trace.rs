@@ -14,6 +14,7 @@ use whitewater_raft::event::{Event, Record};
 
 use super::finding::Place;
 use crate::error::CheckError;
+use crate::file;
 
 /// Lines parsed at a time: enough to keep all cores busy, few enough to be nothing in memory.
 const BATCH_LINES: usize = 8_192;
@@ -90,8 +91,7 @@ struct Reader {
 
 impl Reader {
     fn open(path: PathBuf) -> Result<Reader, CheckError> {
-        let file = File::open(&path).map_err(CheckError::read(&path))?;
-        let input = BufReader::with_capacity(1 << 20, file);
+        let input = BufReader::with_capacity(1 << 20, file::open(&path)?);
         Ok(Reader { path, input, lines_read: 0, parsed: VecDeque::new(), torn: None, ended: false })
     }
 
