@@ -14,6 +14,14 @@ pub enum CheckError {
         /// What the system said.
         source: io::Error,
     },
+    /// What should be a file is something else, which may never end.
+    #[error("{}: this is a {what}; copy what it holds to a file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
     /// A file's content is not what it should be.
     #[error("{file}:{line}:{column}: {message}")]
     Malformed {

@@ -1,6 +1,5 @@
 //! Judges a run folder by whatever files it holds.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -10,11 +9,12 @@ use serde::de::DeserializeOwned;
 use crate::analysis::Analysis;
 use crate::error::CheckError;
 use crate::fault::FaultRecord;
+use crate::file;
 use crate::history;
 use crate::judge::{Material, Numbered, Trace, judge};
 use crate::options::Options;
 use crate::raft::{TraceFiles, fetch, without_place};
-use crate::run::in_pool;
+use crate::run::{HistoryReport, in_pool};
 use crate::strength::Requirements;
 
 /// Judges a run folder. A check whose files are missing says that it did not look; a torn last line
@@ -23,6 +23,17 @@ use crate::strength::Requirements;
 /// # Errors
 /// Where a file cannot be read, is malformed, or none of them is there.
 pub fn check_run(folder: &Path, options: &Options) -> Result<Analysis, CheckError> {
+    check_run_with_report(folder, options).map(|(analysis, _)| analysis)
+}
+
+/// The same, with the figures of the history's check where there is a history.
+///
+/// # Errors
+/// See [`check_run`].
+pub fn check_run_with_report(
+    folder: &Path,
+    options: &Options,
+) -> Result<(Analysis, Option<HistoryReport>), CheckError> {
     in_pool(options, || {
         let material = read(folder, options)?;
         let records = TraceFiles::open(folder)?;
@@ -39,7 +50,7 @@ pub fn check_run(folder: &Path, options: &Options) -> Result<Analysis, CheckErro
 
 fn read(folder: &Path, options: &Options) -> Result<Material, CheckError> {
     let path = folder.join("history.jsonl");
-    let history = match path.is_file() {
+    let history = match path.exists() {
         true => {
             let source = history::read_file(&path, options, true)?;
             Some((path.display().to_string(), source))
@@ -62,11 +73,11 @@ fn requirements(path: &Path) -> Result<Option<Requirements>, CheckError> {
     struct Plan {
         requirements: Option<Requirements>,
     }
-    if !path.is_file() {
+    if !path.exists() {
         return Ok(None);
     }
-    let bytes = std::fs::read(path).map_err(CheckError::read(path))?;
-    let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| CheckError::Malformed {
+    let plan = BufReader::new(file::open(path)?);
+    let plan: Plan = serde_json::from_reader(plan).map_err(|error| CheckError::Malformed {
         file: path.display().to_string(),
         line: error.line() as u64,
         column: error.column() as u64,
@@ -77,10 +88,10 @@ fn requirements(path: &Path) -> Result<Option<Requirements>, CheckError> {
 
 /// The lines of a file; `None` where there is none. A torn last line is left out.
 fn lines<T: DeserializeOwned>(path: PathBuf) -> Result<Option<Numbered<T>>, CheckError> {
-    if !path.is_file() {
+    if !path.exists() {
         return Ok(None);
     }
-    let file = File::open(&path).map_err(CheckError::read(&path))?;
+    let file = file::open(&path)?;
     let (mut items, mut torn) = (Vec::new(), None);
     for (number, line) in (1..).zip(BufReader::new(file).split(b'\n')) {
         let line = line.map_err(CheckError::read(&path))?;

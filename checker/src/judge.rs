@@ -15,7 +15,7 @@ use crate::observation::{ProcessEvent, StatusPoll};
 use crate::observed;
 use crate::options::Options;
 use crate::raft::{Acknowledged, Place, RaftChecks};
-use crate::run::{canary, linearizability};
+use crate::run::{HistoryReport, canary, linearizability};
 use crate::strength::{Happened, Requirements, strength};
 
 /// Items of a file, each with the number of its line.
@@ -39,16 +39,18 @@ pub(crate) struct Trace<I> {
     pub(crate) files: u32,
 }
 
-/// Judges everything. `fetch` gets the text of lines that are needed as evidence.
+/// Judges everything; the report has the figures of the history's check. `fetch` gets the text of lines that are needed as evidence.
 pub(crate) fn judge<R: Borrow<Record>>(
     material: &Material,
     trace: Trace<impl Iterator<Item = Result<(Place, R), CheckError>>>,
     fetch: impl FnOnce(&BTreeSet<Place>) -> Result<BTreeMap<Place, String>, CheckError>,
     options: &Options,
-) -> Result<Analysis, CheckError> {
-    let mut checks = Vec::new();
+) -> Result<(Analysis, Option<HistoryReport>), CheckError> {
+    let (mut checks, mut report) = (Vec::new(), None);
     if let Some((name, source)) = &material.history {
-        checks.push(linearizability(name, source, options)?.0);
+        let (check, of_history) = linearizability(name, source, options)?;
+        checks.push(check);
+        report = Some(of_history);
     }
     let mut raft = RaftChecks::new();
     raft.trace(trace.records)?;
@@ -60,7 +62,7 @@ pub(crate) fn judge<R: Borrow<Record>>(
     checks.extend(raft.results(&lines));
     checks.extend(material.observed());
     checks.extend(options.canary.then(canary));
-    Ok(Analysis::of(checks))
+    Ok((Analysis::of(checks), report))
 }
 
 impl Material {

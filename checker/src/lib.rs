@@ -19,6 +19,7 @@ mod detect_model;
 mod error;
 pub mod event;
 pub mod fault;
+mod file;
 mod folder;
 pub mod generate;
 pub mod history;
@@ -36,8 +37,8 @@ pub mod strength;
 pub mod verdict;
 
 pub use error::CheckError;
-pub use folder::check_run;
+pub use folder::{check_run, check_run_with_report};
 pub use options::Options;
 pub use recorded::{Recorded, check_recorded};
-pub use run::{HistoryReport, KeyReport, check_history, check_reader};
+pub use run::{HistoryReport, KeyReport, check_history, check_reader, grouped};
 pub use verdict::Verdict;

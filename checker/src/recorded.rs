@@ -46,6 +46,7 @@ pub fn check_recorded(recorded: &Recorded<'_>, options: &Options) -> Result<Anal
         let records = numbered(recorded.trace, &files).map(Ok);
         let fetch = |places: &BTreeSet<Place>| Ok(recorded.fetch(places, &files));
         judge(&material, Trace { records, files: last }, fetch, options)
+            .map(|(analysis, _)| analysis)
     })
 }
 

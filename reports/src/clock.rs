@@ -46,17 +46,7 @@ pub(crate) fn duration(ns: u64) -> String {
 }
 
 /// `103610` as `103,610`.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(crate) use whitewater_checker::grouped as thousands;
 
 /// `1 fault`, `2 faults`: a count with its noun.
 pub(crate) fn counted(number: u64, noun: &str) -> String {

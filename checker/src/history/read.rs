@@ -1,7 +1,6 @@
 //! From bytes to a [`History`]: chunks of whole lines are parsed in parallel while the next ones are
 //! read and the previous ones assembled, so that memory holds a few chunks and the compact form.
 
-use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::time::Instant;
@@ -12,6 +11,7 @@ use super::assemble::Assembler;
 use super::line::Chunk;
 use super::{History, detect, edn, log};
 use crate::error::CheckError;
+use crate::file;
 use crate::options::{Format, Options, Progress};
 
 /// Lines are handed to the parsers in pieces of about this size: large enough that a piece's own
@@ -48,7 +48,7 @@ pub(crate) fn read_file(
     options: &Options,
     torn_tail: bool,
 ) -> Result<Source, CheckError> {
-    let file = File::open(path).map_err(CheckError::read(path))?;
+    let file = file::open(path)?;
     let bytes_total = file.metadata().map_or(0, |metadata| metadata.len());
     Reading { file: path.display().to_string(), options, torn_tail, bytes_total }
         .read(Box::new(file))

@@ -10,8 +10,9 @@ use whitewater_checker::analysis::{Analysis, Witness};
 use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
 use whitewater_checker::options::{Format, ModelKind, Progress, ProgressSink};
-use whitewater_checker::statistics::Statistics;
-use whitewater_checker::{CheckError, HistoryReport, Options, Verdict, check_history, check_run};
+use whitewater_checker::{
+    CheckError, HistoryReport, Options, Verdict, check_history, check_run_with_report,
+};
 
 use crate::cli::CheckArguments;
 use crate::exit::{Exit, Refusal};
@@ -28,19 +29,14 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     if let Some(target) = &arguments.export {
         export(arguments, path, target, &options)?;
     }
-    let (analysis, figures) = if path.is_file() {
+    let (analysis, figures) = if path.exists() && !path.is_dir() {
         let (analysis, report) = check_history(path, &options).map_err(refused)?;
         (analysis, of_history(&report))
     } else {
         let folder = Store::new(arguments.store.runs_dir.clone()).find(&arguments.subject)?;
-        let start = std::time::Instant::now();
-        let analysis = check_run(&folder.path, &options).map_err(refused)?;
-        let check_ms = start.elapsed().as_secs_f64() * 1000.0;
-        let statistics = Statistics::of_run(&folder.path).unwrap_or_default();
-        let figures = json!({
-            "run": folder.path, "operations": statistics.operations.total(),
-            "keys": statistics.keys, "parse_ms": 0.0, "check_ms": check_ms,
-        });
+        let (analysis, report) = check_run_with_report(&folder.path, &options).map_err(refused)?;
+        let mut figures = of_history(&report.unwrap_or_default());
+        figures["run"] = json!(folder.path);
         (analysis, figures)
     };
     if arguments.json {
@@ -94,7 +90,7 @@ fn export(
     target: &Path,
     options: &Options,
 ) -> anyhow::Result<()> {
-    let source = if path.is_file() {
+    let source = if path.exists() && !path.is_dir() {
         path.to_owned()
     } else {
         let store = Store::new(arguments.store.runs_dir.clone());
