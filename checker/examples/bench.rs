@@ -31,6 +31,7 @@ fn rows() -> Vec<Row> {
     let tells = Generate { cas_tells: true, ..many };
     let hot = Generate { keys: 1, clients: 10, ..tells };
     let register = Generate { operations: 5_000, keys: 1, ..tells };
+    let append = Generate { operations: 2_000, clients: 10, appends: true, ..register };
     let info = |operations, info_percent, settings: Generate| Generate {
         operations,
         info_percent,
@@ -55,6 +56,12 @@ fn rows() -> Vec<Row> {
         row("register-50-clients-stale", stale(Generate { clients: 50, ..register })),
         row("register-10-clients-5-values", Generate { clients: 10, values: 5, ..register }),
         row("register-20-clients-5-values", Generate { clients: 20, values: 5, ..register }),
+        row(
+            "register-20-clients-5-values-stale",
+            stale(Generate { clients: 20, values: 5, ..register }),
+        ),
+        row("append-2000", append),
+        row("append-2000-lost", Generate { plant: Plant::LostWrite, ..append }),
         row("info-1k-5%-stale", stale(info(1_000, 5, register))),
         row("info-1k-10%-stale", stale(info(1_000, 10, register))),
         row("info-5k-10%", info(5_000, 10, register)),
@@ -69,7 +76,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{:<32} {:>8} {:>6} {:>9} {:>7} {:>9} {:>9} {:>7} {:>7} {:>10} {:>10}  decided by",
+        "{:<34} {:>8} {:>6} {:>9} {:>7} {:>9} {:>9} {:>7} {:>7} {:>10} {:>10}  decided by",
         "history",
         "ops",
         "keys",
@@ -109,7 +116,7 @@ fn measure(row: &Row, path: &Path, out: &mut impl Write) -> Result<(), Box<dyn s
     let methods: Vec<&str> = one.0.keys_by_method.keys().map(String::as_str).collect();
     writeln!(
         out,
-        "{:<32} {:>8} {:>6} {:>9.1} {:>7.0} {:>9.2} {:>9.2} {:>7.2} {:>7.2} {:>10} {:>10}  {}",
+        "{:<34} {:>8} {:>6} {:>9.1} {:>7.0} {:>9.2} {:>9.2} {:>7.2} {:>7.2} {:>10} {:>10}  {}",
         row.name,
         one.0.operations,
         one.0.keys,

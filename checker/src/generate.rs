@@ -5,7 +5,7 @@
 //! violation changes one answer so that no order explains it any more. Everything follows from the seed.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::io::{self, Write};
 use std::str::FromStr;
 
@@ -26,6 +26,8 @@ pub struct Generate {
     pub cas_percent: u32,
     /// A rejected cas says what it saw.
     pub cas_tells: bool,
+    /// Append lists instead of registers: every write is an append of a new element, there is no cas.
+    pub appends: bool,
     /// What to plant.
     pub plant: Plant,
     /// Decides everything.
@@ -42,6 +44,7 @@ impl Default for Generate {
             info_percent: 0,
             cas_percent: 10,
             cas_tells: false,
+            appends: false,
             plant: Plant::Nothing,
             seed: 1,
         }
@@ -73,6 +76,7 @@ impl FromStr for Generate {
                 "info" => settings.info_percent = percent()?,
                 "cas" => settings.cas_percent = percent()?,
                 "cas-tells" => settings.cas_tells = value == "true",
+                "appends" => settings.appends = value == "true",
                 "seed" => settings.seed = number()?,
                 "plant" => {
                     settings.plant = match value {
@@ -89,7 +93,7 @@ impl FromStr for Generate {
                 _ => {
                     return Err(format!(
                         "unknown setting {name:?}; known are operations, keys, clients, values (0: all new), info \
-                         and cas (percent), cas-tells, plant, seed"
+                         and cas (percent), cas-tells, appends, plant, seed"
                     ));
                 }
             }
@@ -103,9 +107,10 @@ impl FromStr for Generate {
 pub enum Plant {
     /// None: the history is linearizable.
     Nothing,
-    /// A late read returns a value that was replaced long before it began.
+    /// A late read returns a value that was replaced long before it began. With few values: one that no
+    /// write under way or indeterminate explains. In a list: it lacks all but the first elements.
     StaleRead,
-    /// From some moment on, reads of one key do not see the last acknowledged write.
+    /// A late read sees nothing of what was written. In a list: it lacks one element.
     LostWrite,
 }
 
@@ -133,6 +138,7 @@ impl Random {
 enum Kind {
     Read,
     Write(u64),
+    Append(u64),
     Cas(u64, u64),
 }
 
@@ -142,8 +148,10 @@ struct Open {
     process: u64,
     key: u64,
     kind: Kind,
-    /// What it saw when it took effect.
+    /// What it saw when it took effect; of a list, its length.
     saw: u64,
+    /// A planted read of a list leaves this element out; 0: none.
+    lacks: u64,
     ends_at: u64,
     is_unknown: bool,
 }
@@ -156,6 +164,53 @@ struct Key {
     /// The first value whose write ended, and the moment a later write ended that had begun after it.
     first: Option<(u64, u64)>,
     replaced_at: Option<u64>,
+    list: Vec<u64>,
+    /// Few values: what became of the writers of each.
+    writers: BTreeMap<u64, Writers>,
+    /// The latest writes that ended: (began, ended, value).
+    recent: VecDeque<(u64, u64, u64)>,
+}
+
+/// The writers of one value.
+#[derive(Clone, Copy, Debug, Default)]
+struct Writers {
+    /// How many may still take effect.
+    open: u64,
+    /// When the last one ended.
+    last_end: u64,
+}
+
+/// Writes that are remembered for planting among few values.
+const RECENT_MAX: usize = 64;
+
+impl Key {
+    /// A value that a read which began then and ends now cannot have seen: some write of another value began
+    /// after the last writer of it had ended, and ended before the read began.
+    fn long_gone(&self, read_began: u64) -> Option<u64> {
+        let gone = |(value, writers): &(&u64, &Writers)| {
+            writers.open == 0
+                && self.recent.iter().any(|&(began, ended, other)| {
+                    other != **value && began > writers.last_end && ended < read_began
+                })
+        };
+        self.writers.iter().find(gone).map(|(value, _)| *value)
+    }
+
+    fn write_begins(&mut self, value: u64) {
+        self.writers.entry(value).or_default().open += 1;
+    }
+
+    fn write_ends(&mut self, value: u64, began: u64, now: u64, took_effect: bool) {
+        let writers = self.writers.entry(value).or_default();
+        writers.open -= 1;
+        if took_effect {
+            writers.last_end = now;
+            self.recent.push_back((began, now, value));
+            if self.recent.len() > RECENT_MAX {
+                self.recent.pop_front();
+            }
+        }
+    }
 }
 
 struct Generator<'a, W> {
@@ -235,7 +290,10 @@ impl<W: Write> Generator<'_, W> {
         let key = self.random.below(self.keys.len() as u64);
         let roll = self.random.below(900);
         let cas_below = u64::from(settings.cas_percent) * 9;
-        let kind = if roll < cas_below {
+        let kind = if settings.appends {
+            let is_read = roll < 500;
+            if is_read { Kind::Read } else { Kind::Append(self.new_value(key)) }
+        } else if roll < cas_below {
             // The client guesses the value that is there now; the race may prove it wrong.
             let from = match settings.values {
                 0 => self.keys[key as usize].value,
@@ -249,7 +307,12 @@ impl<W: Write> Generator<'_, W> {
         };
         let is_unknown = self.random.below(100) < u64::from(settings.info_percent);
         let ends_at = time + 100 + self.random.below(900);
-        let open = Open { process, key, kind, saw: 0, ends_at, is_unknown };
+        let open = Open { process, key, kind, saw: 0, lacks: 0, ends_at, is_unknown };
+        if let Kind::Write(value) | Kind::Cas(_, value) = kind
+            && settings.values > 0
+        {
+            self.keys[key as usize].write_begins(value);
+        }
         self.line(&open, "invoke", time, "", false)?;
         Ok(open)
     }
@@ -269,27 +332,10 @@ impl<W: Write> Generator<'_, W> {
         if open.is_unknown {
             return self.line(&open, "info", time, ",\"error\":\"timeout\"", false);
         }
+        self.remember(&open, begun_at, time);
         let is_late = self.begun * 2 > self.settings.operations;
-        let key = &mut self.keys[open.key as usize];
-        match open.kind {
-            Kind::Write(value) => match key.first {
-                None => key.first = Some((value, time)),
-                Some((_, ended)) if begun_at > ended && key.replaced_at.is_none() => {
-                    key.replaced_at = Some(time);
-                }
-                Some(_) => {}
-            },
-            Kind::Read if is_late && !self.planted => {
-                // With few values the old one may have been written again; then it is no violation.
-                if let (Some((value, _)), Some(replaced_at)) = (key.first, key.replaced_at)
-                    && replaced_at < begun_at
-                    && value != open.saw
-                {
-                    open.saw = if self.settings.plant == Plant::LostWrite { 0 } else { value };
-                    self.planted = true;
-                }
-            }
-            Kind::Read | Kind::Cas(..) => {}
+        if open.kind == Kind::Read && is_late && !self.planted {
+            self.plant(&mut open, begun_at);
         }
         match open.kind {
             Kind::Cas(from, _) if from != open.saw => {
@@ -303,6 +349,54 @@ impl<W: Write> Generator<'_, W> {
         }
     }
 
+    /// Notes what planting needs to know of a write that ends.
+    fn remember(&mut self, open: &Open, begun_at: u64, time: u64) {
+        let key = &mut self.keys[open.key as usize];
+        if let Kind::Write(value) | Kind::Append(value) = open.kind {
+            match key.first {
+                None => key.first = Some((value, time)),
+                Some((_, ended)) if begun_at > ended && key.replaced_at.is_none() => {
+                    key.replaced_at = Some(time);
+                }
+                Some(_) => {}
+            }
+        }
+        if self.settings.values > 0 {
+            match open.kind {
+                Kind::Write(value) => key.write_ends(value, begun_at, time, true),
+                Kind::Cas(from, to) => key.write_ends(to, begun_at, time, from == open.saw),
+                Kind::Read | Kind::Append(_) => {}
+            }
+        }
+    }
+
+    /// Gives a read a wrong answer, where there is one that is surely wrong.
+    fn plant(&mut self, open: &mut Open, begun_at: u64) {
+        let key = &self.keys[open.key as usize];
+        if self.settings.values > 0 && self.settings.plant == Plant::StaleRead {
+            if let Some(value) = key.long_gone(begun_at).filter(|value| *value != open.saw) {
+                open.saw = value;
+                self.planted = true;
+            }
+            return;
+        }
+        let (Some((value, _)), Some(replaced_at)) = (key.first, key.replaced_at) else { return };
+        if replaced_at >= begun_at || value == open.saw && !self.settings.appends {
+            return;
+        }
+        match (self.settings.plant, self.settings.appends) {
+            (Plant::LostWrite, false) => open.saw = 0,
+            (_, false) => open.saw = value,
+            (Plant::LostWrite, true) => open.lacks = value,
+            (_, true) => {
+                // Up to and with the first element that was acknowledged; a later one was, too.
+                let place = key.list.iter().position(|element| *element == value);
+                open.saw = place.map_or(0, |place| place as u64 + 1);
+            }
+        }
+        self.planted = true;
+    }
+
     fn line(
         &mut self,
         open: &Open,
@@ -314,6 +408,16 @@ impl<W: Write> Generator<'_, W> {
         let (process, key) = (open.process, open.key);
         write!(self.out, "{{\"process\":{process},\"type\":\"{kind}\",\"f\":")?;
         match open.kind {
+            Kind::Read if answered && self.settings.appends => {
+                let list = &self.keys[key as usize].list[..open.saw as usize];
+                let shown: Vec<String> =
+                    list.iter().filter(|one| **one != open.lacks).map(u64::to_string).collect();
+                let shown = shown.join(",");
+                write!(self.out, "\"read\",\"key\":\"k{key}\",\"value\":[{shown}]")?;
+            }
+            Kind::Append(value) => {
+                write!(self.out, "\"append\",\"key\":\"k{key}\",\"value\":{value}")?;
+            }
             Kind::Read if answered && open.saw != 0 => {
                 write!(self.out, "\"read\",\"key\":\"k{key}\",\"value\":{}", open.saw)?;
             }
@@ -331,12 +435,16 @@ impl<W: Write> Generator<'_, W> {
 
 /// The moment that an operation takes effect; one of unknown outcome may never have one.
 fn take_effect(key: &mut Key, open: &mut Open, random: &mut Random) {
-    open.saw = key.value;
+    open.saw = match open.kind {
+        Kind::Read if !key.list.is_empty() => key.list.len() as u64,
+        _ => key.value,
+    };
     if open.is_unknown && random.below(2) == 0 {
         return;
     }
     match open.kind {
         Kind::Write(value) => key.value = value,
+        Kind::Append(value) => key.list.push(value),
         Kind::Cas(from, to) if from == key.value => key.value = to,
         Kind::Read | Kind::Cas(..) => {}
     }

@@ -69,6 +69,27 @@ fn planted_violations_are_found_with_a_small_witness() {
 }
 
 #[test]
+fn violations_among_few_values_and_in_lists_are_found() {
+    let base =
+        Generate { operations: 800, keys: 1, clients: 6, cas_tells: true, ..Generate::default() };
+    let lists = Generate { appends: true, ..base };
+    let few = Generate { values: 5, ..base };
+    for seed in 0..8 {
+        let (text_of_list, _) = text(Generate { seed, ..lists });
+        assert_eq!(check(text_of_list).0.verdict, Verdict::Pass, "seed {seed} of a list");
+        for (family, plant) in
+            [(few, Plant::StaleRead), (lists, Plant::StaleRead), (lists, Plant::LostWrite)]
+        {
+            let settings = Generate { seed, plant, ..family };
+            let (text, planted) = text(settings);
+            assert!(planted, "{settings:?} has no room for it");
+            let (analysis, report) = check(text);
+            assert_eq!(analysis.verdict, Verdict::Violation, "{settings:?}: {report:?}");
+        }
+    }
+}
+
+#[test]
 fn the_same_seed_makes_the_same_history() {
     let settings = Generate { seed: 7, info_percent: 10, ..Generate::default() };
     assert_eq!(text(settings).0, text(settings).0);

@@ -32,7 +32,7 @@ use crate::history::{self, History};
 use crate::options::{ModelKind, Options};
 use case::Case;
 use shape::{Choice, Labels, Shape};
-use word::{Alphabet, Ending};
+use word::{Alphabet, Ending, Word};
 
 const MODELS: [ModelKind; 6] = [
     ModelKind::Register,
@@ -163,7 +163,7 @@ fn judge(model: ModelKind, cases: &[Case]) -> Counts {
 }
 
 /// A number that depends on the labels alone.
-fn seed_of(labels: &[(word::Word, Ending)]) -> u64 {
+fn seed_of(labels: &[(Word, Ending)]) -> u64 {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     BuildHasherDefault::<DefaultHasher>::default().hash_one(labels)
 }
@@ -182,7 +182,7 @@ fn alphabet(model: ModelKind, operations: usize) -> Alphabet {
 fn choice(model: ModelKind, alphabet: Alphabet) -> Choice {
     let (answered, unknown) = word::words(model, alphabet);
     let silent = if alphabet.is_silent { word::silent(model, &unknown) } else { Vec::new() };
-    let label = |ending| move |&word: &word::Word| (word, ending);
+    let label = |ending| move |&word: &Word| (word, ending);
     let mut returning: Labels = answered.iter().map(label(Ending::Answered)).collect();
     let mut never: Labels = unknown.iter().map(label(Ending::Unknown)).collect();
     for label in silent {
@@ -266,6 +266,15 @@ fn random_histories_of_every_model() {
         let few = histories / 20;
         assert!(counts.linearizable > few && counts.not > few, "{}: one-sided", model.word());
     }
+}
+
+/// The oracle takes a number for the letter that a list shows, the searches do not: they disagree.
+#[test]
+#[should_panic(expected = "Frontier on")]
+fn a_disagreement_is_noticed() {
+    let shape = [(0, 0), (1, 1)];
+    let labels = [Word::Write(1), Word::Show(1)].map(|word| (word, Ending::Answered));
+    judge(ModelKind::Append, &[Case::of_shape(&shape, &labels, 0)]);
 }
 
 /// The reductions of [`shape`] leave the verdict as it is: every word in every order of events, counted by class.
