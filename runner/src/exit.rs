@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Undecided,
     /// The machine does not let the run happen: port, rights, disk, a server that does not start.
     Environment,
+    /// A service-level objective was missed.
+    Objective,
     /// A bug of this tool.
     Internal,
     /// Stopped by SIGINT; what was recorded is kept.
@@ -37,6 +39,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Undecided => 3,
             Exit::Environment => 4,
+            Exit::Objective => 5,
             Exit::Internal => 70,
             Exit::Interrupted => 130,
             Exit::Terminated => 143,

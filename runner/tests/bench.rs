@@ -115,6 +115,53 @@ fn a_killed_leader_is_replaced_and_comes_back() {
     assert_eq!(result["ratios"], Value::Null, "one target has nothing to be compared with");
 }
 
+/// Two seconds of a soak whose memory objective is this many MiB; exit code and lines.
+fn soak(rss_mib_max: &str) -> Option<(i32, Vec<Value>)> {
+    let folder = folder_on_disk();
+    let line = "soak --rate 200 --time 2s --interval 1s --pause-follower-half --json \
+                --worst-share-min 0.01 --rss-mib-max";
+    let arguments: Vec<_> = line.split_whitespace().chain([rss_mib_max]).collect();
+    let output = bench(&arguments, folder.path()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains("is on tmpfs") {
+        eprintln!("skipped: {errors}");
+        return None;
+    }
+    assert_nothing_is_left(folder.path());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    Some((output.status.code().unwrap(), lines))
+}
+
+#[test]
+fn a_soak_weighs_every_node_and_meets_its_objectives() {
+    let Some((code, lines)) = soak("1000") else { return };
+    assert_eq!(code, 0, "{lines:?}");
+    let (result, intervals) = lines.split_last().unwrap();
+    assert!(!intervals.is_empty() && result["benchmark"] == "soak", "{lines:?}");
+    for interval in intervals {
+        assert!(interval["operations_per_second"].as_f64().unwrap() > 0.0, "{interval}");
+        assert!(interval["paused"].as_str().unwrap().starts_with('n'), "{interval}");
+        let nodes = interval["nodes"].as_array().unwrap();
+        assert_eq!(nodes.len(), 3, "{interval}");
+        for node in nodes {
+            let of = |name: &str| node[name].as_u64().unwrap();
+            assert!(of("rss_bytes") > 1 << 20 && of("rss_bytes") <= of("rss_peak_bytes"), "{node}");
+            assert!(of("wal_bytes") > 0 && of("last_index") > 0, "{node}");
+        }
+    }
+}
+
+#[test]
+fn a_missed_objective_is_exit_code_5_and_named() {
+    let Some((code, lines)) = soak("1") else { return };
+    assert_eq!(code, 5, "no server fits into a mebibyte: {lines:?}");
+    let outcomes = lines.last().unwrap()["outcomes"].as_array().unwrap();
+    let missed: Vec<_> = outcomes.iter().filter(|outcome| outcome["is_met"] == false).collect();
+    assert_eq!(missed.len(), 1, "{outcomes:?}");
+    assert_eq!(missed[0]["objective"], "rss_peak_bytes");
+}
+
 /// Starts a benchmark that would take a minute, and waits until all of its nodes run.
 fn interrupted_benchmark(folder: &Path) -> Option<Child> {
     let arguments: Vec<_> = "server --target bundled --clients 2 --time 60s".split(' ').collect();

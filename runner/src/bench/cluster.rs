@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +30,9 @@ const STATUS_DEADLINE: Duration = Duration::from_secs(1);
 /// middle of an fsync ends when the disk answers.
 const DEATH_DEADLINE: Duration = Duration::from_secs(20);
 
+/// The kernel stops and continues processes within milliseconds; a loaded machine may take longer.
+const SIGNAL_DEADLINE: Duration = Duration::from_secs(5);
+
 /// Lines of a node's log that go into the message when it ends by itself.
 const LOG_TAIL_LINES: usize = 5;
 
@@ -39,14 +43,14 @@ pub(super) struct Cluster {
     nodes: Vec<Node>,
     spawner: Arc<Spawner>,
     // Last, so that it is given back after the nodes' end.
-    _reserved: Reserved,
+    reserved: Reserved,
 }
 
 /// What a cluster holds as long as it runs: its addresses, and its folder, which is removed with it.
 #[derive(Debug)]
 pub(super) struct Reserved {
     pub(super) _addresses: [Reservation; 2],
-    pub(super) _folder: TempDir,
+    pub(super) folder: TempDir,
 }
 
 #[derive(Debug)]
@@ -71,7 +75,7 @@ impl Cluster {
         reserved: Reserved,
     ) -> Result<Cluster> {
         let nodes = Vec::with_capacity(launches.len());
-        let mut cluster = Cluster { contender, nodes, spawner, _reserved: reserved };
+        let mut cluster = Cluster { contender, nodes, spawner, reserved };
         for (number, (address, launch)) in (1..).zip(launches) {
             let child = spawn(&cluster.spawner, &launch)?;
             cluster.nodes.push(Node { name: node_name(number), address, launch, child });
@@ -150,6 +154,43 @@ impl Cluster {
             Err(refused) => format!("{}: {refused}", node.name),
         });
         words.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Where a node's data lies.
+    pub(super) fn data_dir(&self, node: usize) -> PathBuf {
+        self.reserved.folder.path().join(&self.nodes[node].name)
+    }
+
+    /// The node that says that it leads, in the newest term; `stopped` is not asked.
+    pub(super) async fn leading(&self, stopped: Option<usize>) -> Option<usize> {
+        let mut newest = None;
+        for number in (0..self.nodes.len()).filter(|number| Some(*number) != stopped) {
+            let standing = self.nodes[number].standing(self.contender).await;
+            if let Ok(Standing { is_leader: true, term, .. }) = standing {
+                newest = newest.max(Some((term, number)));
+            }
+        }
+        newest.map(|(_, number)| number)
+    }
+
+    /// Stops a node with SIGSTOP and waits until the kernel says so.
+    pub(super) async fn pause(&self, node: usize) -> Result<()> {
+        self.set_stopped(node, true).await
+    }
+
+    /// Lets a stopped node go on.
+    pub(super) async fn resume(&self, node: usize) -> Result<()> {
+        self.set_stopped(node, false).await
+    }
+
+    async fn set_stopped(&self, node: usize, is_stopped: bool) -> Result<()> {
+        let Node { name, child, .. } = &self.nodes[node];
+        let signal = if is_stopped { Signal::SIGSTOP } else { Signal::SIGCONT };
+        child.signal(signal).with_context(|| format!("send {signal} to {name}"))?;
+        if !child.wait_stopped(is_stopped, SIGNAL_DEADLINE).await {
+            bail!("{name} did not heed {signal} within {SIGNAL_DEADLINE:?}");
+        }
+        Ok(())
     }
 
     /// Kills a node with SIGKILL and waits until the kernel has reaped it: from then on it answers nothing.

@@ -50,8 +50,17 @@ impl std::iter::Sum for Ticks {
 
 /// The largest resident set process `pid` ever had, in bytes.
 pub(super) fn peak_rss_bytes(pid: u32) -> Result<u64> {
+    memory_bytes(pid, "VmHWM:")
+}
+
+/// The resident set of process `pid` now, in bytes.
+pub(super) fn rss_bytes(pid: u32) -> Result<u64> {
+    memory_bytes(pid, "VmRSS:")
+}
+
+fn memory_bytes(pid: u32, name: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
-    peak_rss(&read(&path)?).with_context(|| format!("find VmHWM in {path}"))
+    memory(&read(&path)?, name).with_context(|| format!("find {name} in {path}"))
 }
 
 fn read(path: &str) -> Result<String> {
@@ -84,9 +93,9 @@ fn machine_ticks(stat: &str) -> Option<Ticks> {
     Some(Ticks(user + nice + system + irq + softirq + steal))
 }
 
-/// VmHWM of a `/proc/PID/status` file.
-fn peak_rss(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+/// A figure of a `/proc/PID/status` file, such as `VmHWM:`.
+fn memory(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -111,12 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn peak_memory_is_read_in_bytes() {
-        assert_eq!(
-            peak_rss("Name:\tetcd\nVmHWM:\t   12048 kB\nVmRSS:\t 100 kB\n"),
-            Some(12048 * 1024)
-        );
-        assert_eq!(peak_rss("Name:\tkthreadd\n"), None);
+    fn memory_is_read_in_bytes() {
+        let status = "Name:\tetcd\nVmHWM:\t   12048 kB\nVmRSS:\t 100 kB\n";
+        assert_eq!(memory(status, "VmHWM:"), Some(12048 * 1024));
+        assert_eq!(memory(status, "VmRSS:"), Some(100 * 1024));
+        assert_eq!(memory("Name:\tkthreadd\n", "VmHWM:"), None);
     }
 
     #[test]

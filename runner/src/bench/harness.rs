@@ -78,7 +78,7 @@ impl Harness {
         let launches =
             (0..nodes).map(|node| (SocketAddr::new(hosts[node], CLIENT_PORT), launch(node)));
         let launches = launches.collect();
-        let reserved = Reserved { _addresses: [clients, peers], _folder: folder };
+        let reserved = Reserved { _addresses: [clients, peers], folder };
         Cluster::start(contender, launches, self.spawner.clone(), reserved).await
     }
 

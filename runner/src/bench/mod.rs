@@ -1,16 +1,18 @@
 //! Benchmarks: the bundled server beside etcd, on one machine, under one load generator.
 //!
 //! [`server`] measures throughput, latency, CPU and memory under a closed loop; [`failover`] measures how
-//! long a cluster is without a leader that acknowledges, and how long a killed node is away. Both start
+//! long a cluster is without a leader that acknowledges, and how long a killed node is away; [`soak`] watches
+//! memory, disk and speed under a steady load. All start
 //! fresh clusters of real processes ([`harness`], [`cluster`]) with fsync on and without proxies. [`load`] is the
 //! generator, [`counters`] reads the kernel's counters, [`statistics`] is the arithmetic, [`table`] and
 //! the serialised structs are what comes out.
 //!
-//! Nothing here judges: docs/benchmarks.md says how figures are to be read. No fault is injected but the
-//! kills of [`failover`], and no history is recorded: whether answers were right is the checker's trade.
+//! Nothing but [`soak`], which has objectives, judges: docs/benchmarks.md says how figures are to be read. No
+//! fault is injected but the kills of [`failover`] and the stopped followers of [`soak`], and no history is recorded: whether answers were right is the checker's trade.
 
 pub(crate) mod failover;
 pub(crate) mod server;
+pub(crate) mod soak;
 
 mod cluster;
 mod counters;

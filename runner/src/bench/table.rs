@@ -3,13 +3,16 @@
 use std::fmt::Write;
 
 use super::statistics::{Distribution, Spread};
-use super::{Contender, failover, server};
+use super::{Contender, failover, server, soak};
 use crate::bench::server::Metric;
 
 /// Wide enough for `1274 / 1315 / 12714 / 12714`.
 const COLUMN: usize = 30;
 
 const NAME_COLUMN: usize = 34;
+
+/// Bytes of a mebibyte.
+const MIB: f64 = 1_048_576.0;
 
 /// The table of `bench server`.
 pub(crate) fn of_server(summary: &server::Summary) -> String {
@@ -45,6 +48,60 @@ pub(crate) fn of_server(summary: &server::Summary) -> String {
         let _ = writeln!(table, "warning: {warning}");
     }
     table
+}
+
+/// An interval of `bench soak`: speed, then a line a node.
+pub(crate) fn of_interval(interval: &soak::Interval) -> String {
+    let soak::Interval { interval: number, operations_per_second, p50_us, p99_us, errors, .. } =
+        interval;
+    let mut text = format!(
+        "interval {number}: {operations_per_second:.0} op/s, p50 {p50_us:.0} us, p99 {p99_us:.0} us"
+    );
+    if let Some(node) = &interval.paused {
+        let _ = write!(text, ", {node} stopped for half of it");
+    }
+    if *errors > 0 {
+        let first = interval.first_error.as_deref().unwrap_or_default();
+        let _ = write!(text, ", {errors} errors, the first: {first}");
+    }
+    for node in &interval.nodes {
+        let _ = write!(
+            text,
+            "\n  {}: {:.1} MiB of memory, {:.1} at its peak; log {:.1} MiB on disk, behind a \
+             snapshot up to {}, last entry {}",
+            node.node,
+            mebibytes(node.rss_bytes),
+            mebibytes(node.rss_peak_bytes),
+            mebibytes(node.wal_bytes),
+            node.snapshot_index,
+            node.last_index
+        );
+    }
+    text
+}
+
+/// The end of `bench soak`: every objective, and whether all were met.
+pub(crate) fn of_soak(summary: &soak::Summary) -> String {
+    let mut text = String::new();
+    for outcome in &summary.outcomes {
+        let word = if outcome.is_met { "met" } else { "MISSED" };
+        let (what, bound, scale, unit) = match outcome.objective {
+            "rss_peak_bytes" => ("peak memory of a node", "at most", MIB, " MiB"),
+            "wal_bytes" => ("log of a node on disk", "at most", MIB, " MiB"),
+            _ => ("worst interval's share of the median one", "at least", 1.0, ""),
+        };
+        let (seen, limit) = (outcome.seen / scale, outcome.limit / scale);
+        let _ = writeln!(text, "{word:7} {what}: {seen:.2}{unit}, {bound} {limit}{unit}");
+    }
+    text += match summary.is_met() {
+        true => "every objective was met\n",
+        false => "an objective was missed\n",
+    };
+    text
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / MIB
 }
 
 /// The table of `bench failover`.

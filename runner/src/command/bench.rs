@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench::failover::{self, Kill};
 use crate::bench::server::{self, Operation, Round};
-use crate::bench::{Clusters, Contender, table};
+use crate::bench::{Clusters, Contender, soak, table};
 use crate::exit::Exit;
 
 /// Largest cluster: benchmarks share one machine, and more nodes only measure its scheduler.
@@ -42,6 +42,12 @@ enum Benchmark {
     /// Sends one put every 10 ms to each survivor, with a deadline of 400 ms, and takes the first that is
     /// acknowledged. Then starts the killed node again and asks it until it answers a linearizable read.
     Failover(FailoverArguments),
+    /// Whether memory, disk and speed stay what they are under a steady load, for as long as you like
+    ///
+    /// Sends operations at a fixed rate, half puts and half gets, to the leader; latency counts from when each
+    /// was due. At the end of every interval each node is weighed: memory now and at its peak, bytes of its log
+    /// on disk, and where the log begins and ends. Exit code 5 where an objective is missed.
+    Soak(SoakArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,6 +102,53 @@ struct FailoverArguments {
     kills: u64,
 }
 
+#[derive(Debug, clap::Args)]
+struct SoakArguments {
+    /// What to soak
+    #[arg(long, value_parser = ["bundled"], default_value = "bundled")]
+    target: String,
+    /// Another build of `whitewater` to soak as the bundled server
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
+    /// Folder on a disk in which the data folder is made; it is removed at the end
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs_dir: PathBuf,
+    /// Print one JSON object a line, the last of which is the result
+    #[arg(long)]
+    json: bool,
+    /// Nodes of the cluster
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=NODES_MAX))]
+    nodes: u64,
+    /// Clients, each with a connection of its own
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=CLIENTS_MAX))]
+    clients: u64,
+    /// Operations a second, all clients together
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000), value_name = "N")]
+    rate: u64,
+    /// For how long, for example 20m
+    #[arg(long, default_value = "20m", value_parser = parse_time)]
+    time: Duration,
+    /// Time between two weighings
+    #[arg(long, default_value = "1m", value_parser = parse_time)]
+    interval: Duration,
+    /// Size of each value
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    value_bytes: u64,
+    /// Stop one follower after the other with SIGSTOP, each for the first half of an interval
+    #[arg(long)]
+    pause_follower_half: bool,
+    /// Objective: no node's memory is ever above this
+    #[arg(long, default_value_t = 64, value_name = "MIB")]
+    rss_mib_max: u64,
+    /// Objective: no node's log takes more than this on disk. A node takes a snapshot and drops its log
+    /// after 10,000 entries or 16 MiB of commands
+    #[arg(long, default_value_t = 48, value_name = "MIB")]
+    wal_mib_max: u64,
+    /// Objective: the worst interval serves at least this share of the median one
+    #[arg(long, default_value_t = 0.9, value_name = "SHARE")]
+    worst_share_min: f64,
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Target {
     /// The server in this program
@@ -128,18 +181,48 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<Exit> {
         let mut interrupts = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
         let mut terminations = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
         tokio::select! {
-            measured = measure(arguments.benchmark) => measured.map(|()| Exit::Pass),
+            measured = measure(arguments.benchmark) => measured,
             _ = interrupts.recv() => Ok(Exit::Interrupted),
             _ = terminations.recv() => Ok(Exit::Terminated),
         }
     })
 }
 
-async fn measure(benchmark: Benchmark) -> Result<()> {
+async fn measure(benchmark: Benchmark) -> Result<Exit> {
     match benchmark {
-        Benchmark::Server(arguments) => measure_server(arguments).await,
-        Benchmark::Failover(arguments) => measure_failover(arguments).await,
+        Benchmark::Server(arguments) => measure_server(arguments).await.map(|()| Exit::Pass),
+        Benchmark::Failover(arguments) => measure_failover(arguments).await.map(|()| Exit::Pass),
+        Benchmark::Soak(arguments) => soak_through(arguments).await,
     }
+}
+
+async fn soak_through(arguments: SoakArguments) -> Result<Exit> {
+    const MIB: u64 = 1 << 20;
+    let output = Output { is_json: arguments.json };
+    let nodes = count(arguments.nodes);
+    let parameters = soak::Parameters {
+        nodes,
+        clients: count(arguments.clients),
+        rate: arguments.rate,
+        time: arguments.time,
+        interval: arguments.interval,
+        value_bytes: count(arguments.value_bytes),
+        pauses_follower: arguments.pause_follower_half,
+    };
+    let objectives = soak::Objectives {
+        rss_bytes_max: arguments.rss_mib_max * MIB,
+        wal_bytes_max: arguments.wal_mib_max * MIB,
+        worst_share_min: arguments.worst_share_min,
+    };
+    let contenders = vec![Contender::Bundled];
+    let (server, folder) = (arguments.server, arguments.runs_dir);
+    let clusters = Clusters { contenders, nodes, server, folder };
+    let on_interval = |interval: &soak::Interval| {
+        output.step("interval", interval, || table::of_interval(interval))
+    };
+    let summary = soak::run(clusters, parameters, objectives, on_interval).await?;
+    output.result("soak", &summary, || table::of_soak(&summary))?;
+    Ok(if summary.is_met() { Exit::Pass } else { Exit::Objective })
 }
 
 async fn measure_server(arguments: ServerArguments) -> Result<()> {

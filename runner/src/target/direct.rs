@@ -70,6 +70,15 @@ pub(crate) struct Standing {
     pub(crate) term: u64,
 }
 
+/// From where to where a node's log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogExtent {
+    /// The last entry that its snapshot covers.
+    pub(crate) snapshot_index: u64,
+    /// Its last entry.
+    pub(crate) last_index: u64,
+}
+
 /// One connection to one node.
 #[derive(Clone, Debug)]
 pub(crate) enum DirectClient {
@@ -138,5 +147,14 @@ impl DirectClient {
             }
             Self::Etcd(client) => Ok(client.status().await?),
         }
+    }
+
+    /// Where the node's log begins and ends, by its own word; etcd does not tell.
+    pub(crate) async fn log_extent(&mut self) -> Result<LogExtent, Refused> {
+        let Self::Bundled(_, admin) = self else {
+            return Err(tonic::Status::unimplemented("only the bundled server tells").into());
+        };
+        let status = admin.status(StatusRequest {}).await?.into_inner();
+        Ok(LogExtent { snapshot_index: status.snapshot_index, last_index: status.last_index })
     }
 }
