@@ -64,6 +64,9 @@ pub struct Settings {
     pub keys: u32,
     /// Operations a second asked for; 0: as fast as they are answered.
     pub rate: u32,
+    /// Entries after which a node takes a snapshot; `None`: what is usual for the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_entries: Option<u64>,
     /// The command line that repeats the run, ready to paste.
     pub command: String,
 }

@@ -101,7 +101,8 @@ pub(crate) struct RunArguments {
     /// What clients do
     #[arg(long, env = "WHITEWATER_WORKLOAD", default_value = "register", value_parser = PossibleValuesParser::new(workload::NAMES))]
     pub(crate) workload: String,
-    /// Fault families, separated by commas; `none` for a run without faults
+    /// Fault families, separated by commas; `none` for a run without faults. `membership` and `transfer`
+    /// need a target that can be asked for such changes
     #[arg(long, env = "WHITEWATER_FAULTS", value_delimiter = ',', default_value = "kill,pause,partition", value_parser = PossibleValuesParser::new(fault_names()), value_name = "FAMILIES")]
     pub(crate) faults: Vec<String>,
     /// Concurrent clients; every other one keeps to one node
@@ -113,6 +114,10 @@ pub(crate) struct RunArguments {
     /// Operations a second, all clients together; 0: as fast as they are answered
     #[arg(long, env = "WHITEWATER_RATE", default_value_t = 1000, value_name = "N")]
     pub(crate) rate: u32,
+    /// Entries after which a node takes a snapshot and drops its log; small, so that slow nodes have to
+    /// be sent one. The server's own default where not given
+    #[arg(long, env = "WHITEWATER_SNAPSHOT_ENTRIES", value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
+    pub(crate) snapshot_entries: Option<u64>,
     /// How long one operation may take before its outcome counts as unknown
     #[arg(long, env = "WHITEWATER_OPERATION_DEADLINE", default_value = "1s", value_parser = duration, value_name = "DURATION")]
     pub(crate) operation_deadline: Duration,
@@ -130,7 +135,7 @@ pub(crate) struct RunArguments {
     #[arg(long, env = "WHITEWATER_TARGET", default_value = "bundled", value_parser = PossibleValuesParser::new(target::NAMES))]
     pub(crate) target: String,
     /// Execute a stored plan (a run's plan.json) instead of drawing one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "faults", "time", "nodes", "workload", "clients", "keys", "rate", "operation_deadline"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "faults", "time", "nodes", "workload", "clients", "keys", "rate", "operation_deadline", "snapshot_entries"])]
     pub(crate) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) store: StoreArguments,

@@ -34,13 +34,17 @@ pub(crate) struct Cluster {
 }
 
 struct Node {
-    setup: NodeSetup,
+    setup: Mutex<NodeSetup>,
     child: Mutex<Option<Child>>,
 }
 
 impl Node {
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn setup(&self) -> NodeSetup {
+        self.setup.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -56,7 +60,9 @@ impl Cluster {
         target: Arc<dyn Target>,
         recorder: Recorder,
     ) -> io::Result<Self> {
-        let node = |setup: NodeSetup| (setup.number, Node { setup, child: Mutex::new(None) });
+        let node = |setup: NodeSetup| {
+            (setup.number, Node { setup: Mutex::new(setup), child: Mutex::new(None) })
+        };
         let nodes = setups.into_iter().map(node).collect();
         Ok(Self { nodes, spawner: Spawner::new()?, target, recorder })
     }
@@ -83,7 +89,7 @@ impl Cluster {
         if child.as_ref().is_some_and(Child::is_alive) {
             return Ok(());
         }
-        let launch = self.target.launch(&node.setup);
+        let launch = self.target.launch(&node.setup());
         let log_start = fs::metadata(&launch.log).map_or(0, |log| log.len());
         let (recorder, log, name) = (self.recorder.clone(), launch.log.clone(), node_name(number));
         let (told, pid) = std::sync::mpsc::channel();
@@ -111,6 +117,22 @@ impl Cluster {
             Some(how) => Ok(format!("exit by {how} after {}", millis(start))),
             None => Err(format!("no exit within {} s of SIGKILL", SIGNAL_DEADLINE.as_secs())),
         }
+    }
+
+    /// Kills a node, removes everything on its disk, and starts it to join the cluster; says what was
+    /// seen. From then on it is always started so: that it belongs, it knows from its log.
+    pub(crate) async fn replace(&self, number: u32) -> Result<String, String> {
+        let killed = self.kill(number).await?;
+        let node = self.node(number);
+        let data_dir = {
+            let mut setup = node.setup.lock().unwrap_or_else(PoisonError::into_inner);
+            setup.joins = true;
+            setup.data_dir.clone()
+        };
+        let wiped = fs::remove_dir_all(&data_dir);
+        wiped.map_err(|error| format!("remove {}: {error}", data_dir.display()))?;
+        self.start(number).map_err(|error| format!("start failed: {error}"))?;
+        Ok(format!("{killed}, disk removed, started to join"))
     }
 
     /// Stops a node's execution with SIGSTOP and waits until the kernel says so.
@@ -174,8 +196,8 @@ impl Cluster {
     pub(crate) fn obituary(&self) -> Option<String> {
         self.numbers().find_map(|number| {
             let how = self.child(number)?.exit()?;
-            let log = &self.node(number).setup.log;
-            let tail = last_words::tail(log, TAIL_LINES);
+            let log = self.node(number).setup().log;
+            let tail = last_words::tail(&log, TAIL_LINES);
             // One line: it goes into reports and terminals, where control characters are replaced.
             let said = match tail.is_empty() {
                 true => format!("{} is empty", log.display()),

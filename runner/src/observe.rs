@@ -133,7 +133,14 @@ impl Observer {
     /// Asks every node once more and records the answers as the run's last word.
     pub(crate) async fn final_poll(&self) -> BTreeMap<u32, NodeStatus> {
         let mut answers = BTreeMap::new();
+        let view = self.view();
+        let led = view.leader(monotonic_ns()).and_then(|(leader, _)| view.answers.get(&leader));
+        let members = led.map(|(_, status)| status.members.clone()).unwrap_or_default();
         for node in self.shared.cluster.numbers() {
+            // A node that does not belong is sent nothing, and has nothing in common with the others.
+            if !members.voters.is_empty() && !members.contains(node) {
+                continue;
+            }
             if let Ok(status) = self.shared.probe.status(node, Duration::from_secs(1)).await {
                 self.shared.record(node, &status, true);
                 answers.insert(node, status);

@@ -39,6 +39,9 @@ pub(crate) struct Plan {
     pub(crate) faults: Vec<PlannedFault>,
     /// What must have happened for a pass to count.
     pub(crate) requirements: Requirements,
+    /// Entries after which a node takes a snapshot; `None`: what is usual for the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot_entries: Option<u64>,
 }
 
 /// What clients do.
@@ -75,17 +78,28 @@ pub(crate) struct PlanSettings {
     pub(crate) workload: WorkloadPlan,
     /// The fault families asked for.
     pub(crate) families: Vec<String>,
+    /// Entries after which a node takes a snapshot; `None`: what is usual for the server.
+    pub(crate) snapshot_entries: Option<u64>,
 }
 
 impl Plan {
     /// Decides a run.
     pub(crate) fn new(settings: PlanSettings) -> Result<Self, String> {
-        let PlanSettings { seed, nodes, time_ms, workload, families } = settings;
+        let PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries } = settings;
         let faults = schedule::faults(seed, nodes, time_ms, &families)?;
         let requirements = requirements::of(&faults, &workload, time_ms);
         let schema_version = SCHEMA_VERSION;
-        let plan =
-            Self { schema_version, seed, nodes, time_ms, workload, families, faults, requirements };
+        let plan = Self {
+            schema_version,
+            seed,
+            nodes,
+            time_ms,
+            workload,
+            families,
+            faults,
+            requirements,
+            snapshot_entries,
+        };
         plan.validate()?;
         Ok(plan)
     }

@@ -5,7 +5,7 @@ use whitewater_raft::{HardState, Index, Position};
 
 use super::Check;
 use super::finding::{Draft, Findings, Place, name};
-use super::node::{Line, Node, Nodes};
+use super::node::{Line, Node, Nodes, joins};
 use crate::run::grouped;
 
 /// Acknowledged or applied entries were durable before.
@@ -100,7 +100,7 @@ impl Check for BootEqualsDisk {
         let record = line.record;
         let Event::Boot { hard_state, snapshot, last, .. } = &record.event else { return };
         let node = nodes.get(record.node);
-        if node.boots == 0 {
+        if node.boots == 0 || joins(&record.event) {
             return;
         }
         self.restarts += 1;

@@ -8,7 +8,7 @@ use whitewater_raft::event::Event;
 
 use super::Check;
 use super::finding::{Draft, Findings, Place, name};
-use super::node::{Line, Nodes};
+use super::node::{Line, Nodes, joins};
 use crate::run::grouped;
 
 /// See the module.
@@ -30,7 +30,7 @@ impl Check for Monotonic {
         self.lines += 1;
         let record = line.record;
         let node = nodes.get(record.node);
-        if record.term < node.term.is {
+        if record.term < node.term.is && !joins(&record.event) {
             let (before, place) = (node.term.is, node.term.place);
             let what = format!("was in term {before} and is in term {} now", record.term);
             add(line, "term-went-back", "A node's term went back.", what, place, found);

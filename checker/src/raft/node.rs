@@ -99,6 +99,15 @@ impl Nodes {
     }
 }
 
+/// Whether a node starts with an empty disk and no members: an operator started it to join a cluster, in
+/// place of the node that had its number. Whoever lost a disk without being told so starts with
+/// members, and has to remember.
+pub(crate) fn joins(event: &Event) -> bool {
+    let Event::Boot { hard_state, snapshot, last, membership, .. } = event else { return false };
+    let is_empty = *hard_state == HardState::default() && snapshot.index == 0 && last.index == 0;
+    is_empty && *membership == Membership::default()
+}
+
 impl Node {
     fn take(&mut self, line: &Line<'_>) {
         let (record, place) = (line.record, line.place);
@@ -153,6 +162,12 @@ impl Node {
     }
 
     fn take_boot(&mut self, record: &Record, place: Place) {
+        if joins(&record.event) {
+            // What an earlier disk of this number knew was given up.
+            *self = Node { boot: self.boot, boots: self.boots, ..Node::default() };
+            self.term = Told { is: record.term, place };
+        }
+
         let Event::Boot { hard_state, snapshot, last, chain, applied, membership, .. } =
             &record.event
         else {

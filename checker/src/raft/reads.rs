@@ -19,7 +19,8 @@ use crate::run::grouped;
 /// The highest round of a boot that reads were served at, and at which indexes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Latest {
-    boot: u64,
+    /// How many boot lines there had been: a boot's number begins again with an emptied disk.
+    boots: u64,
     round: u64,
     low: Index,
     high: Index,
@@ -44,15 +45,15 @@ struct Read<'a> {
 impl ReadIndex {
     /// A read's place among the rounds: whoever waits for a later round arrived later, and the commit
     /// index had not gone back since.
-    fn in_order(&mut self, line: &Line<'_>, read: &Read<'_>, found: &mut Findings) {
+    fn in_order(&mut self, line: &Line<'_>, boots: u64, read: &Read<'_>, found: &mut Findings) {
         let record = line.record;
         if read.round == 0 {
             return;
         }
         let (round, index, place) = (read.round, read.index, line.place);
-        let fresh = Latest { boot: record.boot, round, low: index, high: index, place };
+        let fresh = Latest { boots, round, low: index, high: index, place };
         let latest = self.latest.entry(record.node).or_insert(fresh);
-        if latest.boot != record.boot {
+        if latest.boots != boots {
             *latest = fresh;
             return;
         }
@@ -89,7 +90,7 @@ impl Check for ReadIndex {
         is_applied(line, &read, node, found);
         is_confirmed(line, &read, node, found);
         is_of_own_term(line, &read, node, found);
-        self.in_order(line, &read, found);
+        self.in_order(line, nodes.get(line.record.node).boots, &read, found);
     }
 
     fn summary(&self) -> String {

@@ -317,6 +317,19 @@ fn what_is_acknowledged_or_applied_before_it_is_durable_is_found() {
     );
 }
 
+/// n3 is started with an empty disk, in place of the n3 before, and gets the log again.
+#[test]
+fn a_node_that_was_replaced_owes_nothing_and_one_that_was_not_does() {
+    let again = "\n3 term 2\n3 append 1/1..5/2\n3 durable 5/2\n3 commit 5/2\n3 apply 1..5/2";
+    and(&format!("3 killed\n3 boot joins{again}")).none_fires();
+    let lost = and("3 killed\n3 boot");
+    lost.fires("boot-equals-disk", "disk-forgot", "its log ended at index 0 of term 0");
+    lost.fires("monotonic", "term-went-back", "n3 was in term 2 and is in term 0 now");
+    // From then on it has to remember as everybody does.
+    let forgot = and(&format!("3 killed\n3 boot joins{again}\n3 killed\n3 boot term 2 last 4/1"));
+    forgot.fires("boot-equals-disk", "disk-forgot", "having applied up to 5");
+}
+
 #[test]
 fn a_disk_that_forgets_is_found() {
     let boot = |line: &str| with("1 boot term 1 vote 1 last 6/1", line);

@@ -269,6 +269,10 @@ impl Node {
         let snapshot = if words.has("snapshot") { words.position() } else { Position::default() };
         let last = if words.has("last") { words.position() } else { snapshot };
         let voters = if words.has("voters") { words.numbers() } else { vec![1, 2, 3] };
+        let voters = if words.has("joins") { Vec::new() } else { voters };
+        if voters.is_empty() {
+            self.boot = 0;
+        }
         (self.boot, self.seq, self.role) = (self.boot + 1, 0, Role::Follower);
         (self.term, self.applied) = (term, snapshot.index);
         Event::Boot {

@@ -224,8 +224,12 @@ pub(super) fn environment(run: &Run) -> Vec<Fact> {
         "" => String::new(),
         digest => format!("(digest {digest})"),
     };
+    let snapshots = match settings.snapshot_entries {
+        Some(entries) => format!(", a snapshot every {} entries", thousands(entries)),
+        None => String::new(),
+    };
     let cluster = format!(
-        "{}, {}, {}, workload {}",
+        "{}, {}, {}, workload {}{snapshots}",
         counted(u64::from(settings.nodes), "node"),
         counted(u64::from(settings.clients), "client"),
         counted(u64::from(settings.keys), "key"),

@@ -1,5 +1,6 @@
 //! `whitewater run`: from the command line, or a stored plan, to an order.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -8,11 +9,12 @@ use anyhow::Context;
 
 use crate::cli::{CANARY, NO_FAULTS, RunArguments};
 use crate::exit::{Exit, Refusal};
+use crate::nemesis::REQUEST_FAMILIES;
 use crate::plan::{Plan, PlanSettings, WorkloadPlan};
 use crate::progress::Loudness;
 use crate::run::{Order, execute};
 use crate::store::Store;
-use crate::target::{BUNDLED, Build};
+use crate::target::{self, BUNDLED, Build, Target};
 
 /// A key of our workloads is checked in microseconds up to here, and a report can still show it.
 const OPERATIONS_PER_KEY: u32 = 300;
@@ -45,6 +47,12 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         return Err(Refusal::Usage(text).into());
     }
     let command = command_line(&arguments, plan.seed);
+    let mut server_arguments: Vec<_> = arguments.server_arg.into_iter().map(Into::into).collect();
+    let target = target::by_name(&arguments.target, &Build::default())?;
+    check_fits(&plan, &*target)?;
+    if let Some(entries) = plan.snapshot_entries {
+        server_arguments.extend(target.snapshot_arguments(entries).unwrap_or_default());
+    }
     let canary = arguments.mutant.as_deref() == Some(CANARY);
     Ok(Order {
         plan,
@@ -52,7 +60,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         build: Build {
             program: arguments.server,
             mutant: arguments.mutant.filter(|_| !canary),
-            arguments: arguments.server_arg.into_iter().map(Into::into).collect(),
+            arguments: server_arguments,
         },
         canary,
         journal: arguments.journal,
@@ -92,8 +100,25 @@ fn draw_plan(arguments: &RunArguments) -> anyhow::Result<Plan> {
             unknown_per_key: UNKNOWN_PER_KEY,
         },
         families,
+        snapshot_entries: arguments.snapshot_entries,
     });
     Ok(plan.map_err(Refusal::Usage)?)
+}
+
+/// Refuses a plan that asks a target for what it does not have.
+fn check_fits(plan: &Plan, target: &dyn Target) -> Result<(), Refusal> {
+    let name = target.name();
+    let requests = plan.families.iter().find(|it| REQUEST_FAMILIES.contains(&it.as_str()));
+    if let Some(family) = requests.filter(|_| target.operator(BTreeMap::new()).is_none()) {
+        let text = format!("--faults {family}: `{name}` cannot be asked for this");
+        return Err(Refusal::Usage(text));
+    }
+    let is_settable = |entries| target.snapshot_arguments(entries).is_some();
+    if plan.snapshot_entries.is_some_and(|entries| !is_settable(entries)) {
+        let text = format!("--snapshot-entries: `{name}` has no such setting");
+        return Err(Refusal::Usage(text));
+    }
+    Ok(())
 }
 
 /// A seed short enough to be typed again.
@@ -140,6 +165,9 @@ fn command_line(arguments: &RunArguments, seed: u64) -> String {
         flag("clients", arguments.clients.to_string());
         flag("keys", arguments.keys.to_string());
         flag("rate", arguments.rate.to_string());
+        if let Some(entries) = arguments.snapshot_entries {
+            flag("snapshot-entries", entries.to_string());
+        }
     }
     if let Some(mutant) = &arguments.mutant {
         flag("mutant", mutant.clone());
@@ -181,12 +209,55 @@ mod tests {
 
     #[test]
     fn the_printed_command_repeats_the_plan() {
-        let arguments =
-            parse("whitewater run --time 20s --seed 7 --faults kill --clients 4 --journal");
+        let arguments = parse(
+            "whitewater run --time 20s --seed 7 --faults kill --clients 4 --journal \
+             --snapshot-entries 100",
+        );
         let command = command_line(&arguments, 7);
         let again = parse(&command);
         assert!(again.journal, "{command}");
         assert_eq!(draw_plan(&arguments).unwrap(), draw_plan(&again).unwrap(), "{command}");
+    }
+
+    /// A target that can be started and talked to, and nothing else.
+    struct Plain;
+
+    impl Target for Plain {
+        fn name(&self) -> &'static str {
+            "plain"
+        }
+
+        fn launch(&self, _node: &target::NodeSetup) -> crate::process::Launch {
+            unreachable!("nothing is started")
+        }
+
+        fn client(&self, _: BTreeMap<u32, std::net::SocketAddr>) -> Box<dyn target::Client> {
+            unreachable!("nobody is talked to")
+        }
+
+        fn probe(
+            &self,
+            _: BTreeMap<u32, std::net::SocketAddr>,
+        ) -> std::sync::Arc<dyn target::Probe> {
+            unreachable!("nobody is asked")
+        }
+    }
+
+    #[test]
+    fn what_a_target_cannot_do_is_refused_before_anything_is_started() {
+        let bundled = target::by_name("bundled", &Build::default()).unwrap();
+        let cases = [
+            ("--faults membership,kill", "--faults membership: `plain` cannot be asked for this"),
+            ("--faults transfer", "--faults transfer: `plain` cannot be asked for this"),
+            ("--snapshot-entries 100", "--snapshot-entries: `plain` has no such setting"),
+        ];
+        for (flags, expected) in cases {
+            let plan = draw_plan(&parse(&format!("whitewater run {flags}"))).unwrap();
+            assert_eq!(check_fits(&plan, &Plain), Err(Refusal::Usage(expected.into())));
+            assert_eq!(check_fits(&plan, &*bundled), Ok(()));
+        }
+        let plan = draw_plan(&parse("whitewater run --faults kill")).unwrap();
+        assert_eq!(check_fits(&plan, &Plain), Ok(()));
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub(crate) struct SimArguments {
     /// What clients do
     #[arg(long, default_value = "register", value_parser = clap::builder::PossibleValuesParser::new(crate::workload::NAMES))]
     pub(crate) workload: String,
+    /// Fault families, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "kill,pause,partition", value_parser = clap::builder::PossibleValuesParser::new(FAMILIES), value_name = "FAMILIES")]
+    pub(crate) faults: Vec<String>,
     /// Operations a simulated second, all clients together
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) rate: u32,
@@ -70,6 +73,9 @@ pub(crate) struct SimArguments {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// The families that a simulation knows; its links have weather of their own.
+const FAMILIES: [&str; 5] = ["kill", "pause", "partition", "membership", "transfer"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -131,7 +137,7 @@ fn batch(arguments: &SimArguments) -> anyhow::Result<Batch> {
         nodes: arguments.nodes,
         time_ms: u64::try_from(arguments.time.as_millis()).context("--time is too long")?,
         workload: workload_of(&arguments.workload, arguments.clients, arguments.rate),
-        families: crate::nemesis::FAMILIES.map(String::from).to_vec(),
+        families: arguments.faults.clone(),
         mutant: arguments.mutant,
         threads,
     })
@@ -281,6 +287,7 @@ fn command_line(arguments: &SimArguments, seed: u64) -> String {
     flag("time", format!("{time:#}").replace(' ', ""));
     flag("nodes", arguments.nodes.to_string());
     flag("workload", arguments.workload.clone());
+    flag("faults", arguments.faults.join(","));
     flag("rate", arguments.rate.to_string());
     flag("clients", arguments.clients.to_string());
     line
@@ -313,8 +320,9 @@ mod tests {
 
     #[test]
     fn the_printed_line_repeats_the_seed() {
-        let arguments =
-            parse("whitewater sim --seeds 3..9 --mutant no-dedupe --time 90s --rate 50");
+        let arguments = parse(
+            "whitewater sim --seeds 3..9 --mutant no-dedupe --time 90s --rate 50 --faults transfer",
+        );
         let line = command_line(&arguments, 7);
         let (again, first) = (batch(&parse(&line)).unwrap(), batch(&arguments).unwrap());
         assert_eq!(again.seeds, 7..=7, "{line}");

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use super::membership::Goal;
+use super::operate;
 use crate::clock::monotonic_ns;
 use crate::cluster::Cluster;
 use crate::observe::Observer;
 use crate::proxy::{Counters, Network, Party, Rule};
+use crate::target::Operator;
 
 /// A restarted node reads its log and answers within this; a loaded machine needs most of it.
 const READY_DEADLINE: Duration = Duration::from_secs(10);
@@ -23,6 +26,22 @@ pub(crate) enum Act {
     Block(Vec<(Party, Party)>),
     /// What travels from the first to the second of each pair obeys a rule; undone by letting it pass.
     Shape(Vec<(Party, Party)>, Rule),
+    /// The leader is asked to hand over, to this node or to whom it likes. Nothing to undo.
+    Transfer(Option<u32>),
+    /// The leader is asked to hand over to a node that cannot take over. Nothing to undo.
+    FailTransfer(u32),
+    /// The node leaves the cluster; undone by adding it again and making it a voter.
+    Remove(u32),
+    /// The node leaves the cluster, loses its disk, and is started to join; undone as `Remove`.
+    Replace(u32),
+    /// A leader that cannot commit is asked to remove a node. Should it get through after all, that is
+    /// undone as `Remove`.
+    RemoveInVain {
+        /// Who is asked.
+        leader: u32,
+        /// Who is to leave.
+        node: u32,
+    },
 }
 
 /// What was seen of an act or its undoing.
@@ -35,6 +54,16 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// It was seen, then.
+    pub(super) fn at(at_ns: u64, fact: String) -> Self {
+        Self { at_ns: Some(at_ns), effects: vec![fact] }
+    }
+
+    /// It was not seen, for this reason.
+    pub(super) fn nothing(reason: &str) -> Self {
+        Self { at_ns: None, effects: vec![reason.to_owned()] }
+    }
+
     fn of(result: Result<String, String>, subject: &str) -> Self {
         match result {
             Ok(fact) => {
@@ -52,12 +81,14 @@ pub(crate) struct Arena<'a> {
     pub(crate) cluster: &'a Cluster,
     /// The proxies.
     pub(crate) network: &'a Network,
+    /// The way to ask nodes for changes, where the target has one.
+    pub(crate) operator: Option<&'a dyn Operator>,
 }
 
 impl Act {
     /// Does it and waits until its effect is seen. What a rule does to bytes is
     /// seen by a [`LinkWatch`].
-    pub(crate) async fn carry_out(&self, arena: Arena<'_>) -> Seen {
+    pub(crate) async fn carry_out(&self, arena: Arena<'_>, observer: &Observer) -> Seen {
         match self {
             Act::Kill(node) => Seen::of(arena.cluster.kill(*node).await, &format!("n{node}")),
             Act::Pause(node) => Seen::of(arena.cluster.pause(*node).await, &format!("n{node}")),
@@ -68,6 +99,13 @@ impl Act {
             Act::Shape(pairs, rule) => {
                 set_all(arena.network, pairs, *rule);
                 Seen::default()
+            }
+            Act::Transfer(target) => operate::transfer(arena, observer, *target).await,
+            Act::FailTransfer(target) => operate::fail_transfer(arena, observer, *target).await,
+            Act::Remove(node) => operate::reach(arena, observer, Goal::Gone(*node)).await,
+            Act::Replace(node) => replace(arena, observer, *node).await,
+            Act::RemoveInVain { leader, node } => {
+                operate::remove_in_vain(arena, observer, *leader, *node).await
             }
         }
     }
@@ -81,13 +119,29 @@ impl Act {
                 self.undo_now(arena);
                 Seen { at_ns: Some(monotonic_ns()), effects: Vec::new() }
             }
+            Act::Transfer(_) | Act::FailTransfer(_) => {
+                Seen { at_ns: Some(monotonic_ns()), effects: Vec::new() }
+            }
+            Act::Remove(node) | Act::Replace(node) | Act::RemoveInVain { node, .. } => {
+                // A node that is to be a voter has to run.
+                if let Err(error) = arena.cluster.start(*node) {
+                    return Seen::nothing(&format!("n{node}: start failed: {error}"));
+                }
+                operate::reach(arena, observer, Goal::Voter(*node)).await
+            }
         }
     }
 
     /// Undoes as much as can be undone without waiting.
     pub(crate) fn undo_now(&self, arena: Arena<'_>) {
         match self {
-            Act::Kill(_) => {}
+            // A process is started, and members are changed, by those who can wait for it.
+            Act::Kill(_)
+            | Act::Transfer(_)
+            | Act::FailTransfer(_)
+            | Act::Remove(_)
+            | Act::Replace(_)
+            | Act::RemoveInVain { .. } => {}
             Act::Pause(node) => {
                 if let Some(child) = arena.cluster.child(*node) {
                     let _ = child.signal(nix::sys::signal::Signal::SIGCONT);
@@ -97,11 +151,25 @@ impl Act {
         }
     }
 
-    /// The directions it touches; none where it acts on a process.
+    /// The directions it touches; none where it acts on something else.
     pub(crate) fn pairs(&self) -> &[(Party, Party)] {
         match self {
-            Act::Kill(_) | Act::Pause(_) => &[],
             Act::Block(pairs) | Act::Shape(pairs, _) => pairs,
+            _ => &[],
+        }
+    }
+
+    /// Whether it asks the cluster itself for something. What else a fault does is then only the stage
+    /// for it, and only what came of the request counts as its effect.
+    pub(crate) fn is_request(&self) -> bool {
+        matches!(self, Act::Transfer(_) | Act::FailTransfer(_)) || self.member().is_some()
+    }
+
+    /// The node whose membership it may change.
+    pub(crate) fn member(&self) -> Option<u32> {
+        match self {
+            Act::Remove(node) | Act::Replace(node) | Act::RemoveInVain { node, .. } => Some(*node),
+            _ => None,
         }
     }
 }
@@ -112,6 +180,22 @@ fn set_all(network: &Network, pairs: &[(Party, Party)], rule: Rule) {
             direction.set(rule);
         }
     }
+}
+
+/// Only a node that has left for good may lose its disk: what it promised counts no more.
+async fn replace(arena: Arena<'_>, observer: &Observer, node: u32) -> Seen {
+    let mut seen = operate::reach(arena, observer, Goal::Gone(node)).await;
+    if seen.at_ns.is_none() {
+        return seen;
+    }
+    match arena.cluster.replace(node).await {
+        Ok(fact) => seen.effects.push(format!("n{node}: {fact}")),
+        Err(fact) => {
+            seen.at_ns = None;
+            seen.effects.push(format!("n{node}: {fact}"));
+        }
+    }
+    seen
 }
 
 async fn restart(cluster: &Cluster, observer: &Observer, node: u32) -> Seen {

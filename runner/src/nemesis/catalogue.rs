@@ -3,24 +3,37 @@
 use std::sync::LazyLock;
 
 use super::Fault;
-use super::kill::{self, Kill};
 use super::link::{self, Link};
+use super::membership::{self, Membership};
 use super::partition::{self, Partition};
-use super::pause::{self, Pause};
+use super::process::{self, Harm, Process};
+use super::transfer::{self, Transfer};
 use super::victims::Victims;
 
 /// The families of a run that asks for none in particular.
-pub(crate) const FAMILIES: [&str; 3] = [kill::FAMILY, pause::FAMILY, partition::FAMILY];
+pub(crate) const FAMILIES: [&str; 3] = [process::KILL, process::PAUSE, partition::FAMILY];
 /// Every family a user may ask for.
-pub(crate) const ALL_FAMILIES: [&str; 4] =
-    [kill::FAMILY, pause::FAMILY, partition::FAMILY, link::FAMILY];
+pub(crate) const ALL_FAMILIES: [&str; 6] = [
+    process::KILL,
+    process::PAUSE,
+    partition::FAMILY,
+    link::FAMILY,
+    membership::FAMILY,
+    transfer::FAMILY,
+];
+/// The families that ask the cluster itself for something, and so need a target that can be asked.
+pub(crate) const REQUEST_FAMILIES: [&str; 2] = [membership::FAMILY, transfer::FAMILY];
 
 static CATALOGUE: LazyLock<Vec<Box<dyn Fault>>> = LazyLock::new(|| {
     let mut faults: Vec<Box<dyn Fault>> = Vec::new();
-    faults.extend(Victims::ALL.map(|victims| Box::new(Kill(victims)) as Box<dyn Fault>));
-    faults.extend(Victims::ALL.map(|victims| Box::new(Pause(victims)) as Box<dyn Fault>));
+    for harm in [Harm::Kill, Harm::Pause] {
+        let strike = |victims| Box::new(Process(harm, victims)) as Box<dyn Fault>;
+        faults.extend(Victims::ALL.map(strike));
+    }
     faults.extend(Partition::ALL.map(|shape| Box::new(shape) as Box<dyn Fault>));
     faults.extend(Link::ALL.map(|link| Box::new(link) as Box<dyn Fault>));
+    faults.extend(Membership::ALL.map(|change| Box::new(change) as Box<dyn Fault>));
+    faults.extend(Transfer::ALL.map(|transfer| Box::new(transfer) as Box<dyn Fault>));
     faults
 });
 

@@ -113,16 +113,18 @@ impl Injector {
     async fn install(&self, strike: &Strike, watch: &LinkWatch, record: &mut FaultRecord) {
         let mut missing = 0;
         let is_on_links = |act: &Act| !act.pairs().is_empty();
+        let has_request = strike.acts.iter().any(Act::is_request);
         for act in &strike.acts {
-            let seen = self.journal.carry_out(act).await;
+            let seen = self.journal.carry_out(act, &self.observer).await;
             record.effects.extend(seen.effects);
             match seen.at_ns {
+                Some(_) if has_request && !act.is_request() => {}
                 Some(at_ns) => record.effective_at_ns = record.effective_at_ns.max(Some(at_ns)),
                 None if is_on_links(act) => {}
                 None => missing += 1,
             }
         }
-        if strike.acts.iter().any(is_on_links) {
+        if strike.acts.iter().any(is_on_links) && !has_request {
             record.effective_at_ns = watch.first_effect(self.journal.arena().network).await;
         }
         record.effective = record.effective_at_ns.is_some();
@@ -165,12 +167,15 @@ impl Injector {
     }
 
     fn roster(&self) -> Roster {
-        let cluster = self.journal.arena().cluster;
-        Roster {
-            nodes: cluster.numbers().collect(),
-            clients: self.clients,
-            leader: self.observer.view().leader(monotonic_ns()),
-        }
+        let view = self.observer.view();
+        let leader = view.leader(monotonic_ns());
+        let led = leader.and_then(|(leader, _)| view.answers.get(&leader));
+        // Only a voter is worth striking. A target that does not tell its voters has all of them.
+        let nodes = match led.map(|(_, status)| &status.members.voters) {
+            Some(voters) if !voters.is_empty() => voters.iter().copied().collect(),
+            _ => self.journal.arena().cluster.numbers().collect(),
+        };
+        Roster { nodes, clients: self.clients, leader }
     }
 
     fn tell(&self, f: &str, record: &FaultRecord) {

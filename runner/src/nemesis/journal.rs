@@ -3,35 +3,47 @@
 //! An act is entered *before* it is carried out and struck off *after* it is undone: what is in the
 //! journal may be in force, what is not in it is not. Undoing twice is harmless.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::act::{Act, Arena, Seen};
 use crate::cluster::Cluster;
 use crate::observe::Observer;
 use crate::proxy::Network;
+use crate::target::Operator;
 
 /// The acts in force. Dropping it lifts what can be lifted without waiting.
 pub(crate) struct Journal {
     cluster: Arc<Cluster>,
     network: Arc<Network>,
+    operator: Option<Arc<dyn Operator>>,
     in_force: Mutex<Vec<Act>>,
+    /// The nodes whose membership was ever touched: a change may take effect long after its fault.
+    members: Mutex<BTreeSet<u32>>,
 }
 
 impl Journal {
     /// An empty journal.
-    pub(crate) fn new(cluster: Arc<Cluster>, network: Arc<Network>) -> Self {
-        Self { cluster, network, in_force: Mutex::default() }
+    pub(crate) fn new(
+        cluster: Arc<Cluster>,
+        network: Arc<Network>,
+        operator: Option<Arc<dyn Operator>>,
+    ) -> Self {
+        let (in_force, members) = (Mutex::default(), Mutex::default());
+        Self { cluster, network, operator, in_force, members }
     }
 
     /// The parts that acts act on.
     pub(crate) fn arena(&self) -> Arena<'_> {
-        Arena { cluster: &self.cluster, network: &self.network }
+        let operator = self.operator.as_deref();
+        Arena { cluster: &self.cluster, network: &self.network, operator }
     }
 
     /// Notes an act and carries it out.
-    pub(crate) async fn carry_out(&self, act: &Act) -> Seen {
+    pub(crate) async fn carry_out(&self, act: &Act, observer: &Observer) -> Seen {
         self.entries().push(act.clone());
-        act.carry_out(self.arena()).await
+        self.members().extend(act.member());
+        act.carry_out(self.arena(), observer).await
     }
 
     /// Undoes an act and strikes it off.
@@ -44,8 +56,8 @@ impl Journal {
         seen
     }
 
-    /// Undoes everything in force and starts every node that is down. Returns what could not be
-    /// undone, in words.
+    /// Undoes everything in force, starts every node that is down, and makes every node a voter again
+    /// whose membership was touched. Returns what could not be undone, in words.
     pub(crate) async fn heal(&self, observer: &Observer) -> Vec<String> {
         let mut trouble = Vec::new();
         let acts = self.entries().clone();
@@ -65,6 +77,13 @@ impl Journal {
                 }
             }
         }
+        let touched = self.members().clone();
+        for node in touched {
+            let seen = Act::Remove(node).undo(self.arena(), observer).await;
+            if seen.at_ns.is_none() {
+                trouble.extend(seen.effects);
+            }
+        }
         trouble
     }
 
@@ -72,6 +91,10 @@ impl Journal {
     pub(crate) fn heal_now(&self) {
         self.network.heal();
         self.cluster.resume_all_now();
+    }
+
+    fn members(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Act>> {
@@ -112,7 +135,14 @@ mod tests {
         let recorder = Recorder::create(folder.path()).unwrap();
         let target = target::by_name("bundled", &Build::default()).unwrap();
         let cluster = Arc::new(Cluster::new(Vec::new(), target, recorder).unwrap());
-        (Journal::new(cluster, network.clone()), network)
+        (Journal::new(cluster, network.clone(), None), network)
+    }
+
+    /// Watches nobody.
+    fn observer(journal: &Journal, folder: &tempfile::TempDir) -> Observer {
+        let target = target::by_name("bundled", &Build::default()).unwrap();
+        let recorder = Recorder::create(folder.path()).unwrap();
+        Observer::start(journal.cluster.clone(), target.probe(BTreeMap::new()), recorder)
     }
 
     fn rule(network: &Network) -> Rule {
@@ -123,7 +153,8 @@ mod tests {
     async fn what_is_in_force_is_lifted_when_the_journal_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, network) = journal(&folder).await;
-        journal.carry_out(&Act::Block(vec![(FROM, TO)])).await;
+        let observer = observer(&journal, &folder);
+        journal.carry_out(&Act::Block(vec![(FROM, TO)]), &observer).await;
         assert_eq!(rule(&network), Rule::Block);
         drop(journal);
         assert_eq!(rule(&network), Rule::Pass);
@@ -133,7 +164,8 @@ mod tests {
     async fn what_is_in_force_is_lifted_by_a_panic() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, network) = journal(&folder).await;
-        journal.carry_out(&Act::Block(vec![(FROM, TO)])).await;
+        let observer = observer(&journal, &folder);
+        journal.carry_out(&Act::Block(vec![(FROM, TO)]), &observer).await;
         let panicked = catch_unwind(AssertUnwindSafe(move || {
             let _in_force = journal;
             panic!("a bug in the injector");
@@ -146,11 +178,8 @@ mod tests {
     async fn healing_twice_is_harmless_and_empties_the_journal() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, network) = journal(&folder).await;
-        let target = target::by_name("bundled", &Build::default()).unwrap();
-        let recorder = Recorder::create(folder.path()).unwrap();
-        let probe = target.probe(BTreeMap::new());
-        let observer = Observer::start(journal.cluster.clone(), probe, recorder);
-        journal.carry_out(&Act::Block(vec![(FROM, TO)])).await;
+        let observer = observer(&journal, &folder);
+        journal.carry_out(&Act::Block(vec![(FROM, TO)]), &observer).await;
         assert_eq!(journal.heal(&observer).await, Vec::<String>::new());
         assert_eq!(rule(&network), Rule::Pass);
         assert!(journal.entries().is_empty());

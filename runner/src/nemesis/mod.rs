@@ -9,16 +9,18 @@ mod act;
 mod catalogue;
 mod injector;
 mod journal;
-mod kill;
 mod link;
+pub(crate) mod membership;
+mod operate;
 mod partition;
-mod pause;
+mod process;
+mod transfer;
 mod victims;
 
 use crate::dice::Dice;
 
 pub(crate) use act::Act;
-pub(crate) use catalogue::{ALL_FAMILIES, FAMILIES, catalogue, find};
+pub(crate) use catalogue::{ALL_FAMILIES, FAMILIES, REQUEST_FAMILIES, catalogue, find};
 pub(crate) use injector::{Injector, News, PlannedFault, nemesis_event};
 pub(crate) use journal::Journal;
 
@@ -47,7 +49,7 @@ pub(crate) trait Fault: Send + Sync {
 /// What is known of the cluster when a fault strikes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Roster {
-    /// Every node's number.
+    /// The voters' numbers.
     pub(crate) nodes: Vec<u32>,
     /// Number of clients.
     pub(crate) clients: u32,

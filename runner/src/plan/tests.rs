@@ -19,7 +19,9 @@ fn workload() -> WorkloadPlan {
 
 fn plan(seed: u64, nodes: u32, time_ms: u64) -> Plan {
     let families = FAMILIES.map(str::to_owned).to_vec();
-    Plan::new(PlanSettings { seed, nodes, time_ms, workload: workload(), families }).unwrap()
+    let (workload, snapshot_entries) = (workload(), None);
+    let settings = PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries };
+    Plan::new(settings).unwrap()
 }
 
 #[test]
@@ -115,7 +117,8 @@ fn what_cannot_be_executed_is_refused_with_the_place() {
 #[test]
 fn one_node_cannot_be_partitioned() {
     let families = vec!["partition".to_owned()];
-    let settings =
-        PlanSettings { seed: 1, nodes: 1, time_ms: 9_000, workload: workload(), families };
+    let (seed, nodes, time_ms, snapshot_entries) = (1, 1, 9_000, None);
+    let workload = workload();
+    let settings = PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries };
     assert!(Plan::new(settings).unwrap_err().contains("needs more nodes"));
 }

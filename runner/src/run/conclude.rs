@@ -115,6 +115,11 @@ fn error_check(name: &str, title: &str, explanation: String) -> CheckResult {
 
 /// A run that did not go to its end says so among its checks.
 fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
+    if !log.unhealed.is_empty() && *ending == Ending::Complete {
+        let check = unhealed(&log.unhealed);
+        analysis.verdict = analysis.verdict.merge(check.verdict);
+        analysis.checks.push(check);
+    }
     let check = match ending {
         Ending::Complete if log.notes.is_empty() => return,
         Ending::Complete => CheckResult {
@@ -142,6 +147,22 @@ fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
     };
     analysis.verdict = analysis.verdict.merge(check.verdict);
     analysis.checks.push(check);
+}
+
+/// Faults that could not be undone leave another cluster than the one that was to be judged.
+fn unhealed(trouble: &[String]) -> CheckResult {
+    CheckResult {
+        name: "healing".into(),
+        title: "every fault was undone".into(),
+        verdict: Verdict::Undecided,
+        summary: trouble.join("; "),
+        findings: vec![Finding {
+            anomaly: "unhealed".into(),
+            headline: "The cluster was not brought back to what it was before the faults.".into(),
+            explanation: trouble.join(". "),
+            ..Finding::default()
+        }],
+    }
 }
 
 fn signal_name(exit: Exit) -> &'static str {
@@ -208,6 +229,7 @@ fn settings(order: &Order, target: &str) -> Settings {
         clients: workload.clients,
         keys: workload.keys,
         rate: workload.rate,
+        snapshot_entries: order.plan.snapshot_entries,
         command: order.command.clone(),
     }
 }

@@ -56,6 +56,8 @@ pub(super) struct Log {
     pub(super) final_status: BTreeMap<u32, NodeStatus>,
     /// The server's version, as it says itself.
     pub(super) server_version: String,
+    /// Faults that could not be undone, in words.
+    pub(super) unhealed: Vec<String>,
     /// Things that went less well than they should, in words.
     pub(super) notes: Vec<String>,
 }
@@ -234,7 +236,7 @@ impl Run<'_> {
         let end = tokio::time::Instant::now() + RECOVERY_DEADLINE;
         let since = self.tally.by_kind();
         let trouble = self.stage.journal.heal(&self.stage.observer).await;
-        self.log.notes.extend(trouble);
+        self.log.unhealed.extend(trouble);
         let nodes = self.nodes();
         let left = end.saturating_duration_since(tokio::time::Instant::now());
         let is_healthy =

@@ -76,9 +76,10 @@ impl Stage {
         let cluster = Cluster::new(setups.collect(), target.clone(), recorder.clone())
             .context("start the spawning thread")?;
         let cluster = Arc::new(cluster);
+        let operator = target.operator(addresses.clone());
         let probe = target.probe(addresses);
         let observer = Arc::new(Observer::start(cluster.clone(), probe, recorder.clone()));
-        let journal = Arc::new(Journal::new(cluster.clone(), network.clone()));
+        let journal = Arc::new(Journal::new(cluster.clone(), network.clone(), operator));
         Ok(Self {
             folder,
             started,
@@ -144,6 +145,7 @@ fn node_setup(
         trace: folder.join("trace").join(format!("{name}.jsonl")),
         log: folder.join("logs").join(format!("{name}.log")),
         journal: None,
+        joins: false,
     }
 }
 

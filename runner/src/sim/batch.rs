@@ -86,6 +86,7 @@ impl Batch {
             time_ms: self.time_ms,
             workload: self.workload.clone(),
             families: self.families.clone(),
+            snapshot_entries: None,
         })
     }
 

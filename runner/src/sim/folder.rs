@@ -111,6 +111,7 @@ fn settings(plan: &Plan, origin: &Origin) -> Settings {
         clients: workload.clients,
         keys: workload.keys,
         rate: workload.rate,
+        snapshot_entries: plan.snapshot_entries,
         command: origin.command.clone(),
     }
 }

@@ -48,6 +48,10 @@ pub(super) struct Host {
     pub(super) tick_ns: u64,
     /// The process, while it runs.
     pub(super) process: Option<Process>,
+    /// Its disk was emptied: it starts with no members, to be added.
+    pub(super) joins: bool,
+    /// It is not started before this time.
+    pub(super) not_before_ns: u64,
 }
 
 /// A server process.
@@ -96,7 +100,7 @@ pub(super) enum NotStarted {
 impl Host {
     /// A machine that was never started.
     pub(super) fn new(id: NodeId, volume: MemoryVolume, tick_ns: u64) -> Self {
-        Self { id, boot: 0, volume, tick_ns, process: None }
+        Self { id, boot: 0, volume, tick_ns, process: None, joins: false, not_before_ns: 0 }
     }
 
     /// Starts the server. It refuses where its disk tells it to.
@@ -124,7 +128,7 @@ impl Host {
 
     fn setup(&self, build: &Build) -> Setup {
         let (mutant, weather) = (build.mutant, &build.weather);
-        let voters = (1..=build.nodes).collect();
+        let voters = if self.joins { [].into() } else { (1..=build.nodes).collect() };
         Setup {
             raft: Config {
                 id: self.id,

@@ -17,6 +17,7 @@ mod journals;
 mod judge;
 mod nemesis;
 mod network;
+mod operate;
 mod panics;
 mod phases;
 mod queue;

@@ -12,12 +12,13 @@ use whitewater_server::node::Node;
 
 use super::chance::Chance;
 use super::deck::Deck;
+use super::operate::Operator;
 use super::queue::Queue;
 use super::volume::Crash;
 use super::world::{Happening, NOBODY, World};
 use crate::cluster::node_name;
 use crate::dice::Dice;
-use crate::nemesis::{Act as Deed, Fault, Roster, Strike, find};
+use crate::nemesis::{Act as Deed, Fault, Roster, Strike, find, membership};
 use crate::plan::Plan;
 use crate::proxy::Party;
 
@@ -46,6 +47,12 @@ pub(super) enum Act {
     Unblock(Vec<(Party, Party)>),
     /// The leader is asked to hand over.
     Transfer,
+    /// Requests under way are looked after.
+    Errands,
+    /// A node leaves, for so long.
+    Leave { for_ns: u64 },
+    /// A node that left is to come back.
+    Return(u32),
 }
 
 /// What an ambush does.
@@ -93,6 +100,8 @@ pub(super) struct Ambush {
     pub(super) snapshot: u32,
     /// Longest time between two hand-overs; 0: there are none.
     pub(super) transfer_ns: u64,
+    /// Longest time between a node's coming back and the next one's leaving; 0: nobody leaves.
+    pub(super) members_ns: u64,
 }
 
 /// The nemesis.
@@ -101,7 +110,10 @@ pub(super) struct Nemesis {
     next: usize,
     origin_ns: u64,
     waiting_since_ns: Option<u64>,
-    in_force: Option<(Strike, FaultRecord, u64)>,
+    pub(super) in_force: Option<(Strike, FaultRecord, u64)>,
+    pub(super) operator: Operator,
+    /// The fault in force was lifted, and its members are not yet back.
+    pub(super) is_healing: bool,
     ambush: Ambush,
     ambush_from_ns: u64,
     chance: Chance,
@@ -118,6 +130,8 @@ impl Nemesis {
             origin_ns: 0,
             waiting_since_ns: None,
             in_force: None,
+            operator: Operator::new(plan),
+            is_healing: false,
             ambush,
             ambush_from_ns: 0,
             chance,
@@ -146,22 +160,20 @@ impl World<'_> {
         self.nemesis.is_active = true;
         self.schedule_strike();
         self.schedule_transfer();
+        self.schedule_leave();
     }
 
     /// The fault phase is over: everything is healed, and the weather clears up.
     pub(super) fn heal_everything(&mut self) {
         self.nemesis.is_active = false;
-        if self.nemesis.in_force.is_some() {
-            self.heal();
-        }
+        self.heal();
         self.nemesis.next = self.nemesis.planned;
         self.network.calm_down();
         for host in 0..self.hosts.len() {
             self.hosts[host].volume.calm_down();
-            if self.hosts[host].process.is_none() {
-                self.start_host(host);
-            }
+            self.start_soon(host);
         }
+        self.restore_members();
     }
 
     /// Does what is due.
@@ -169,12 +181,8 @@ impl World<'_> {
         match act {
             Act::Strike => self.strike(),
             Act::Heal => self.heal(),
-            Act::Restart(host) => {
-                let is_down = self.hosts[host].process.is_none();
-                if is_down && !self.is_held_down(host) {
-                    self.start_host(host);
-                }
-            }
+            Act::Restart(host) if self.is_held_down(host) => {}
+            Act::Restart(host) => self.start_soon(host),
             Act::Ambush { host, boot, trap } => self.spring(host, boot, trap),
             Act::Unblock(pairs) => {
                 for (from, to) in pairs {
@@ -182,7 +190,23 @@ impl World<'_> {
                 }
             }
             Act::Transfer => self.transfer(),
+            Act::Errands => self.run_errands(),
+            Act::Leave { for_ns } => self.leave(for_ns),
+            Act::Return(node) => self.come_back(node),
         }
+    }
+
+    /// Starts a server that is down, as soon as it may run.
+    pub(super) fn start_soon(&mut self, host: usize) {
+        let machine = &self.hosts[host];
+        if machine.process.is_some() {
+            return;
+        }
+        if machine.not_before_ns > self.now_ns {
+            let restart = Happening::Nemesis(Act::Restart(host));
+            return self.queue.push(machine.not_before_ns, restart);
+        }
+        self.start_host(host);
     }
 
     /// Whether the fault in force keeps this machine's server from running.
@@ -213,7 +237,7 @@ impl World<'_> {
         }
         self.nemesis.waiting_since_ns = None;
         self.nemesis.next += 1;
-        let nodes = (1..=self.plan.nodes).collect();
+        let nodes = self.voters();
         let roster = Roster { nodes, clients: self.plan.workload.clients, leader };
         let fault = find(&planned.fault).expect("a plan is validated before it is executed");
         let planned_at_ns = self.nemesis.origin_ns + planned.at_ms * MILLISECOND;
@@ -231,10 +255,11 @@ impl World<'_> {
                 record.started_at_ns = Some(self.now_ns);
                 record.effective_at_ns = Some(self.now_ns);
                 self.tell("start", &record);
-                for deed in &strike.acts {
+                let deeds = strike.acts.clone();
+                self.nemesis.in_force = Some((strike, record, self.network.stopped));
+                for deed in &deeds {
                     self.carry_out(deed);
                 }
-                self.nemesis.in_force = Some((strike, record, self.network.stopped));
                 let end_ns = self.now_ns + planned.duration_ms * MILLISECOND;
                 self.queue.push(end_ns, Happening::Nemesis(Act::Heal));
             }
@@ -242,15 +267,35 @@ impl World<'_> {
     }
 
     fn heal(&mut self) {
-        let Some((strike, mut record, stopped_before)) = self.nemesis.in_force.take() else {
+        let Some((strike, record, stopped_before)) = self.nemesis.in_force.take() else {
             return;
         };
         for deed in &strike.acts {
             self.undo(deed);
         }
+        match self.end_errands(&strike) {
+            // The fault is over when its members are back.
+            true if self.nemesis.is_active => {
+                self.nemesis.is_healing = true;
+                self.nemesis.in_force = Some((strike, record, stopped_before));
+            }
+            _ => self.close(&strike, record, stopped_before),
+        }
+    }
+
+    /// A fault is over.
+    pub(super) fn close(&mut self, strike: &Strike, mut record: FaultRecord, stopped_before: u64) {
+        self.nemesis.is_healing = false;
         let stopped = self.network.stopped - stopped_before;
         let is_block = strike.acts.iter().any(|deed| !deed.pairs().is_empty());
-        record.effective = !is_block || stopped > 0;
+        record.effective = match self.nemesis.operator.take_outcome(strike) {
+            Some((effective_at_ns, facts)) => {
+                record.effective_at_ns = effective_at_ns;
+                record.effects.extend(facts);
+                effective_at_ns.is_some()
+            }
+            None => !is_block || stopped > 0,
+        };
         if is_block {
             record.effects.push(format!("{stopped} messages blocked"));
         }
@@ -279,23 +324,27 @@ impl World<'_> {
             }
             // Links of a simulation have their own weather.
             Deed::Shape(..) => {}
+            Deed::Transfer(_)
+            | Deed::FailTransfer(_)
+            | Deed::Remove(_)
+            | Deed::Replace(_)
+            | Deed::RemoveInVain { .. } => self.send_on_errand(deed),
         }
     }
 
     fn undo(&mut self, deed: &Deed) {
         match deed {
-            Deed::Kill(node) => {
-                if self.hosts[host_of(*node)].process.is_none() {
-                    self.start_host(host_of(*node));
-                }
-            }
+            Deed::Kill(node) => self.start_soon(host_of(*node)),
             Deed::Pause(node) => self.pause_host(host_of(*node), false),
             Deed::Block(pairs) => {
                 for (from, to) in pairs {
                     self.network.unblock(*from, *to);
                 }
             }
-            Deed::Shape(..) => {}
+            Deed::Shape(..) | Deed::Transfer(_) | Deed::FailTransfer(_) => {}
+            Deed::Remove(node) | Deed::Replace(node) | Deed::RemoveInVain { node, .. } => {
+                self.come_back(*node);
+            }
         }
     }
 
@@ -433,6 +482,45 @@ impl World<'_> {
         }
     }
 
+    /// The next departure is drawn, where this seed has such and the plan has none of its own.
+    pub(super) fn schedule_leave(&mut self) {
+        let most_ns = self.nemesis.ambush.members_ns;
+        let is_planned = self.plan.families.iter().any(|family| family == membership::FAMILY);
+        if most_ns > 0 && !is_planned && self.nemesis.is_active {
+            let at_ns = self.now_ns + self.nemesis.chance.between((most_ns / 4, most_ns));
+            let for_ns = self.nemesis.chance.between((100 * MILLISECOND, 3_000 * MILLISECOND));
+            self.queue.push(at_ns, Happening::Nemesis(Act::Leave { for_ns }));
+        }
+    }
+
+    /// A node that may lead or not leaves the cluster.
+    fn leave(&mut self, for_ns: u64) {
+        let voters = self.voters();
+        if !self.nemesis.is_active || voters.len() < 3 {
+            return self.schedule_leave();
+        }
+        let place = self.nemesis.chance.below(voters.len() as u64);
+        let node = voters[usize::try_from(place).unwrap_or(0)];
+        self.nemesis.ambushes += 1;
+        let record = FaultRecord {
+            id: u32::try_from(self.nemesis.planned).unwrap_or(0) + self.nemesis.ambushes,
+            kind: membership::FAMILY.into(),
+            name: "remove a node, and add it again".into(),
+            target: "any".into(),
+            nodes: vec![node_name(node)],
+            detail: node_name(node),
+            planned_at_ns: self.now_ns,
+            started_at_ns: Some(self.now_ns),
+            effective_at_ns: None,
+            healed_at_ns: None,
+            status: FaultStatus::Installed,
+            effects: Vec::new(),
+            effective: false,
+            leader_hit: self.leader().map(|(leader, _)| leader == node),
+        };
+        self.send_away(node, for_ns, record);
+    }
+
     fn schedule_transfer(&mut self) {
         let most_ns = self.nemesis.ambush.transfer_ns;
         if most_ns > 0 {
@@ -453,7 +541,7 @@ impl World<'_> {
     }
 }
 
-fn host_of(node: u32) -> usize {
+pub(super) fn host_of(node: u32) -> usize {
     usize::try_from(node - 1).expect("a small cluster")
 }
 

@@ -90,14 +90,15 @@ impl<'a> World<'a> {
         self.clients.iter().all(super::client::Client::is_done)
     }
 
-    /// Whether all nodes follow one leader.
+    /// Whether all nodes follow one leader, and belong.
     fn is_healthy(&self) -> bool {
         let Some((leader, term)) = self.leader() else { return false };
-        (0..self.hosts.len()).all(|host| {
-            self.status(host).is_some_and(|status| {
-                status.hard_state.term == term && status.leader == Some(leader.into())
+        self.is_complete()
+            && (0..self.hosts.len()).all(|host| {
+                self.status(host).is_some_and(|status| {
+                    status.hard_state.term == term && status.leader == Some(leader.into())
+                })
             })
-        })
     }
 
     /// Whether all nodes have applied the same, which is all there is.

@@ -66,6 +66,45 @@ fn seeded_bugs_are_found_within_seconds_of_simulated_time() {
     }
 }
 
+/// Every kind of both families, in turn: each is seen to have had its effect, and nothing is wrong.
+#[test]
+fn members_and_leaders_change_on_request_and_all_are_back_at_the_end() {
+    let mut batch = batch(None, "register", 20_000);
+    batch.families = ["membership", "transfer"].map(String::from).to_vec();
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 1..=4 {
+        let plan = batch.plan(seed).unwrap();
+        let run = simulate(&plan, None);
+        let line = format!("whitewater sim --seeds {seed} --time 20s --faults membership,transfer");
+        assert_eq!(judge(&plan, &run).verdict, Verdict::Pass, "{line}");
+        let effective = run.recording.faults.iter().filter(|fault| fault.effective);
+        seen.extend(effective.map(|fault| fault.name.clone()));
+    }
+    let kinds = crate::nemesis::catalogue().iter();
+    let kinds = kinds.filter(|fault| ["membership", "transfer"].contains(&fault.family()));
+    let missing: Vec<String> =
+        kinds.map(|fault| fault.name()).filter(|name| !seen.contains(name)).collect();
+    assert_eq!(missing, [""; 0], "seen were {seen:?}");
+}
+
+/// Ordinary seeds lose members too, and a server that decides with one of two majorities is caught.
+#[test]
+fn some_seeds_lose_members_and_joint_majorities_are_watched() {
+    let batch = batch(Some(Mutant::JointOneMajority), "register", 20_000);
+    let leaves = |seed: &u64| {
+        let run = simulate(&batch.plan(*seed).unwrap(), None);
+        run.recording.faults.iter().any(|fault| fault.kind == "membership" && fault.effective)
+    };
+    let seeds: Vec<u64> = (1..=12).filter(leaves).collect();
+    assert!(!seeds.is_empty(), "whitewater sim --seeds 1..12 --time 20s");
+    let is_found = |seed: &u64| {
+        let plan = batch.plan(*seed).unwrap();
+        let run = simulate(&plan, batch.mutant);
+        judge(&plan, &run).verdict == Verdict::Violation
+    };
+    assert!(seeds.iter().any(is_found), "--mutant joint-one-majority, seeds {seeds:?}");
+}
+
 #[test]
 fn a_server_that_panics_ends_and_the_run_goes_on() {
     let plan = batch(None, "register", 20_000).plan(3).unwrap();

@@ -126,6 +126,15 @@ impl MemoryVolume {
         state.habits.slow_in_a_million = 0;
     }
 
+    /// Everything on it is removed, and the disk has forgotten it ever was there.
+    pub(super) fn wipe(&self) {
+        let mut state = self.lock();
+        state.names.clear();
+        state.contents.clear();
+        state.current.clear();
+        state.journal.clear();
+    }
+
     /// A crash at this time. What is left is what a restarted node finds.
     pub(super) fn crash(&self, now_ns: u64, crash: Crash) {
         self.lock().crash(now_ns, crash);

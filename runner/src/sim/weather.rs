@@ -93,5 +93,7 @@ fn ambush(chance: &mut Chance) -> Ambush {
         commit: odds(chance, 20_000),
         snapshot: odds(chance, 300_000),
         transfer_ns: chance.below(3) * 3_000 * MILLISECOND,
+        // Most seeds keep their members.
+        members_ns: if chance.below(4) == 0 { 8_000 * MILLISECOND } else { 0 },
     }
 }

@@ -1,6 +1,6 @@
 //! The bundled server as a target: `whitewater server`, of this executable or of another build.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,13 +9,16 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use whitewater_proto::admin::admin_client::AdminClient;
-use whitewater_proto::admin::{StatusReply, StatusRequest};
+use whitewater_proto::admin::change_membership_request::Change;
+use whitewater_proto::admin::{
+    ChangeMembershipRequest, ChangeReply, StatusReply, StatusRequest, TransferLeadershipRequest,
+};
 use whitewater_proto::kv::kv_client::KvClient;
 use whitewater_proto::kv::{self, get_reply, open_session_reply, write_reply, write_request};
 
 use super::{
-    Answer, Answered, Build, Client, Command, NodeSetup, NodeStatus, Pending, Probe, Request,
-    Setback, SetbackKind, Target,
+    Answer, Answered, Build, Client, Command, Members, NodeSetup, NodeStatus, Operator, Pending,
+    Probe, Request, Setback, SetbackKind, Target, Wish,
 };
 use crate::process::{Launch, OWN_PROGRAM};
 
@@ -64,6 +67,9 @@ impl Target for Bundled {
         if let Some(mutant) = &self.build.mutant {
             flag("--mutant", mutant.into());
         }
+        if node.joins {
+            arguments.push("--join".into());
+        }
         arguments.extend(self.build.arguments.iter().cloned());
         let program = self.build.program.clone().unwrap_or_else(|| OWN_PROGRAM.into());
         Launch { program, arguments, log: node.log.clone() }
@@ -74,8 +80,15 @@ impl Target for Bundled {
     }
 
     fn probe(&self, addresses: BTreeMap<u32, SocketAddr>) -> Arc<dyn Probe> {
-        let connect = |(node, address)| (node, AdminClient::new(lazy(address)));
-        Arc::new(BundledProbe { nodes: addresses.into_iter().map(connect).collect() })
+        Arc::new(BundledAdmin::new(addresses))
+    }
+
+    fn snapshot_arguments(&self, entries: u64) -> Option<Vec<OsString>> {
+        Some(vec![format!("--snapshot-entries={entries}").into()])
+    }
+
+    fn operator(&self, addresses: BTreeMap<u32, SocketAddr>) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(BundledAdmin::new(addresses)))
     }
 }
 
@@ -309,11 +322,60 @@ fn empty_reply() -> Setback {
     }
 }
 
-struct BundledProbe {
+/// The admin service of every node.
+struct BundledAdmin {
     nodes: BTreeMap<u32, AdminClient<Channel>>,
 }
 
-impl Probe for BundledProbe {
+impl BundledAdmin {
+    fn new(addresses: BTreeMap<u32, SocketAddr>) -> Self {
+        let connect = |(node, address)| (node, AdminClient::new(lazy(address)));
+        Self { nodes: addresses.into_iter().map(connect).collect() }
+    }
+}
+
+impl Operator for BundledAdmin {
+    fn ask(&self, node: u32, wish: Wish, deadline: Duration) -> Pending<'_, Result<(), String>> {
+        Box::pin(async move {
+            let mut client = self.nodes.get(&node).ok_or("no such node")?.clone();
+            let change = match wish {
+                Wish::Transfer(target) => {
+                    let target = u64::from(target.unwrap_or(0));
+                    let request = TransferLeadershipRequest { target };
+                    let call = client.transfer_leadership(request);
+                    return answered(deadline, call).await;
+                }
+                Wish::AddLearner(node) => (Change::AddLearner, node),
+                Wish::Promote(node) => (Change::Promote, node),
+                Wish::Remove(node) => (Change::Remove, node),
+            };
+            // No address: every node was told at its start how it reaches each other one, which is
+            // through its own proxies.
+            let request = ChangeMembershipRequest {
+                change: change.0.into(),
+                node_id: change.1.into(),
+                address: String::new(),
+            };
+            answered(deadline, client.change_membership(request)).await
+        })
+    }
+}
+
+async fn answered(
+    deadline: Duration,
+    call: impl Future<Output = Result<tonic::Response<ChangeReply>, Status>>,
+) -> Result<(), String> {
+    match tokio::time::timeout(deadline, call).await {
+        Ok(Ok(reply)) => match reply.into_inner() {
+            ChangeReply { done: true, .. } => Ok(()),
+            ChangeReply { message, .. } => Err(message),
+        },
+        Ok(Err(status)) => Err(transport_setback(&status).reason),
+        Err(_) => Err(format!("nothing within {} ms", deadline.as_millis())),
+    }
+}
+
+impl Probe for BundledAdmin {
     fn status(&self, node: u32, deadline: Duration) -> Pending<'_, Result<NodeStatus, String>> {
         Box::pin(async move {
             let client = self.nodes.get(&node).ok_or("no such node")?;
@@ -338,7 +400,18 @@ fn status_of(reply: StatusReply) -> NodeStatus {
         state_hash: Some(format!("{:016x}", reply.state_hash)),
         chain: Some(format!("{:016x}", reply.chain)),
         version: reply.version,
+        members: Members {
+            voters: numbers(&reply.voters),
+            outgoing: numbers(&reply.voters_outgoing),
+            learners: numbers(&reply.learners),
+            index: reply.membership_index,
+        },
+        transfer: u32::try_from(reply.transfer_target).ok().filter(|target| *target > 0),
     }
+}
+
+fn numbers(ids: &[u64]) -> BTreeSet<u32> {
+    ids.iter().filter_map(|id| u32::try_from(*id).ok()).collect()
 }
 
 #[cfg(test)]
@@ -387,6 +460,7 @@ mod tests {
             trace: "t".into(),
             log: "l".into(),
             journal: Some("j/n2.journal".into()),
+            joins: false,
         };
         let arguments = target.launch(&node).arguments;
         let line = arguments.join(std::ffi::OsStr::new(" ")).into_string().unwrap();

@@ -9,7 +9,7 @@ pub(crate) mod channel;
 pub(crate) mod direct;
 pub(crate) mod etcd;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -66,6 +66,18 @@ pub(crate) trait Target: Send + Sync {
 
     /// Asks nodes about themselves.
     fn probe(&self, addresses: BTreeMap<u32, SocketAddr>) -> Arc<dyn Probe>;
+
+    /// The arguments that make a node take a snapshot every so many entries; `None` where that cannot
+    /// be set.
+    fn snapshot_arguments(&self, _entries: u64) -> Option<Vec<OsString>> {
+        None
+    }
+
+    /// Asks nodes for changes of who leads and who belongs; `None` where the target has no such
+    /// requests, so that faults made of them cannot be asked for.
+    fn operator(&self, _addresses: BTreeMap<u32, SocketAddr>) -> Option<Arc<dyn Operator>> {
+        None
+    }
 }
 
 /// Everything a node has to know to start.
@@ -87,6 +99,8 @@ pub(crate) struct NodeSetup {
     pub(crate) log: PathBuf,
     /// Its journals' file, where they are wanted and the server writes such; each start gets its own.
     pub(crate) journal: Option<PathBuf>,
+    /// Start with no members, to be added to a running cluster: its disk was emptied.
+    pub(crate) joins: bool,
 }
 
 /// What a client asks for.
@@ -199,6 +213,58 @@ pub(crate) trait Probe: Send + Sync {
     fn status(&self, node: u32, deadline: Duration) -> Pending<'_, Result<NodeStatus, String>>;
 }
 
+/// What an operator wishes of a leader. Nodes reach a node that is added as they were told at their
+/// start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Hand over, to this node or to whom you like.
+    Transfer(Option<u32>),
+    /// Add a node that receives the log and has no vote.
+    AddLearner(u32),
+    /// Give it a vote.
+    Promote(u32),
+    /// Remove it.
+    Remove(u32),
+}
+
+/// Asks nodes for changes, past every proxy.
+pub(crate) trait Operator: Send + Sync {
+    /// Asks a node; the reason in words where it did not say that it is done, which then may still
+    /// happen.
+    fn ask(&self, node: u32, wish: Wish, deadline: Duration) -> Pending<'_, Result<(), String>>;
+}
+
+/// Who belongs to a cluster, as a node has it in its log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Members {
+    /// Those who vote; empty where the target does not tell.
+    pub(crate) voters: BTreeSet<u32>,
+    /// Those who vote beside them until a joint membership ends.
+    pub(crate) outgoing: BTreeSet<u32>,
+    /// Those who only receive the log.
+    pub(crate) learners: BTreeSet<u32>,
+    /// The entry that made it so.
+    pub(crate) index: u64,
+}
+
+impl Members {
+    /// Whether no change is under way.
+    pub(crate) fn is_settled(&self, commit: u64) -> bool {
+        self.outgoing.is_empty() && self.index <= commit
+    }
+
+    /// Whether a node belongs, in whatever way.
+    pub(crate) fn contains(&self, node: u32) -> bool {
+        [&self.voters, &self.outgoing, &self.learners].iter().any(|set| set.contains(&node))
+    }
+
+    /// `n1 n2 n3`.
+    pub(crate) fn voters_words(&self) -> String {
+        let names: Vec<String> = self.voters.iter().map(|node| format!("n{node}")).collect();
+        names.join(" ")
+    }
+}
+
 /// What a node says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NodeStatus {
@@ -218,6 +284,10 @@ pub(crate) struct NodeStatus {
     pub(crate) chain: Option<String>,
     /// Its version.
     pub(crate) version: String,
+    /// Who belongs to the cluster.
+    pub(crate) members: Members,
+    /// On a leader that is handing over: to whom.
+    pub(crate) transfer: Option<u32>,
 }
 
 impl NodeStatus {

@@ -47,6 +47,31 @@ fn a_clean_server_passes_under_every_fault_family() {
     all_states_are_equal_at_the_end(&run);
 }
 
+#[test]
+fn members_and_leaders_change_on_request_and_everybody_is_back_at_the_end() {
+    let bench = Bench::new();
+    let line = "--time 9s --seed 2 --rate 300 --faults membership,transfer \
+                --snapshot-entries 100";
+    let verdict = bench.run_decided(line).expect(0).json();
+    for family in ["membership", "transfer"] {
+        assert!(verdict["faults_effective"][family].as_u64().unwrap() >= 1, "{verdict}");
+    }
+    let run = bench.latest();
+    let record: Value =
+        serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["settings"]["snapshot_entries"], 100);
+    for node in 1..=5 {
+        let trace = fs::read_to_string(run.join(format!("trace/n{node}.jsonl"))).unwrap();
+        assert!(trace.contains("\"event\":\"snapshot_written\""), "n{node}");
+        let mut configs = trace.lines().filter(|line| line.contains("\"event\":\"config\""));
+        let last: Value = serde_json::from_str(configs.next_back().unwrap()).unwrap();
+        assert_eq!(last["membership"]["voters"].as_array().unwrap().len(), 5, "{last}");
+    }
+    assert_nothing_left(&run);
+    every_fault_is_recorded_with_its_effect(&run);
+    all_states_are_equal_at_the_end(&run);
+}
+
 fn every_fault_is_recorded_with_its_effect(run: &std::path::Path) {
     let planned: Value =
         serde_json::from_str(&fs::read_to_string(run.join("plan.json")).unwrap()).unwrap();

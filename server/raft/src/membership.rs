@@ -37,24 +37,30 @@ impl Membership {
 
     /// Whether those for whom `says_yes` holds are a quorum of every voter set in force.
     pub(crate) fn has_quorum(&self, rules: &dyn Rules, says_yes: impl Fn(NodeId) -> bool) -> bool {
+        let has_majority = |voters: &BTreeSet<NodeId>| {
+            let yes = voters.iter().filter(|id| says_yes(**id)).count();
+            yes >= rules.quorum(voters.len()).max(1)
+        };
         !self.voters.is_empty()
-            && self.voter_sets().all(|voters| {
-                let yes = voters.iter().filter(|id| says_yes(**id)).count();
-                yes >= rules.quorum(voters.len()).max(1)
-            })
+            && match rules.needs_both_majorities() {
+                true => self.voter_sets().all(has_majority),
+                false => self.voter_sets().any(has_majority),
+            }
     }
 
     /// The highest number that a quorum of every voter set in force has reached.
     pub(crate) fn quorum_number(&self, rules: &dyn Rules, of: impl Fn(NodeId) -> u64) -> u64 {
-        self.voter_sets()
-            .map(|voters| {
-                let mut reached: Vec<u64> = voters.iter().map(|id| of(*id)).collect();
-                reached.sort_unstable_by(|a, b| b.cmp(a));
-                let quorum = rules.quorum(voters.len()).max(1);
-                reached.get(quorum - 1).copied().unwrap_or(0)
-            })
-            .min()
-            .unwrap_or(0)
+        let numbers = self.voter_sets().map(|voters| {
+            let mut reached: Vec<u64> = voters.iter().map(|id| of(*id)).collect();
+            reached.sort_unstable_by(|a, b| b.cmp(a));
+            let quorum = rules.quorum(voters.len()).max(1);
+            reached.get(quorum - 1).copied().unwrap_or(0)
+        });
+        let number = match rules.needs_both_majorities() {
+            true => numbers.min(),
+            false => numbers.max(),
+        };
+        number.unwrap_or(0)
     }
 
     /// The membership a change leads to: itself joint where voters change. `None` where the change

@@ -242,6 +242,11 @@ impl Raft {
             last: self.log.last(),
             snapshot: self.snapshot,
             membership: self.membership().clone(),
+            membership_index: self.memberships.current_index(),
+            transfer: match &self.state {
+                State::Leader(leader) => leader.transfer.as_ref().map(|transfer| transfer.target),
+                State::Follower(_) | State::Candidate(_) => None,
+            },
             peers,
         }
     }

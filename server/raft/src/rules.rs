@@ -54,6 +54,11 @@ pub trait Rules: Debug + Send + Sync {
         voters / 2 + 1
     }
 
+    /// Whether a joint membership needs a majority of both voter sets (section 6), or one is enough.
+    fn needs_both_majorities(&self) -> bool {
+        true
+    }
+
     /// Whether a voter refuses candidates while it hears from a leader (thesis 4.2.3, 6.4.1).
     fn refuses_vote_within_lease(&self) -> bool {
         true

@@ -61,6 +61,10 @@ pub struct Status {
     pub snapshot: Position,
     /// Membership in force.
     pub membership: Membership,
+    /// The entry that brought it in force: beyond `commit`, it may still be taken back.
+    pub membership_index: Index,
+    /// On a leader that is handing over: to whom.
+    pub transfer: Option<NodeId>,
     /// On a leader: its peers.
     pub peers: Vec<PeerStatus>,
 }

@@ -48,6 +48,15 @@ impl Rules for QuorumOffByOne {
 }
 
 #[derive(Debug)]
+pub(super) struct JointOneMajority;
+
+impl Rules for JointOneMajority {
+    fn needs_both_majorities(&self) -> bool {
+        false
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct TermRegress;
 
 impl Rules for TermRegress {

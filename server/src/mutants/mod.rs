@@ -57,6 +57,7 @@ pub enum Mutant {
     FixedTimeout,
     NoBacktrack,
     NoPreVoteCheckQuorum,
+    JointOneMajority,
 }
 
 /// What is known of a mutant.
@@ -86,7 +87,7 @@ const fn card(
 
 /// All mutants, in the order of the enum.
 #[rustfmt::skip]
-pub const CATALOGUE: [Card; 32] = [
+pub const CATALOGUE: [Card; 33] = [
     card(Mutant::VoteVolatile, "vote-volatile", "a vote is not written to disk", "thesis 3.8", "kill -9 and restart voters at once during elections"),
     card(Mutant::TermVolatile, "term-volatile", "after a restart the term is the last entry's", "thesis 3.8", "kill -9 after an election without a new entry"),
     card(Mutant::VoteErased, "vote-erased", "a message of the leader clears the vote of the same term", "5.2", "delayed vote requests, split votes"),
@@ -119,6 +120,7 @@ pub const CATALOGUE: [Card; 32] = [
     card(Mutant::FixedTimeout, "fixed-timeout", "all nodes have the same election timeout", "5.2", "kill the leader: split votes"),
     card(Mutant::NoBacktrack, "no-backtrack", "a leader never goes back after a refusal", "5.3", "isolate a leader that is written to, heal"),
     card(Mutant::NoPreVoteCheckQuorum, "no-pre-vote-check-quorum", "no trial elections, no stepping down, no lease", "thesis 6.2, 9.6", "a node whose links flap"),
+    card(Mutant::JointOneMajority, "joint-one-majority", "one of a joint membership's two majorities is enough", "6", "remove members and add them, with elections and slow followers in between"),
 ];
 
 impl Mutant {
@@ -138,6 +140,7 @@ impl Mutant {
             Some(Mutant::TermRegress) => Arc::new(elections::TermRegress),
             Some(Mutant::FixedTimeout) => Arc::new(elections::FixedTimeout),
             Some(Mutant::NoPreVoteCheckQuorum) => Arc::new(elections::NoPreVoteCheckQuorum),
+            Some(Mutant::JointOneMajority) => Arc::new(elections::JointOneMajority),
             Some(Mutant::CommitOldTerm) => Arc::new(replication::CommitOldTerm),
             Some(Mutant::LeaderCountsUnsynced) => Arc::new(replication::LeaderCountsUnsynced),
             Some(Mutant::TruncateAlways) => Arc::new(replication::TruncateAlways),

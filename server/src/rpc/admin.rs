@@ -125,6 +125,9 @@ impl AdminService {
             voters: status.membership.voters.into_iter().collect(),
             learners: status.membership.learners.into_iter().collect(),
             time_ns: clock::monotonic_ns(),
+            voters_outgoing: status.membership.voters_outgoing.into_iter().collect(),
+            membership_index: status.membership_index,
+            transfer_target: status.transfer.unwrap_or(0),
         }
     }
 }

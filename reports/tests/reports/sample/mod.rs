@@ -114,6 +114,7 @@ fn record(folder: &Path, shape: Shape) -> RunRecord {
             clients: 10,
             keys: 20,
             rate: 0,
+            snapshot_entries: None,
             command: "whitewater run --seed 1592622906 --nodes 5 --time 45s --workload register \
                       --faults kill,pause,partition --clients 10 --keys 20"
                 .to_owned(),
