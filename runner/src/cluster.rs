@@ -8,6 +8,7 @@ mod last_words;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -127,6 +128,8 @@ impl Cluster {
         let data_dir = {
             let mut setup = node.setup.lock().unwrap_or_else(PoisonError::into_inner);
             setup.joins = true;
+            // Boots are counted on the disk, so the new life's first journal needs another name.
+            setup.journal = setup.journal.as_deref().map(journal_of_next_life);
             setup.data_dir.clone()
         };
         let wiped = fs::remove_dir_all(&data_dir);
@@ -220,6 +223,14 @@ impl Cluster {
     }
 }
 
+/// `n3.journal`, `n3-again.journal`, `n3-again-again.journal`.
+fn journal_of_next_life(journal: &Path) -> PathBuf {
+    let mut stem = journal.file_stem().unwrap_or_default().to_owned();
+    stem.push("-again");
+    let extension = journal.extension().unwrap_or_default();
+    journal.with_file_name(stem).with_extension(extension)
+}
+
 fn send(child: &Child, signal: Signal) -> Result<(), String> {
     match child.signal(signal) {
         Ok(true) => Ok(()),
@@ -230,4 +241,17 @@ fn send(child: &Child, signal: Signal) -> Result<(), String> {
 
 fn millis(since: Instant) -> String {
     format!("{:.1} ms", since.elapsed().as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_node_never_writes_over_the_journals_of_its_first_life() {
+        let first = Path::new("journal/n3.journal");
+        let second = journal_of_next_life(first);
+        assert_eq!(second, Path::new("journal/n3-again.journal"));
+        assert_eq!(journal_of_next_life(&second), Path::new("journal/n3-again-again.journal"));
+    }
 }
