@@ -13,6 +13,7 @@ use crate::file;
 use crate::history;
 use crate::judge::{Material, Numbered, Trace, judge};
 use crate::options::Options;
+use crate::promises::Promises;
 use crate::raft::{TraceFiles, fetch, without_place};
 use crate::run::{HistoryReport, in_pool};
 use crate::strength::Requirements;
@@ -58,23 +59,26 @@ fn read(folder: &Path, options: &Options) -> Result<Material, CheckError> {
         false => None,
     };
     let faults: Option<Numbered<FaultRecord>> = lines(folder.join("faults.jsonl"))?;
+    let (requirements, promises) = planned(&folder.join("plan.json"))?;
     Ok(Material {
         history,
         status: lines(folder.join("status.jsonl"))?,
         processes: lines(folder.join("processes.jsonl"))?,
         faults: faults.unwrap_or_default().into_iter().map(|(_, fault)| fault).collect(),
-        requirements: requirements(&folder.join("plan.json"))?,
+        requirements,
+        promises,
     })
 }
 
-/// The requirements in a plan. A plan that is not there requires nothing.
-fn requirements(path: &Path) -> Result<Option<Requirements>, CheckError> {
+/// The requirements and promises in a plan. A plan that is not there requires and promises nothing.
+fn planned(path: &Path) -> Result<(Option<Requirements>, Option<Promises>), CheckError> {
     #[derive(Deserialize)]
     struct Plan {
         requirements: Option<Requirements>,
+        promises: Option<Promises>,
     }
     if !path.exists() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let plan = BufReader::new(file::open(path)?);
     let plan: Plan = serde_json::from_reader(plan).map_err(|error| CheckError::Malformed {
@@ -83,7 +87,7 @@ fn requirements(path: &Path) -> Result<Option<Requirements>, CheckError> {
         column: error.column() as u64,
         message: format!("a plan was expected: {}", without_place(&error)),
     })?;
-    Ok(plan.requirements)
+    Ok((plan.requirements, plan.promises))
 }
 
 /// The lines of a file; `None` where there is none. A torn last line is left out.

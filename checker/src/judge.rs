@@ -14,7 +14,8 @@ use crate::history::{History, Outcome, Source};
 use crate::observation::{ProcessEvent, StatusPoll};
 use crate::observed;
 use crate::options::Options;
-use crate::raft::{Acknowledged, Place, RaftChecks};
+use crate::promises::Promises;
+use crate::raft::{Acknowledged, Place, RaftChecks, Turns};
 use crate::run::{HistoryReport, canary, linearizability};
 use crate::strength::{Happened, Requirements, strength};
 
@@ -30,6 +31,8 @@ pub(crate) struct Material {
     pub(crate) processes: Option<Numbered<ProcessEvent>>,
     pub(crate) faults: Vec<FaultRecord>,
     pub(crate) requirements: Option<Requirements>,
+    /// What the target promises beyond safety.
+    pub(crate) promises: Option<Promises>,
 }
 
 /// The traces of all nodes: numbered from file 0, then the status polls, then the history.
@@ -52,15 +55,16 @@ pub(crate) fn judge<R: Borrow<Record>>(
         checks.push(check);
         report = Some(of_history);
     }
-    let mut raft = RaftChecks::new();
+    let mut raft = RaftChecks::new(&material.promises.unwrap_or_default());
     raft.trace(trace.records)?;
     raft.polls(material.status.as_deref().unwrap_or_default(), trace.files);
     if let Some(history) = material.history() {
         raft.acknowledged(acknowledged(history, trace.files + 1));
     }
     let lines = fetch(&raft.places())?;
+    let observed = material.observed(raft.turns());
     checks.extend(raft.results(&lines));
-    checks.extend(material.observed());
+    checks.extend(observed);
     checks.extend(options.canary.then(canary));
     Ok((Analysis::of(checks), report))
 }
@@ -71,13 +75,20 @@ impl Material {
         self.history.is_none() && self.status.is_none() && self.processes.is_none()
     }
 
-    fn observed(&self) -> Vec<CheckResult> {
+    fn observed(&self, turns: &Turns) -> Vec<CheckResult> {
         let history = self.history();
         let happened = Happened { history, faults: &self.faults };
         vec![
             observed::acknowledged(history),
             observed::processes(self.processes.as_deref()),
             observed::recovery(history),
+            observed::liveness(&observed::Observed {
+                history,
+                processes: self.processes.as_deref(),
+                faults: &self.faults,
+                turns,
+                promises: self.promises.as_ref(),
+            }),
             observed::final_state(self.status.as_deref(), &self.nodes()),
             strength(self.requirements.as_ref(), &happened),
         ]

@@ -12,6 +12,7 @@ use crate::history;
 use crate::judge::{Material, Numbered, Trace, judge};
 use crate::observation::{ProcessEvent, StatusPoll};
 use crate::options::Options;
+use crate::promises::Promises;
 use crate::raft::Place;
 use crate::run::in_pool;
 use crate::strength::Requirements;
@@ -31,6 +32,8 @@ pub struct Recorded<'a> {
     pub faults: &'a [FaultRecord],
     /// What must have happened for a pass to mean something; `None`: nothing.
     pub requirements: Option<&'a Requirements>,
+    /// What the target promises beyond safety; `None`: nothing.
+    pub promises: Option<Promises>,
 }
 
 /// Judges a recorded run by the same checks as [`crate::check_run`]. Evidence names the lines that a
@@ -65,6 +68,7 @@ impl Recorded<'_> {
             processes: Some(with_numbers(self.processes)),
             faults: self.faults.to_vec(),
             requirements: self.requirements.cloned(),
+            promises: self.promises,
         })
     }
 

@@ -5,12 +5,14 @@
 
 mod acknowledged;
 mod final_state;
+mod liveness;
 mod phases;
 mod processes;
 mod recovery;
 
 pub(crate) use acknowledged::acknowledged;
 pub(crate) use final_state::final_state;
+pub(crate) use liveness::{MembershipTold, Observed, liveness};
 pub(crate) use phases::Phases;
 pub(crate) use processes::processes;
 pub(crate) use recovery::recovery;

@@ -25,6 +25,8 @@ mod runs;
 mod snapshot;
 mod state_machine;
 mod trace;
+mod turns;
+mod undisturbed;
 mod votes;
 
 use std::borrow::Borrow;
@@ -35,6 +37,7 @@ use whitewater_raft::event::Record;
 use crate::analysis::CheckResult;
 use crate::error::CheckError;
 use crate::observation::StatusPoll;
+use crate::promises::Promises;
 use elections::Elections;
 pub(crate) use exactly_once::Acknowledged;
 use exactly_once::ExactlyOnce;
@@ -42,6 +45,7 @@ use finding::Findings;
 pub(crate) use finding::Place;
 use node::{Line, Nodes};
 pub(crate) use trace::{TraceFiles, fetch, without_place};
+pub(crate) use turns::Turns;
 
 /// One promise of Raft, watched over a merged trace.
 pub(crate) trait Check {
@@ -63,12 +67,13 @@ pub(crate) struct RaftChecks {
     others: Vec<(Box<dyn Check>, Findings)>,
     exactly_once: (ExactlyOnce, Findings),
     nodes: Nodes,
+    turns: Turns,
     lines: u64,
 }
 
 impl RaftChecks {
-    /// Nothing seen yet.
-    pub(crate) fn new() -> RaftChecks {
+    /// Nothing seen yet. `promises` says what the target promises beyond safety.
+    pub(crate) fn new(promises: &Promises) -> RaftChecks {
         let others: Vec<Box<dyn Check>> = vec![
             Box::new(votes::Quorums::default()),
             Box::new(votes::VoteOnce::default()),
@@ -84,6 +89,7 @@ impl RaftChecks {
             Box::new(reads::ReadIndex::default()),
             Box::new(append_only::LeaderAppendOnly::default()),
             Box::new(snapshot::Snapshots::default()),
+            Box::new(undisturbed::Undisturbed::new(promises.undisturbed_ms)),
         ];
         let others = others.into_iter().map(|check| (check, Findings::default())).collect();
         RaftChecks {
@@ -91,6 +97,7 @@ impl RaftChecks {
             others,
             exactly_once: (ExactlyOnce::default(), Findings::default()),
             nodes: Nodes::default(),
+            turns: Turns::default(),
             lines: 0,
         }
     }
@@ -118,6 +125,7 @@ impl RaftChecks {
         }
         self.exactly_once.0.see(line, &self.nodes, &mut self.exactly_once.1);
         self.nodes.take(line);
+        self.turns.take(line.record);
     }
 
     /// Takes in status polls; `file` is the number of their file.
@@ -139,6 +147,11 @@ impl RaftChecks {
         let others = self.others.iter().map(|(_, found)| found);
         let first_and_last = [&self.elections.1, &self.exactly_once.1];
         first_and_last.into_iter().chain(others).flat_map(Findings::places).collect()
+    }
+
+    /// Who led when.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// The results, in the order a reader wants them.

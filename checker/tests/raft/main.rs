@@ -6,3 +6,4 @@ mod checks;
 mod files;
 mod recorded;
 mod script;
+mod undisturbed;

@@ -1,0 +1,138 @@
+//! What a target promises beyond safety, in time: how soon a healthy majority serves, and that it is left
+//! in peace.
+//!
+//! Safety holds whatever the clock says; liveness only within bounds, and those follow from settings. The
+//! plan states them, so a folder is judged alike wherever and whenever it is judged. A target that says
+//! nothing is not judged.
+//!
+//! **How long elections may take.** With timeouts drawn from `slots` equally likely values, an election
+//! fails at most when another node's timeout ends within the `window` that the first candidate needs to
+//! collect its votes. The chance that the first of `nodes` is alone is
+//! `nodes / slots * Σ ((slots - 1 - v - window) / slots)^(nodes - 1)` over the slots `v`. That overstates
+//! failure, for two candidates seldom split the votes evenly. Elections are independent, so `n` failures in
+//! a row have the chance `p^n`; `n` is chosen such that it is below [`BAD_LUCK`], and each lasts no longer
+//! than the longest timeout and a window. A range of timeouts too narrow for the window promises nothing
+//! within [`LONGEST_MS`], and then there is no bound.
+
+use serde::{Deserialize, Serialize};
+
+/// The chance of a bound being missed by bad luck alone, for each time that a leader is lost.
+pub const BAD_LUCK: f64 = 1e-9;
+/// A bound beyond this says nothing about runs of minutes.
+const LONGEST_MS: u64 = 60_000;
+
+/// What a target promises. Part of `plan.json`, field `promises`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Promises {
+    /// A majority that runs and is connected has a leader within this; `None`: not promised.
+    pub leader_within_ms: Option<u64>,
+    /// The same majority completes an operation within this; `None`: not promised.
+    pub service_within_ms: Option<u64>,
+    /// The shortest election timeout, where a leader in contact with a quorum is not deposed by a node
+    /// that comes back (pre-vote and leases, thesis 9.6 and 4.2.3); `None`: not promised.
+    pub undisturbed_ms: Option<u64>,
+}
+
+/// What the bounds follow from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElectionSettings {
+    /// Voters.
+    pub nodes: u32,
+    /// Shortest and longest election timeout.
+    pub timeout_ms: (u64, u64),
+    /// Timeouts are whole multiples of this.
+    pub tick_ms: u64,
+    /// How long a candidate needs to collect its votes: messages there and back, and the disk.
+    pub window_ms: u64,
+    /// How much slower than that everything may be: 1 on a virtual clock, more on a shared machine.
+    pub load: u64,
+    /// How long a client may need to find the leader and to be answered.
+    pub client_ms: u64,
+    /// Whether elections are tried first and refused within a lease.
+    pub pre_vote: bool,
+}
+
+impl Promises {
+    /// The bounds of these settings.
+    pub fn of(settings: &ElectionSettings) -> Promises {
+        let ElectionSettings { timeout_ms: (shortest_ms, longest_ms), load, .. } = *settings;
+        let round_ms = longest_ms + settings.window_ms;
+        let within_ms = elections_max(settings)
+            .map(|elections| (elections + 1) * round_ms * load)
+            .filter(|within_ms| *within_ms <= LONGEST_MS);
+        Promises {
+            leader_within_ms: within_ms,
+            service_within_ms: within_ms.map(|it| it + settings.client_ms * load),
+            undisturbed_ms: settings.pre_vote.then_some(shortest_ms),
+        }
+    }
+}
+
+/// How many elections in a row fail with a chance below [`BAD_LUCK`]; `None`: none of them need succeed.
+fn elections_max(settings: &ElectionSettings) -> Option<u64> {
+    let failure = 1.0 - alone(settings);
+    if settings.nodes <= 1 || failure <= 0.0 {
+        return Some(1);
+    }
+    (failure < 1.0).then(|| (BAD_LUCK.ln() / failure.ln()).ceil() as u64)
+}
+
+/// The chance that the first node to time out is alone for long enough.
+fn alone(settings: &ElectionSettings) -> f64 {
+    let (shortest_ms, longest_ms) = settings.timeout_ms;
+    let tick_ms = settings.tick_ms.max(1);
+    let slots = longest_ms.saturating_sub(shortest_ms) / tick_ms + 1;
+    let window = settings.window_ms.div_ceil(tick_ms);
+    let others = settings.nodes.saturating_sub(1);
+    let later = |first: u64| {
+        let free = slots.saturating_sub(1 + first + window) as f64 / slots as f64;
+        free.powi(i32::try_from(others).unwrap_or(i32::MAX))
+    };
+    let sum: f64 = (0..slots).map(later).sum();
+    f64::from(settings.nodes) / slots as f64 * sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: ElectionSettings = ElectionSettings {
+        nodes: 5,
+        timeout_ms: (300, 600),
+        tick_ms: 10,
+        window_ms: 10,
+        load: 1,
+        client_ms: 1_000,
+        pre_vote: true,
+    };
+
+    #[test]
+    fn the_bound_follows_from_the_chance_of_split_votes() {
+        // 31 slots, 5 nodes, a window of one slot: alone in 78 of 100 elections.
+        assert!((alone(&SETTINGS) - 0.780).abs() < 0.001, "{}", alone(&SETTINGS));
+        let promises = Promises::of(&SETTINGS);
+        // 0.22^14 is below 1e-9 and 0.22^13 is not; one more election finds out that a leader is lost.
+        assert_eq!(promises.leader_within_ms, Some(15 * 610));
+        assert_eq!(promises.service_within_ms, Some(15 * 610 + 1_000));
+        assert_eq!(promises.undisturbed_ms, Some(300));
+        let loaded = Promises::of(&ElectionSettings { load: 2, ..SETTINGS });
+        assert_eq!(loaded.leader_within_ms, Some(2 * 15 * 610));
+    }
+
+    #[test]
+    fn a_range_too_narrow_promises_nothing() {
+        let narrow = ElectionSettings { timeout_ms: (100, 120), ..SETTINGS };
+        assert_eq!(Promises::of(&narrow).leader_within_ms, None);
+        let fixed = ElectionSettings { timeout_ms: (300, 300), ..SETTINGS };
+        assert_eq!(Promises::of(&fixed).service_within_ms, None);
+        let alone = ElectionSettings { nodes: 1, ..fixed };
+        assert!(Promises::of(&alone).leader_within_ms.is_some());
+    }
+
+    #[test]
+    fn without_trial_elections_a_leader_may_be_disturbed() {
+        let plain = ElectionSettings { pre_vote: false, ..SETTINGS };
+        assert_eq!(Promises::of(&plain).undisturbed_ms, None);
+    }
+}
