@@ -45,6 +45,7 @@ pub enum Mutant {
     AckOnAppend,
     NoDedupe,
     SnapshotDropsSessions,
+    AppliedOffByOne,
     CasAtPropose,
     LeaderLocalRead,
     ReadindexNoNoop,
@@ -108,6 +109,7 @@ pub const CATALOGUE: [Card; 33] = [
     card(Mutant::AckOnAppend, "ack-on-append", "the leader answers once its own log has the command", "8", "partition or kill the leader"),
     card(Mutant::NoDedupe, "no-dedupe", "a retried command is applied again", "thesis 6.3", "kill the leader; append with retries"),
     card(Mutant::SnapshotDropsSessions, "snapshot-drops-sessions", "a snapshot forgets what clients were answered", "thesis 6.3", "frequent snapshots; restart between try and retry"),
+    card(Mutant::AppliedOffByOne, "applied-off-by-one", "after a restart the first command behind the snapshot counts as applied", "thesis 5.1", "kill -9 any node once it has a snapshot"),
     card(Mutant::CasAtPropose, "cas-at-propose", "a cas is decided when it is proposed, not when it is applied", "8", "several clients on one key, no fault"),
     card(Mutant::LeaderLocalRead, "leader-local-read", "a leader answers reads without asking whether it still leads", "thesis 6.2, 6.4", "partition the leader together with clients, write on the other side"),
     card(Mutant::ReadindexNoNoop, "readindex-no-noop", "a new leader takes a read index before it committed in its term", "thesis 6.4", "kill the leader, read on all nodes with delays on the links"),
@@ -173,6 +175,7 @@ impl Mutant {
         match mutant {
             Some(Mutant::NoDedupe) => Box::new(machine::NoDedupe(table)),
             Some(Mutant::SnapshotDropsSessions) => Box::new(machine::SnapshotDropsSessions(table)),
+            Some(Mutant::AppliedOffByOne) => Box::<machine::AppliedOffByOne>::default(),
             _ => Box::new(table),
         }
     }
