@@ -1,4 +1,7 @@
-//! `whitewater mutants`: the seeded bugs, and which of them the simulator finds, how often and how soon.
+//! `whitewater mutants`: the seeded bugs, and which of them the simulator and real runs find, how often and
+//! how soon.
+
+mod real;
 
 use std::num::NonZero;
 use std::ops::RangeInclusive;
@@ -13,9 +16,11 @@ use whitewater_server::Mutant;
 use whitewater_server::mutants::{CATALOGUE, Card};
 
 use super::sim::{seeds, workload_of};
+use crate::cli::StoreArguments;
 use crate::exit::{Exit, Refusal};
 use crate::progress::{print, print_json};
 use crate::sim::{Batch, Summary};
+use real::{RealEnd, RealRuns, RealSummary};
 
 /// `whitewater mutants`.
 #[derive(Debug, Args)]
@@ -27,6 +32,18 @@ pub(crate) struct MutantsArguments {
     /// Length of each seed's fault phase, in simulated time
     #[arg(long, default_value = "60s", value_parser = crate::cli::duration, value_name = "DURATION")]
     pub(crate) time: Duration,
+    /// Run a real cluster with each mutant under these seeds, one after the other, with the faults and the
+    /// workload that it needs
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub(crate) real: Option<RangeInclusive<u64>>,
+    /// Length of each real run's fault phase
+    #[arg(long, default_value = "40s", value_parser = crate::cli::duration, value_name = "DURATION")]
+    pub(crate) real_time: Duration,
+    /// Only these mutants, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) only: Vec<Mutant>,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
     /// Worker threads; 0: one per core
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) threads: usize,
@@ -42,27 +59,50 @@ const EXAMPLES: &str = "\
 Examples:
   whitewater mutants                                   what can be seeded, and what it breaks
   whitewater mutants --seeds 1..100                    which of them the simulator finds, and how soon
-  whitewater mutants --seeds 1..100 --markdown         the table in docs/mutants.md";
+  whitewater mutants --real 1..2 --only no-dedupe      the same of real clusters, for one of them
+  whitewater mutants --seeds 1..100 --real 1..2 --markdown   the table in docs/mutants.md";
 
 /// Carries out `mutants`.
 pub(crate) fn run(arguments: &MutantsArguments) -> anyhow::Result<Exit> {
     if arguments.markdown {
         print(HEAD);
     }
-    for card in &CATALOGUE {
-        let summary = match &arguments.seeds {
+    let wanted = |card: &&Card| arguments.only.is_empty() || arguments.only.contains(&card.mutant);
+    for card in CATALOGUE.iter().filter(wanted) {
+        let simulated = match &arguments.seeds {
             None => None,
             Some(seeds) => Some(simulate(arguments, seeds, card.mutant)?),
         };
+        let real = match real_runs(arguments) {
+            None => None,
+            Some(runs) => match runs.make(card.mutant)? {
+                RealEnd::Done(summary) => Some(summary),
+                RealEnd::Interrupted(exit) => return Ok(exit),
+            },
+        };
+        let found = Outcome { simulated: simulated.as_ref(), real: real.as_ref() };
         if arguments.json {
-            print_json(&row_json(card, summary.as_ref()));
+            print_json(&row_json(card, found));
         } else if arguments.markdown {
-            print(&row_markdown(card, summary.as_ref()));
+            print(&row_markdown(card, found));
         } else {
-            print(&row(card, summary.as_ref()));
+            print(&row(card, found));
         }
     }
     Ok(Exit::Pass)
+}
+
+/// What was found of one mutant; `None`: nobody looked.
+#[derive(Clone, Copy, Default)]
+struct Outcome<'a> {
+    simulated: Option<&'a Summary>,
+    real: Option<&'a RealSummary>,
+}
+
+fn real_runs(arguments: &MutantsArguments) -> Option<RealRuns> {
+    let seeds = arguments.real.clone()?;
+    let runs_dir = arguments.store.runs_dir.clone();
+    Some(RealRuns { seeds, time: arguments.real_time, runs_dir })
 }
 
 fn simulate(
@@ -95,7 +135,7 @@ fn seam(mutant: Mutant) -> &'static str {
         | Mutant::PurgeBeforeDurable
         | Mutant::SnapshotInPlace
         | Mutant::TornTailFatal => "`Disk`",
-        Mutant::NoDedupe | Mutant::SnapshotDropsSessions => "`Sessions`",
+        Mutant::NoDedupe | Mutant::SnapshotDropsSessions | Mutant::AppliedOffByOne => "`Sessions`",
         Mutant::CasAtPropose => "`Intake`",
         Mutant::LeaseAcrossPause => "read mode",
         _ => "`Rules`",
@@ -113,9 +153,10 @@ fn is_model_checked(mutant: Mutant) -> bool {
     )
 }
 
-fn row(card: &Card, summary: Option<&Summary>) -> String {
-    let found = summary.map_or(String::new(), |it| format!("  {}", found(it)));
-    format!("{:26} {}{found}\n", card.name, card.broken)
+fn row(card: &Card, outcome: Outcome<'_>) -> String {
+    let found = outcome.simulated.map_or(String::new(), |it| format!("  {}", found(it)));
+    let real = outcome.real.map_or(String::new(), |it| format!("  real runs: {}", it.cell()));
+    format!("{:26} {}{found}{real}\n", card.name, card.broken)
 }
 
 /// `found in 40 of 100 seeds, median 8.4 s (state-machine-safety 36, leader-per-term 4)`.
@@ -132,12 +173,12 @@ fn found(summary: &Summary) -> String {
 }
 
 const HEAD: &str = "\
-| mutant | what is wrong | rule | seam | makes it show | simulator: seeds, median | first check to fire | model checker |
-|---|---|---|---|---|---|---|---|
+| mutant | what is wrong | rule | seam | makes it show | simulator: seeds, median | first check to fire | real runs: seeds, median | model checker |
+|---|---|---|---|---|---|---|---|---|
 ";
 
-fn row_markdown(card: &Card, summary: Option<&Summary>) -> String {
-    let (simulator, check) = match summary {
+fn row_markdown(card: &Card, outcome: Outcome<'_>) -> String {
+    let (simulator, check) = match outcome.simulated {
         None => ("not run".to_owned(), String::new()),
         Some(summary) => {
             let count = summary.of(Verdict::Violation).count();
@@ -149,9 +190,10 @@ fn row_markdown(card: &Card, summary: Option<&Summary>) -> String {
             (share + &median.unwrap_or_default(), checks.join(", "))
         }
     };
+    let real = outcome.real.map_or("not run".to_owned(), RealSummary::cell);
     let model = if is_model_checked(card.mutant) { "found" } else { "" };
     format!(
-        "| `{}` | {} | {} | {} | {} | {simulator} | {check} | {model} |\n",
+        "| `{}` | {} | {} | {} | {} | {simulator} | {check} | {real} | {model} |\n",
         card.name,
         card.broken,
         card.rule,
@@ -160,7 +202,8 @@ fn row_markdown(card: &Card, summary: Option<&Summary>) -> String {
     )
 }
 
-fn row_json(card: &Card, summary: Option<&Summary>) -> serde_json::Value {
+fn row_json(card: &Card, outcome: Outcome<'_>) -> serde_json::Value {
+    let summary = outcome.simulated;
     json!({
         "mutant": card.name,
         "broken": card.broken,
@@ -171,6 +214,13 @@ fn row_json(card: &Card, summary: Option<&Summary>) -> serde_json::Value {
             .and_then(Summary::median_detection)
             .map(|it| it.as_secs_f64()),
         "checks": summary.map(|it| it.checks().into_iter().collect::<std::collections::BTreeMap<_, _>>()),
+        "real_runs": outcome.real.map(|it| it.runs.len()),
+        "real_found": outcome.real.map(RealSummary::found),
+        "real_median_s": outcome.real.and_then(RealSummary::median_s),
+        "real": outcome.real.map(|it| it.runs.iter().map(|run| json!({
+            "seed": run.seed, "check": run.found.as_ref().map(|it| &it.0),
+            "after_s": run.found.as_ref().map(|it| it.1), "failed": run.failed,
+        })).collect::<Vec<_>>()),
         "model_checked": is_model_checked(card.mutant),
     })
 }
@@ -180,10 +230,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mutant_has_a_row_with_eight_cells() {
+    fn every_mutant_has_a_row_with_nine_cells() {
         for card in &CATALOGUE {
-            let row = row_markdown(card, None);
-            assert_eq!(row.matches('|').count(), 9, "{row}");
+            let row = row_markdown(card, Outcome::default());
+            assert_eq!(row.matches('|').count(), 10, "{row}");
             assert!(row.starts_with(&format!("| `{}` |", card.name)), "{row}");
         }
     }

@@ -1,0 +1,278 @@
+//! Seeded bugs on real clusters: one `whitewater run` after the other, each with the workload and the
+//! faults that its bug needs.
+//!
+//! Every run is a process of its own, so that whatever a bug does to it ends with it. Ctrl-C goes to the
+//! run that is under way, which heals what it broke and stops its servers; then this ends too. A run that
+//! lasts longer than it can is ended.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
+use whitewater_server::Mutant;
+
+use crate::exit::Exit;
+use crate::process::OWN_PROGRAM;
+
+/// Start, recovery, final reads, checking and the report of one run: what it may take beyond its faults.
+const BEYOND_FAULTS: Duration = Duration::from_secs(240);
+/// A run that was asked to end heals and stops its servers within this.
+const ENDING: Duration = Duration::from_secs(60);
+
+/// What a bug needs of a real run to show: the machine's form of [`whitewater_server::mutants::Card::expose`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hint {
+    pub(super) workload: &'static str,
+    pub(super) faults: &'static str,
+    /// Operations a second: many where an old leader has to be left with entries of its own.
+    pub(super) rate: u32,
+}
+
+/// What a bug needs.
+pub(super) fn hint(mutant: Mutant) -> Hint {
+    let of = |workload, faults, rate| Hint { workload, faults, rate };
+    match mutant {
+        Mutant::NoDedupe | Mutant::SnapshotDropsSessions | Mutant::AppliedOffByOne => {
+            of("append", "kill,partition", 1_000)
+        }
+        Mutant::NoLogCheck | Mutant::LengthBeforeTerm | Mutant::LeaderCountsUnsynced => {
+            of("register", "kill,partition", 2_000)
+        }
+        Mutant::CommitNoMin
+        | Mutant::NoTruncate
+        | Mutant::AckBeyondMatch
+        | Mutant::NoBacktrack
+        | Mutant::AckOnAppend
+        | Mutant::CommitOldTerm => of("register", "partition", 2_000),
+        Mutant::QuorumOffByOne
+        | Mutant::LeaderLocalRead
+        | Mutant::LeaseNoVoteRefusal
+        | Mutant::NoPreVoteCheckQuorum => of("register", "partition", 1_000),
+        Mutant::NoPrevCheck | Mutant::SnapshotRegress | Mutant::LeaseAcrossPause => {
+            of("register", "pause,partition", 1_000)
+        }
+        Mutant::VoteVolatile
+        | Mutant::TermVolatile
+        | Mutant::AckBeforeFlush
+        | Mutant::PurgeBeforeDurable
+        | Mutant::SnapshotInPlace
+        | Mutant::TornTailFatal
+        | Mutant::FixedTimeout => of("register", "kill", 1_000),
+        Mutant::ReadindexNoNoop | Mutant::VoteErased | Mutant::StaleVoteCounted => {
+            of("register", "kill,link", 1_000)
+        }
+        Mutant::TermRegress | Mutant::TruncateAlways | Mutant::CommitRegress => {
+            of("register", "partition,link", 1_000)
+        }
+        Mutant::CasAtPropose => of("register", "kill,pause,partition", 1_000),
+    }
+}
+
+/// How real runs are made.
+#[derive(Clone, Debug)]
+pub(super) struct RealRuns {
+    pub(super) seeds: std::ops::RangeInclusive<u64>,
+    /// Length of each fault phase.
+    pub(super) time: Duration,
+    pub(super) runs_dir: PathBuf,
+}
+
+/// What became of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct RealRun {
+    pub(super) seed: u64,
+    /// Which check fired first, and how many seconds into the run; `None`: none.
+    pub(super) found: Option<(String, f64)>,
+    /// It could not be carried out or judged: its exit code in words.
+    pub(super) failed: Option<String>,
+}
+
+/// What became of a bug's runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct RealSummary {
+    pub(super) runs: Vec<RealRun>,
+}
+
+impl RealSummary {
+    /// How many found it.
+    pub(super) fn found(&self) -> usize {
+        self.runs.iter().filter(|run| run.found.is_some()).count()
+    }
+
+    /// How long it took: the median of those that found it.
+    pub(super) fn median_s(&self) -> Option<f64> {
+        let found = self.runs.iter().filter_map(|run| run.found.as_ref());
+        let mut times: Vec<f64> = found.map(|(_, after_s)| *after_s).collect();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 2).copied()
+    }
+
+    /// `2 of 2, 6.1 s`.
+    pub(super) fn cell(&self) -> String {
+        let median = self.median_s().map(|it| format!(", {it:.1} s")).unwrap_or_default();
+        let failed = self.runs.iter().filter(|run| run.failed.is_some()).count();
+        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        format!("{} of {}{median}{failed}", self.found(), self.runs.len())
+    }
+}
+
+/// What ended a bug's runs.
+#[derive(Debug)]
+pub(super) enum RealEnd {
+    /// All were made.
+    Done(RealSummary),
+    /// A signal.
+    Interrupted(Exit),
+}
+
+impl RealRuns {
+    /// Makes a bug's runs.
+    pub(super) fn make(&self, mutant: Mutant) -> anyhow::Result<RealEnd> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut summary = RealSummary::default();
+            for seed in self.seeds.clone() {
+                match self.one(mutant, seed).await? {
+                    Ok(run) => summary.runs.push(run),
+                    Err(exit) => return Ok(RealEnd::Interrupted(exit)),
+                }
+            }
+            Ok(RealEnd::Done(summary))
+        })
+    }
+
+    async fn one(&self, mutant: Mutant, seed: u64) -> anyhow::Result<Result<RealRun, Exit>> {
+        let mut interrupts = signal(SignalKind::interrupt())?;
+        let mut terminations = signal(SignalKind::terminate())?;
+        let child = self.command(mutant, seed).spawn().context("start a run")?;
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        let tell = |signal| id.map(|id| kill(id, signal));
+        let output = child.wait_with_output();
+        tokio::pin!(output);
+        let mut interrupted = None;
+        let mut limit = self.time + BEYOND_FAULTS;
+        let output = loop {
+            let asked = tokio::select! {
+                output = &mut output => break output.context("wait for a run")?,
+                _ = interrupts.recv() => Some(Exit::Interrupted),
+                _ = terminations.recv() => Some(Exit::Terminated),
+                () = tokio::time::sleep(limit) => None,
+            };
+            match asked {
+                Some(exit) => {
+                    interrupted = Some(exit);
+                    tell(Signal::SIGINT);
+                }
+                None if limit == ENDING => drop(tell(Signal::SIGKILL)),
+                None => drop(tell(Signal::SIGTERM)),
+            }
+            limit = ENDING;
+        };
+        if let Some(exit) = interrupted {
+            return Ok(Err(exit));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(Ok(outcome(seed, output.status, &text)))
+    }
+
+    fn command(&self, mutant: Mutant, seed: u64) -> tokio::process::Command {
+        let Hint { workload, faults, rate } = hint(mutant);
+        let mut command = tokio::process::Command::new(OWN_PROGRAM);
+        command
+            .args(["run", "--json", "--quiet", "--workload", workload, "--faults", faults])
+            .args(["--rate", &rate.to_string(), "--seed", &seed.to_string()])
+            .args(["--time", &format!("{}ms", self.time.as_millis())])
+            .args(["--mutant", mutant.card().name, "--keep-data", "never", "--runs-dir"])
+            .arg(&self.runs_dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // A terminal's Ctrl-C comes here only, and is passed on once.
+            .process_group(0);
+        command
+    }
+}
+
+/// What a run's exit and last line say.
+fn outcome(seed: u64, status: std::process::ExitStatus, output: &str) -> RealRun {
+    let failed = match (status.code(), status.signal()) {
+        (Some(0 | 1 | 3), _) => None,
+        (Some(code), _) => Some(format!("exit code {code}")),
+        (None, signal) => Some(format!("signal {}", signal.unwrap_or(0))),
+    };
+    let is_found = status.code() == Some(1);
+    let found = is_found.then(|| {
+        let verdict: Option<Value> =
+            output.lines().last().and_then(|it| serde_json::from_str(it).ok());
+        let folder = verdict.as_ref().and_then(|it| it["run"].as_str()).unwrap_or_default();
+        let record =
+            std::fs::read_to_string(Path::new(folder).join("run.json")).unwrap_or_default();
+        first_violation(&serde_json::from_str(&record).unwrap_or_default())
+    });
+    RealRun { seed, found, failed }
+}
+
+/// The check that was certain first, and how many seconds into the run; at its end where that is not told.
+fn first_violation(record: &Value) -> (String, f64) {
+    let origin_ns = record["origin_ns"].as_u64().unwrap_or(0);
+    let end_s = record["duration_ms"].as_f64().unwrap_or(0.0) / 1e3;
+    let after_s = |finding: &Value| {
+        let at_ns = finding["at_ns"].as_u64();
+        at_ns.map_or(end_s, |at_ns| at_ns.saturating_sub(origin_ns) as f64 / 1e9)
+    };
+    let checks = record["analysis"]["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let violated = checks.iter().filter(|check| check["verdict"] == "violation");
+    let findings = violated.flat_map(|check| {
+        let findings = check["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
+        findings.iter().map(move |finding| (check["name"].as_str().unwrap_or_default(), finding))
+    });
+    let times = findings.map(|(name, finding)| (name.to_owned(), after_s(finding)));
+    times.min_by(|one, other| one.1.total_cmp(&other.1)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use whitewater_server::mutants::CATALOGUE;
+
+    use super::*;
+    use crate::nemesis::ALL_FAMILIES;
+    use crate::workload;
+
+    #[test]
+    fn every_hint_names_what_a_run_can_do() {
+        for card in &CATALOGUE {
+            let hint = hint(card.mutant);
+            assert!(workload::NAMES.contains(&hint.workload), "{}: {hint:?}", card.name);
+            for family in hint.faults.split(',') {
+                assert!(ALL_FAMILIES.contains(&family), "{}: {family}", card.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_violation_is_the_earliest_of_all_checks_that_fired() {
+        let record = json!({ "origin_ns": 1_000_000_000u64, "duration_ms": 9_000, "analysis": { "checks": [
+            { "name": "a", "verdict": "violation", "findings": [{ "at_ns": 7_000_000_000u64 }, {}] },
+            { "name": "b", "verdict": "violation", "findings": [{ "at_ns": 4_500_000_000u64 }] },
+            { "name": "c", "verdict": "undecided", "findings": [{ "at_ns": 2_000_000_000u64 }] },
+        ]}});
+        assert_eq!(first_violation(&record), ("b".to_owned(), 3.5));
+    }
+
+    #[test]
+    fn exits_are_told_apart() {
+        let run = |code: i32| outcome(1, std::process::ExitStatus::from_raw(code << 8), "");
+        assert!(run(1).found.is_some() && run(1).failed.is_none());
+        assert!(run(0).found.is_none() && run(0).failed.is_none());
+        assert_eq!(run(4).failed.as_deref(), Some("exit code 4"));
+        let summary = RealSummary { runs: vec![run(1), run(0), run(4)] };
+        assert_eq!(summary.cell(), "1 of 3, 0.0 s, 1 failed");
+    }
+}
