@@ -12,6 +12,7 @@ mod schedule;
 mod tests;
 
 use serde::{Deserialize, Serialize};
+use whitewater_checker::Promises;
 use whitewater_checker::strength::Requirements;
 
 use crate::nemesis::{PlannedFault, find};
@@ -42,6 +43,9 @@ pub(crate) struct Plan {
     /// Entries after which a node takes a snapshot; `None`: what is usual for the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) snapshot_entries: Option<u64>,
+    /// What the target promises beyond safety; `None`: it is not judged by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) promises: Option<Promises>,
 }
 
 /// What clients do.
@@ -99,9 +103,15 @@ impl Plan {
             faults,
             requirements,
             snapshot_entries,
+            promises: None,
         };
         plan.validate()?;
         Ok(plan)
+    }
+
+    /// The same plan, for a target that promises this.
+    pub(crate) fn promising(self, promises: Option<Promises>) -> Self {
+        Self { promises, ..self }
     }
 
     /// Refuses what cannot be executed; says what and where.

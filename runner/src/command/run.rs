@@ -102,7 +102,10 @@ fn draw_plan(arguments: &RunArguments) -> anyhow::Result<Plan> {
         families,
         snapshot_entries: arguments.snapshot_entries,
     });
-    Ok(plan.map_err(Refusal::Usage)?)
+    let promises = crate::target::promises(&arguments.target, arguments.nodes)
+        // Whoever passes arguments on may have changed what is promised.
+        .filter(|_| arguments.server_arg.is_empty());
+    Ok(plan.map_err(Refusal::Usage)?.promising(promises))
 }
 
 /// Refuses a plan that asks a target for what it does not have.

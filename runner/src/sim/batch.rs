@@ -12,6 +12,7 @@ use whitewater_checker::Verdict;
 use whitewater_checker::analysis::Analysis;
 use whitewater_server::Mutant;
 
+use super::weather::Weather;
 use super::{Simulated, judge, simulate};
 use crate::plan::{Plan, PlanSettings, WorkloadPlan};
 
@@ -80,14 +81,15 @@ pub(crate) struct Summary {
 impl Batch {
     /// The plan of one seed.
     pub(crate) fn plan(&self, seed: u64) -> Result<Plan, String> {
-        Plan::new(PlanSettings {
+        let plan = Plan::new(PlanSettings {
             seed,
             nodes: self.nodes,
             time_ms: self.time_ms,
             workload: self.workload.clone(),
             families: self.families.clone(),
             snapshot_entries: None,
-        })
+        })?;
+        Ok(plan.promising(Some(Weather::of(seed).promises(self.nodes))))
     }
 
     /// Simulates every seed. `tell` hears of each as it is done, in no order.

@@ -11,6 +11,7 @@ use whitewater_server::answer::{Answer, Failure, FailureKind, Outcome as Told};
 use whitewater_server::kv::Effect;
 use whitewater_server::machine::Reply;
 
+use super::chance::Chance;
 use super::record::{Recording, client_event};
 use crate::cluster::node_name;
 use crate::dice::Dice;
@@ -149,12 +150,24 @@ pub(super) struct Client {
     dice: Dice,
     deadline_ns: u64,
     pause_ns: u64,
+    doze: Doze,
+    /// Draws of its own, so that dozing changes nothing for those who do not.
+    doze_chance: Chance,
     due_ns: u64,
     session: Option<(u64, u64)>,
     session_tried_ns: Option<u64>,
     stage: Stage,
     /// Counts what it waited for.
     pub(super) turn: u64,
+}
+
+/// A client that now and then does nothing for longer than its session lasts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doze {
+    /// So many rests in a million.
+    pub(super) in_a_million: u32,
+    /// How long.
+    pub(super) for_ns: u64,
 }
 
 /// What a client is made from.
@@ -170,12 +183,15 @@ pub(super) struct ClientSetup {
     pub(super) deadline_ns: u64,
     /// Time between the beginnings of two operations.
     pub(super) pause_ns: u64,
+    /// How it lets its session expire.
+    pub(super) doze: Doze,
     /// The run's seed.
     pub(super) seed: u64,
 }
 
 /// Separates a client's draws from others'.
 const PURPOSE: u64 = 0x5151_0000;
+const DOZE_PURPOSE: u64 = 0x5252_0000;
 
 impl Client {
     /// A client that begins at this time.
@@ -194,6 +210,8 @@ impl Client {
             dice: Dice::new(setup.seed, PURPOSE + u64::from(setup.number)),
             deadline_ns: setup.deadline_ns,
             pause_ns: setup.pause_ns,
+            doze: setup.doze,
+            doze_chance: Chance::new(setup.seed, DOZE_PURPOSE + u64::from(setup.number)),
             due_ns: first_ns,
             session: None,
             session_tried_ns: None,
@@ -507,6 +525,9 @@ impl Client {
         self.due_ns += self.pause_ns;
         if self.due_ns + LAG_MAX_NS < now_ns || *shared.work != Work::Load {
             self.due_ns = now_ns;
+        }
+        if *shared.work == Work::Load && self.doze_chance.in_a_million(self.doze.in_a_million) {
+            self.due_ns = now_ns + self.doze.for_ns;
         }
         self.stage = Stage::Resting;
         Step::Wait { until_ns: self.due_ns.max(now_ns) }

@@ -20,6 +20,7 @@ mod network;
 mod operate;
 mod panics;
 mod phases;
+mod plots;
 mod queue;
 mod record;
 mod volume;
@@ -30,7 +31,6 @@ use whitewater_server::Mutant;
 
 use crate::plan::Plan;
 pub(crate) use batch::{Batch, Found, SeedOutcome, Summary};
-use chance::Chance;
 pub(crate) use folder::{Origin, keep};
 use host::Build;
 use journals::Journals;
@@ -70,7 +70,7 @@ pub(crate) fn simulate_with_journals(plan: &Plan, mutant: Option<Mutant>) -> Sim
 }
 
 fn live(plan: &Plan, mutant: Option<Mutant>, journals: Option<Journals>) -> Simulated {
-    let weather = Weather::new(&mut Chance::new(plan.seed, 0));
+    let weather = Weather::of(plan.seed);
     let (nodes, seed) = (plan.nodes.into(), plan.seed);
     let build = Build { nodes, mutant, seed, weather, journals: journals.clone() };
     let mut world = World::new(plan, build);

@@ -13,6 +13,7 @@ use whitewater_server::node::Node;
 use super::chance::Chance;
 use super::deck::Deck;
 use super::operate::Operator;
+use super::plots::Scene;
 use super::queue::Queue;
 use super::volume::Crash;
 use super::world::{Happening, NOBODY, World};
@@ -53,6 +54,8 @@ pub(super) enum Act {
     Leave { for_ns: u64 },
     /// A node that left is to come back.
     Return(u32),
+    /// The next act of a plot.
+    Play { number: u32, scene: Scene },
 }
 
 /// What an ambush does.
@@ -146,6 +149,12 @@ impl Nemesis {
         self.next >= self.planned && self.in_force.is_none()
     }
 
+    /// The number of a fault that is in no plan.
+    pub(super) fn next_unplanned(&mut self) -> u32 {
+        self.ambushes += 1;
+        u32::try_from(self.planned).unwrap_or(0) + self.ambushes
+    }
+
     /// A server that ended by itself is started again.
     pub(super) fn restart_later(&mut self, host: usize, now_ns: u64, queue: &mut Queue<Happening>) {
         let at_ns = now_ns + self.chance.between(RESTART_NS);
@@ -166,6 +175,7 @@ impl World<'_> {
     /// The fault phase is over: everything is healed, and the weather clears up.
     pub(super) fn heal_everything(&mut self) {
         self.nemesis.is_active = false;
+        self.end_plot();
         self.heal();
         self.nemesis.next = self.nemesis.planned;
         self.network.calm_down();
@@ -193,6 +203,7 @@ impl World<'_> {
             Act::Errands => self.run_errands(),
             Act::Leave { for_ns } => self.leave(for_ns),
             Act::Return(node) => self.come_back(node),
+            Act::Play { number, scene } => self.play(number, scene),
         }
     }
 
@@ -348,7 +359,7 @@ impl World<'_> {
         }
     }
 
-    fn draw_crash(&mut self) -> Crash {
+    pub(super) fn draw_crash(&mut self) -> Crash {
         let is_power = self.nemesis.chance.in_a_million(self.build.weather.power_in_a_million);
         if is_power { Crash::Power } else { Crash::Process }
     }
@@ -362,8 +373,12 @@ impl World<'_> {
 
     /// A node told of an event: perhaps somebody waited for it.
     pub(super) fn lie_in_wait(&mut self, host: usize, event: &Event, role: Role) {
+        if !self.nemesis.is_active {
+            return;
+        }
+        self.plot(host, event, role);
         let nemesis = &mut self.nemesis;
-        if !nemesis.is_active || self.now_ns < nemesis.ambush_from_ns {
+        if self.now_ns < nemesis.ambush_from_ns {
             return;
         }
         let odds = match event {
@@ -433,7 +448,7 @@ impl World<'_> {
         }
         let id = machine.id;
         let leader = self.leader();
-        self.nemesis.ambushes += 1;
+        let unplanned = self.nemesis.next_unplanned();
         let node = u32::try_from(id).expect("a small cluster");
         let ends_ns = match trap {
             Trap::Kill { after_ns } => after_ns,
@@ -444,7 +459,7 @@ impl World<'_> {
             Trap::Cut { .. } => ("partition", "cut off in ambush"),
         };
         let record = FaultRecord {
-            id: u32::try_from(self.nemesis.planned).unwrap_or(0) + self.nemesis.ambushes,
+            id: unplanned,
             kind: kind.into(),
             name: name.into(),
             target: "at an event".into(),

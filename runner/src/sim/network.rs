@@ -1,8 +1,8 @@
 //! Messages on their way: delayed, lost, doubled, overtaken, or stopped by a partition.
 //!
 //! Every directed pair of parties has a link of its own. Peers' links suffer from the weather of the
-//! seed; clients' links are short and true, for what a client does not see in time hides what it could
-//! have seen. There is no stream: each message takes its own time, so messages overtake each other.
+//! seed; clients' links are short, for what a client does not see in time hides what it could have seen, and
+//! lose little. There is no stream: each message takes its own time, so messages overtake each other.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,8 @@ pub(super) struct LinkHabits {
     pub(super) lost_in_a_million: u32,
     /// So many in a million arrive twice.
     pub(super) doubled_in_a_million: u32,
+    /// So many in a million from or to a client are lost.
+    pub(super) client_lost_in_a_million: u32,
 }
 
 /// Shortest and longest delay between a client and a node.
@@ -62,6 +64,9 @@ impl Network {
         if self.is_blocked(from, to) {
             return None;
         }
+        if self.chance.in_a_million(self.habits.client_lost_in_a_million) {
+            return None;
+        }
         Some(now_ns + self.chance.between(CLIENT_DELAY_NS))
     }
 
@@ -96,6 +101,7 @@ impl Network {
     pub(super) fn calm_down(&mut self) {
         self.habits.late_in_a_million = 0;
         self.habits.lost_in_a_million = 0;
+        self.habits.client_lost_in_a_million = 0;
     }
 }
 
@@ -114,6 +120,7 @@ mod tests {
         late_ns: (0, 0),
         lost_in_a_million: 0,
         doubled_in_a_million: 0,
+        client_lost_in_a_million: 0,
     };
 
     #[test]
@@ -142,5 +149,18 @@ mod tests {
         assert!((800..1_200).contains(&lost), "{lost} of 10,000 lost");
         assert!((1_600..2_000).contains(&doubled), "{doubled} of 10,000 doubled");
         assert!(arrivals.iter().flatten().flatten().all(|at_ns| (1_100..=1_200).contains(at_ns)));
+    }
+
+    #[test]
+    fn clients_lose_messages_until_the_weather_clears_up() {
+        let habits = LinkHabits { client_lost_in_a_million: 100_000, ..HABITS };
+        let mut network = Network::new(habits, Chance::new(1, 0));
+        let (client, server) = (Party::Client(0), Party::Node(1));
+        let mut lost =
+            || (0..10_000).filter(|_| network.client(0, client, server).is_none()).count();
+        let before = lost();
+        assert!((800..1_200).contains(&before), "{before} of 10,000 lost");
+        network.calm_down();
+        assert!((0..10_000).all(|_| network.client(0, client, server).is_some()));
     }
 }

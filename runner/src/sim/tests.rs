@@ -58,7 +58,9 @@ fn a_batch_gives_each_seed_the_outcome_it_has_alone() {
 
 #[test]
 fn seeded_bugs_are_found_within_seconds_of_simulated_time() {
-    for mutant in [Mutant::AckOnAppend, Mutant::CommitNoMin, Mutant::QuorumOffByOne] {
+    for mutant in
+        [Mutant::AckOnAppend, Mutant::CommitNoMin, Mutant::QuorumOffByOne, Mutant::AppliedOffByOne]
+    {
         let summary = batch(Some(mutant), "register", 20_000).run(|_| {}).unwrap();
         let found = summary.of(Verdict::Violation).count();
         assert!(found > 0, "whitewater sim --seeds 1..3 --time 20s --mutant {mutant}");
@@ -103,6 +105,27 @@ fn some_seeds_lose_members_and_joint_majorities_are_watched() {
         judge(&plan, &run).verdict == Verdict::Violation
     };
     assert!(seeds.iter().any(is_found), "--mutant joint-one-majority, seeds {seeds:?}");
+}
+
+/// Which checks fired in these seeds.
+fn checks(mutant: Mutant, seeds: std::ops::RangeInclusive<u64>) -> Vec<String> {
+    let batch = Batch { seeds, ..batch(Some(mutant), "register", 30_000) };
+    let summary = batch.run(|_| {}).unwrap();
+    summary.checks().into_iter().map(|(check, _)| check).collect()
+}
+
+#[test]
+fn a_plot_brings_out_what_chance_seldom_does() {
+    let fired = checks(Mutant::LengthBeforeTerm, 2..=6);
+    let line = "whitewater sim --seeds 2..6 --time 30s --mutant length-before-term";
+    assert!(fired.contains(&"election-restriction".to_owned()), "{fired:?}: {line}");
+}
+
+#[test]
+fn a_leader_that_is_disturbed_breaks_a_promise() {
+    let fired = checks(Mutant::NoPreVoteCheckQuorum, 1..=3);
+    let line = "whitewater sim --seeds 1..3 --time 30s --mutant no-pre-vote-check-quorum";
+    assert_eq!(fired, ["undisturbed-leader"], "{line}");
 }
 
 #[test]

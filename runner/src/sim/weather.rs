@@ -3,13 +3,23 @@
 //! Every seed draws its own weather, from calm to foul, so that a thousand seeds are not a thousand
 //! times the same afternoon.
 
+use whitewater_checker::Promises;
+use whitewater_checker::promises::ElectionSettings;
+
 use super::chance::Chance;
 use super::nemesis::Ambush;
 use super::network::LinkHabits;
+use super::plots::Plots;
 use super::volume::DiskHabits;
 
 const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000_000;
+/// The server's tick.
+pub(super) const TICK_NS: u64 = 10 * MILLISECOND;
+/// How long a session may lie idle where that is not drawn: longer than any run.
+const SESSION_EXPIRY_MS: u64 = 3_600_000;
+/// A client finds the leader within an operation's deadline and is answered within another.
+const CLIENT_MS: u64 = 2_000;
 
 /// The weather of a run.
 #[derive(Clone, Copy, Debug)]
@@ -36,11 +46,64 @@ pub(super) struct Weather {
     pub(super) drift_in_a_thousand: u64,
     /// Events that are lain in wait for.
     pub(super) ambush: Ambush,
+    /// How long a session may lie idle, in log time.
+    pub(super) session_expiry_ms: u64,
+    /// So many rests of a client in a million outlast its session.
+    pub(super) doze_in_a_million: u32,
+    /// All clocks tick at the same moments and at the same rate.
+    pub(super) is_in_step: bool,
+    /// Plots that are laid in this seed.
+    pub(super) plots: Plots,
 }
 
 impl Weather {
     /// The weather of a seed.
-    pub(super) fn new(chance: &mut Chance) -> Self {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut weather = Self::new(&mut Chance::new(seed, 0));
+        // A stream of their own: what older seeds drew from the first one stays as it was.
+        weather.add_sessions_and_aims(&mut Chance::new(seed, 4));
+        weather
+    }
+
+    /// Sessions that expire, clients' links that lose, and the aims of this seed.
+    fn add_sessions_and_aims(&mut self, chance: &mut Chance) {
+        if chance.below(4) == 0 {
+            self.session_expiry_ms = chance.between((300, 2_000));
+            self.doze_in_a_million = 10_000;
+        }
+        if chance.below(3) == 0 {
+            self.links.client_lost_in_a_million =
+                u32::try_from(chance.between((500, 5_000))).expect("below a million");
+        }
+        self.is_in_step = chance.below(6) == 0;
+        if self.is_in_step {
+            self.drift_in_a_thousand = 0;
+        }
+        self.plots = Plots::draw(chance);
+    }
+
+    /// What a correct server promises in this weather.
+    pub(super) fn promises(&self, nodes: u32) -> Promises {
+        let tick_ms = TICK_NS / MILLISECOND;
+        let (shortest, longest) = self.election_ticks;
+        // A clock may run slow; whole milliseconds err to the longer side.
+        let slowest = |ticks: u32| {
+            (u64::from(ticks) * tick_ms * (1_000 + self.drift_in_a_thousand)).div_ceil(1_000)
+        };
+        let votes_ns = 2 * self.links.delay_ns.1 + self.disks.sync_ns.1 * self.disk_spread;
+        let stall_ns = self.disks.slow_ns.1 * self.disk_spread;
+        Promises::of(&ElectionSettings {
+            nodes,
+            timeout_ms: (u64::from(shortest) * tick_ms, slowest(longest)),
+            tick_ms,
+            window_ms: votes_ns.div_ceil(MILLISECOND),
+            load: 1,
+            client_ms: CLIENT_MS + stall_ns / MILLISECOND,
+            pre_vote: self.pre_vote,
+        })
+    }
+
+    fn new(chance: &mut Chance) -> Self {
         let foul = chance.below(4);
         let rarely = |chance: &mut Chance, most: u64| {
             u32::try_from(chance.below(most * foul + 1)).expect("below a million")
@@ -60,6 +123,7 @@ impl Weather {
                 late_ns: (10 * MILLISECOND, 200 * MILLISECOND * (foul + 1)),
                 lost_in_a_million: rarely(chance, 4_000),
                 doubled_in_a_million: rarely(chance, 8_000),
+                client_lost_in_a_million: 0,
             },
             disks: DiskHabits {
                 sync_ns: (80 * MICROSECOND, chance.between((200 * MICROSECOND, 3 * MILLISECOND))),
@@ -76,6 +140,10 @@ impl Weather {
             disk_spread: 1 + chance.below(3) * chance.below(8),
             drift_in_a_thousand: chance.below(4) * 10,
             ambush: ambush(chance),
+            session_expiry_ms: SESSION_EXPIRY_MS,
+            doze_in_a_million: 0,
+            is_in_step: false,
+            plots: Plots::default(),
         }
     }
 }

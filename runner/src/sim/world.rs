@@ -15,31 +15,29 @@ use whitewater_server::node::Node;
 use whitewater_server::storage::Report;
 
 use super::chance::Chance;
-use super::client::{Client, ClientSetup, Input, Request, Shared, Step, Work};
+use super::client::{Client, ClientSetup, Doze, Input, Request, Shared, Step, Work};
 use super::deck::{Call, Deck};
 use super::host::{Batch, Build, Host, NotStarted, Process, is_reply};
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::panics::guarded;
+use super::plots::Plotter;
 use super::queue::Queue;
 use super::record::Recording;
 use super::volume::{Crash, MemoryVolume};
+use super::weather::TICK_NS;
 use crate::cluster::node_name;
 use crate::plan::Plan;
 use crate::proxy::Party;
 use crate::workload::{Action, Generator};
 
 const MILLISECOND: u64 = 1_000_000;
-/// The server's tick.
-const TICK_NS: u64 = 10 * MILLISECOND;
 /// Pause between two rounds of status polls.
 const POLL_NS: u64 = 75 * MILLISECOND;
 /// How long a snapshot may take on its way before it is given up.
 const SNAPSHOT_DEADLINE_NS: u64 = 600 * MILLISECOND;
 /// A broken connection is noticed after this.
 const BREAK_NS: u64 = 200_000;
-/// How long a session may lie idle, in log time.
-const SESSION_EXPIRY_MS: u64 = 3_600_000;
 /// What waited for a paused process reaches it within this.
 const RESUME_NS: u64 = 2 * MILLISECOND;
 /// No client: an operator, who does not wait.
@@ -90,6 +88,7 @@ pub(super) struct World<'a> {
     pub(super) work: Work,
     pub(super) recording: Recording,
     pub(super) nemesis: Nemesis,
+    pub(super) plotter: Plotter,
     pub(super) chance: Chance,
     /// What waits for a paused process, by machine.
     held: Vec<Vec<Arrival>>,
@@ -128,6 +127,7 @@ impl<'a> World<'a> {
             work: Work::Load,
             recording: Recording::default(),
             nemesis: Nemesis::new(plan, weather.ambush, Chance::new(seed, 3)),
+            plotter: Plotter::new(weather.plots, Chance::new(seed, 5)),
             chance,
             held: hosts.iter().map(|_| Vec::new()).collect(),
             asked: Vec::new(),
@@ -186,7 +186,11 @@ impl<'a> World<'a> {
         for number in 0..clients {
             let first_ns = self.now_ns + pause_ns * u64::from(number) / u64::from(clients);
             let seed = self.build.seed;
-            let setup = ClientSetup { number, clients, nodes, deadline_ns, pause_ns, seed };
+            let doze = Doze {
+                in_a_million: self.build.weather.doze_in_a_million,
+                for_ns: self.build.weather.session_expiry_ms * MILLISECOND * 5 / 4,
+            };
+            let setup = ClientSetup { number, clients, nodes, deadline_ns, pause_ns, doze, seed };
             self.clients.push(Client::new(setup, first_ns));
             self.asked.push(None);
             self.wake_client(self.clients.len() - 1, first_ns);
@@ -209,7 +213,10 @@ impl<'a> World<'a> {
             return self.not_started(host, error);
         }
         self.recording.process(self.now_ns, id, boot, ProcessChange::Ready);
-        let first_ns = self.now_ns + self.chance.below(self.hosts[host].tick_ns);
+        let first_ns = match self.build.weather.is_in_step {
+            true => (self.now_ns / TICK_NS + 1) * TICK_NS,
+            false => self.now_ns + self.chance.below(self.hosts[host].tick_ns),
+        };
         let arrival = Arrival::Tick;
         self.queue.push(first_ns, Happening::At { host, boot: Some(boot), arrival });
         self.drain(host, None);
@@ -300,13 +307,13 @@ impl<'a> World<'a> {
         if let Arrival::DiskFailed(error) = arrival {
             return self.disk_failed(host, &error);
         }
-        let now_ns = self.now_ns;
+        let (now_ns, expiry_ms) = (self.now_ns, self.build.weather.session_expiry_ms);
         let machine = &mut self.hosts[host];
         let Some(process) = &mut machine.process else { return };
         let volume = &machine.volume;
         let result = guarded(|| {
             process.node.effects().now_ns = now_ns;
-            take_input(process, arrival, now_ns);
+            take_input(process, arrival, now_ns, expiry_ms);
             process.node.advance();
             process.write(volume, now_ns)
         });
@@ -503,7 +510,7 @@ impl<'a> World<'a> {
 }
 
 /// Gives an input to a node.
-fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64) {
+fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64, expiry_ms: u64) {
     match arrival {
         Arrival::Tick => process.node.tick(),
         Arrival::Message { message, snapshot } => {
@@ -519,7 +526,7 @@ fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64) {
         }
         Arrival::Request { call, request } => {
             if now_ns < call.deadline_ns {
-                ask(process, call, request, now_ns);
+                ask(process, call, request, now_ns / MILLISECOND, expiry_ms);
             }
         }
         Arrival::Disk(reports) => process.written(reports),
@@ -531,11 +538,10 @@ fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64) {
 }
 
 /// Gives a client's request to a node.
-fn ask(process: &mut Process, call: Call, request: Request, now_ns: u64) {
-    let time_ms = now_ns / MILLISECOND;
+fn ask(process: &mut Process, call: Call, request: Request, time_ms: u64, expiry_ms: u64) {
     match request {
         Request::OpenSession => {
-            let command = Command::OpenSession { time_ms, expiry_ms: SESSION_EXPIRY_MS };
+            let command = Command::OpenSession { time_ms, expiry_ms };
             process.node.write(command, call);
         }
         Request::Read { key, leader_only } => process.node.read(key, leader_only, call),

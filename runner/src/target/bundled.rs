@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
+use whitewater_checker::Promises;
+use whitewater_checker::promises::ElectionSettings;
 use whitewater_proto::admin::admin_client::AdminClient;
 use whitewater_proto::admin::change_membership_request::Change;
 use whitewater_proto::admin::{
@@ -30,6 +32,30 @@ const ANSWER_GRACE: Duration = Duration::from_millis(30);
 
 /// The name a user asks for.
 pub(super) const NAME: &str = "bundled";
+
+/// Votes on loopback are in within a tick; what a busy machine adds is `LOAD`'s to cover.
+const VOTES_MS: u64 = 10;
+/// A machine that runs other things beside a cluster is at worst so many times slower: a bound that load
+/// alone can break would make a violation out of a slow machine.
+const LOAD: u64 = 2;
+/// A client's operation deadline, twice: one to find the leader, one to be answered.
+const CLIENT_MS: u64 = 2_000;
+
+/// What the server promises with its default settings.
+pub(super) fn promises(nodes: u32) -> Promises {
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = whitewater_server::Config::new(1, "", any, std::path::PathBuf::new());
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Promises::of(&ElectionSettings {
+        nodes,
+        timeout_ms: (ms(config.election_timeout_min), ms(config.election_timeout_max)),
+        tick_ms: ms(config.tick),
+        window_ms: VOTES_MS,
+        load: LOAD,
+        client_ms: CLIENT_MS,
+        pre_vote: true,
+    })
+}
 
 /// The bundled server.
 #[derive(Clone, Debug)]

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use whitewater_checker::Promises;
 
 use crate::exit::Refusal;
 use crate::process::Launch;
@@ -48,6 +49,11 @@ pub(crate) fn by_name(name: &str, build: &Build) -> Result<Arc<dyn Target>, Refu
             Err(Refusal::Usage(format!("no target `{other}`: known are {}", NAMES.join(", "))))
         }
     }
+}
+
+/// What a target promises beyond safety, where that is known.
+pub(crate) fn promises(name: &str, nodes: u32) -> Option<Promises> {
+    (name == bundled::NAME).then(|| bundled::promises(nodes))
 }
 
 /// A future behind a trait object.
