@@ -12,7 +12,7 @@
 //! failure, for two candidates seldom split the votes evenly. Elections are independent, so `n` failures in
 //! a row have the chance `p^n`; `n` is chosen such that it is below [`BAD_LUCK`], and each lasts no longer
 //! than the longest timeout and a window. A range of timeouts too narrow for the window promises nothing
-//! within [`LONGEST_MS`], and then there is no bound.
+//! within a minute, and then there is no bound.
 
 use serde::{Deserialize, Serialize};
 

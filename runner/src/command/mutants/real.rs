@@ -152,7 +152,6 @@ impl RealRuns {
         let mut terminations = signal(SignalKind::terminate())?;
         let child = self.command(mutant, seed).spawn().context("start a run")?;
         let id = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-        let tell = |signal| id.map(|id| kill(id, signal));
         let output = child.wait_with_output();
         tokio::pin!(output);
         let mut interrupted = None;
@@ -164,14 +163,16 @@ impl RealRuns {
                 _ = terminations.recv() => Some(Exit::Terminated),
                 () = tokio::time::sleep(limit) => None,
             };
-            match asked {
+            let asked_for = match asked {
                 Some(exit) => {
                     interrupted = Some(exit);
-                    tell(Signal::SIGINT);
+                    Signal::SIGINT
                 }
-                None if limit == ENDING => drop(tell(Signal::SIGKILL)),
-                None => drop(tell(Signal::SIGTERM)),
-            }
+                None if limit == ENDING => Signal::SIGKILL,
+                None => Signal::SIGTERM,
+            };
+            // Where that fails it has ended already.
+            let _ = id.map(|id| kill(id, asked_for));
             limit = ENDING;
         };
         if let Some(exit) = interrupted {
