@@ -88,7 +88,7 @@ const fn card(
 
 /// All mutants, in the order of the enum.
 #[rustfmt::skip]
-pub const CATALOGUE: [Card; 33] = [
+pub const CATALOGUE: [Card; 34] = [
     card(Mutant::VoteVolatile, "vote-volatile", "a vote is not written to disk", "thesis 3.8", "kill -9 and restart voters at once during elections"),
     card(Mutant::TermVolatile, "term-volatile", "after a restart the term is the last entry's", "thesis 3.8", "kill -9 after an election without a new entry"),
     card(Mutant::VoteErased, "vote-erased", "a message of the leader clears the vote of the same term", "5.2", "delayed vote requests, split votes"),

@@ -32,15 +32,28 @@ pub(super) struct Hint {
     pub(super) faults: &'static str,
     /// Operations a second: many where an old leader has to be left with entries of its own.
     pub(super) rate: u32,
+    /// A snapshot after so many entries, where snapshots are what is broken.
+    pub(super) snapshot_entries: Option<u64>,
 }
+
+/// So few entries that every node takes a snapshot, and a late follower is sent one, many times a run.
+const SNAPSHOT_ENTRIES: u64 = 100;
 
 /// What a bug needs.
 pub(super) fn hint(mutant: Mutant) -> Hint {
-    let of = |workload, faults, rate| Hint { workload, faults, rate };
+    let of = |workload, faults, rate| Hint { workload, faults, rate, snapshot_entries: None };
+    let with_snapshots = |hint| Hint { snapshot_entries: Some(SNAPSHOT_ENTRIES), ..hint };
     match mutant {
-        Mutant::NoDedupe | Mutant::SnapshotDropsSessions | Mutant::AppliedOffByOne => {
-            of("append", "kill,partition", 1_000)
+        Mutant::NoDedupe => of("append", "kill,partition", 1_000),
+        Mutant::SnapshotDropsSessions | Mutant::AppliedOffByOne => {
+            with_snapshots(of("append", "kill,partition", 1_000))
         }
+        Mutant::PurgeBeforeDurable | Mutant::SnapshotInPlace => {
+            with_snapshots(of("register", "kill", 1_000))
+        }
+        Mutant::SnapshotRegress => with_snapshots(of("register", "pause,partition", 1_000)),
+        Mutant::LeaseNoVoteRefusal => of("register", "partition,transfer", 1_000),
+        Mutant::JointOneMajority => of("register", "kill,partition,membership", 1_000),
         Mutant::NoLogCheck | Mutant::LengthBeforeTerm | Mutant::LeaderCountsUnsynced => {
             of("register", "kill,partition", 2_000)
         }
@@ -50,18 +63,13 @@ pub(super) fn hint(mutant: Mutant) -> Hint {
         | Mutant::NoBacktrack
         | Mutant::AckOnAppend
         | Mutant::CommitOldTerm => of("register", "partition", 2_000),
-        Mutant::QuorumOffByOne
-        | Mutant::LeaderLocalRead
-        | Mutant::LeaseNoVoteRefusal
-        | Mutant::NoPreVoteCheckQuorum => of("register", "partition", 1_000),
-        Mutant::NoPrevCheck | Mutant::SnapshotRegress | Mutant::LeaseAcrossPause => {
-            of("register", "pause,partition", 1_000)
+        Mutant::QuorumOffByOne | Mutant::LeaderLocalRead | Mutant::NoPreVoteCheckQuorum => {
+            of("register", "partition", 1_000)
         }
+        Mutant::NoPrevCheck | Mutant::LeaseAcrossPause => of("register", "pause,partition", 1_000),
         Mutant::VoteVolatile
         | Mutant::TermVolatile
         | Mutant::AckBeforeFlush
-        | Mutant::PurgeBeforeDurable
-        | Mutant::SnapshotInPlace
         | Mutant::TornTailFatal
         | Mutant::FixedTimeout => of("register", "kill", 1_000),
         Mutant::ReadindexNoNoop | Mutant::VoteErased | Mutant::StaleVoteCounted => {
@@ -183,7 +191,7 @@ impl RealRuns {
     }
 
     fn command(&self, mutant: Mutant, seed: u64) -> tokio::process::Command {
-        let Hint { workload, faults, rate } = hint(mutant);
+        let Hint { workload, faults, rate, snapshot_entries } = hint(mutant);
         let mut command = tokio::process::Command::new(OWN_PROGRAM);
         command
             .args(["run", "--json", "--quiet", "--workload", workload, "--faults", faults])
@@ -196,6 +204,9 @@ impl RealRuns {
             .stderr(Stdio::null())
             // A terminal's Ctrl-C comes here only, and is passed on once.
             .process_group(0);
+        if let Some(entries) = snapshot_entries {
+            command.args(["--snapshot-entries", &entries.to_string()]);
+        }
         command
     }
 }
