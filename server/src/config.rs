@@ -54,6 +54,9 @@ pub struct Config {
     /// Most appends on their way to one follower. More hide the way's latency; fewer make larger
     /// batches, which cost less.
     pub appends_in_flight: usize,
+    /// Fewest entries of an append that leaves while another one is unanswered. More make larger batches,
+    /// which cost less; 1 lets every entry leave at once, which counts where the way is long.
+    pub append_entries_min: usize,
     /// Most commands, and most reads, that may wait at once: what they take is some tens of megabytes
     /// at the default, and it is far more than one node can serve in a deadline.
     pub waiting_max: usize,
@@ -99,6 +102,7 @@ impl Config {
             snapshot_chunk_bytes: 256 << 10,
             segment_bytes: 2 << 20,
             appends_in_flight: 16,
+            append_entries_min: 64,
             waiting_max: 16_384,
             request_deadline: Duration::from_secs(5),
             session_expiry: Duration::from_secs(3_600),

@@ -62,6 +62,10 @@ pub(crate) struct ServerArguments {
     /// Most appends on their way to one follower: more hide latency, fewer make larger batches
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse_count)]
     appends_in_flight: usize,
+    /// Fewest entries of an append that leaves while another one is unanswered: 1 where the way is
+    /// long and few entries are written
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = parse_count)]
+    append_entries_min: usize,
     /// Take a snapshot and drop the log after so many entries; 0: never
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     snapshot_entries: u64,
@@ -156,6 +160,7 @@ impl ServerArguments {
             },
             mutant: self.mutant,
             appends_in_flight: self.appends_in_flight,
+            append_entries_min: self.append_entries_min,
             snapshots: SnapshotPolicy {
                 entries: self.snapshot_entries,
                 bytes: self.snapshot_bytes,

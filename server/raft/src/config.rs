@@ -42,6 +42,9 @@ pub struct Config {
     pub append_bytes_max: usize,
     /// Most appends on their way to one follower.
     pub appends_in_flight_max: usize,
+    /// Fewest entries of an append that leaves while another one is unanswered; fewer gather until then,
+    /// as small segments do in TCP (Nagle, RFC 896). 1: none waits.
+    pub append_entries_min: usize,
     /// Feeds the election jitter; the only randomness there is.
     pub seed: u64,
     /// The safety rules, or a mutant's.

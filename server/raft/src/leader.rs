@@ -142,6 +142,7 @@ impl Raft {
         let (last, base) = (self.log.last().index, self.log.base().index);
         let (entries_max, bytes_max) =
             (self.config.append_entries_max.max(1), self.config.append_bytes_max);
+        let in_flight_max = self.config.appends_in_flight_max;
         for (&to, progress) in &mut leader.peers {
             let mut append =
                 |progress: &mut Progress, outbox: &mut Outbox, prev, entries: Vec<_>| {
@@ -157,7 +158,12 @@ impl Raft {
                         body: Body::Append { prev, entries, commit, round },
                     });
                 };
-            while progress.may_send(self.config.appends_in_flight_max) && progress.next <= last {
+            while progress.next <= last {
+                let waiting = usize::try_from(last + 1 - progress.next).unwrap_or(usize::MAX);
+                let gathers = waiting < self.config.append_entries_min;
+                if !progress.may_send(if gathers { 1 } else { in_flight_max }) {
+                    break;
+                }
                 let Some(prev) = self.log.position_at(progress.next - 1) else {
                     // Compacted away. A peer that is not there gets heartbeats only.
                     if progress.silent_ticks < self.config.election_timeout_ticks_max {

@@ -77,6 +77,7 @@
 //!     append_entries_max: 256,
 //!     append_bytes_max: 1 << 20,
 //!     appends_in_flight_max: 64,
+//!     append_entries_min: 1,
 //!     seed: 7,
 //!     rules: Arc::new(Paper),
 //! };

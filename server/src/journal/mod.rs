@@ -88,6 +88,7 @@ pub struct Settings {
     pub append_entries_max: usize,
     pub append_bytes_max: usize,
     pub appends_in_flight_max: usize,
+    pub append_entries_min: usize,
     pub seed: u64,
 }
 
@@ -104,6 +105,7 @@ impl Settings {
             append_entries_max: config.append_entries_max,
             append_bytes_max: config.append_bytes_max,
             appends_in_flight_max: config.appends_in_flight_max,
+            append_entries_min: config.append_entries_min,
             seed: config.seed,
         }
     }
@@ -120,6 +122,7 @@ impl Settings {
             append_entries_max: self.append_entries_max,
             append_bytes_max: self.append_bytes_max,
             appends_in_flight_max: self.appends_in_flight_max,
+            append_entries_min: self.append_entries_min,
             seed: self.seed,
             rules: Mutant::rules(mutant),
         }

@@ -135,6 +135,7 @@ fn config(id: NodeId, rules: Arc<dyn Rules>) -> Config {
         append_entries_max: 8,
         append_bytes_max: 1 << 10,
         appends_in_flight_max: 4,
+        append_entries_min: 2,
         seed: 7 + id,
         rules,
     }

@@ -209,6 +209,7 @@ fn setup(config: &Config, boot: u64, journal: Option<Recorder>) -> Setup {
             append_entries_max: 1_024,
             append_bytes_max: 1 << 20,
             appends_in_flight_max: config.appends_in_flight,
+            append_entries_min: config.append_entries_min,
             seed: config.seed.unwrap_or_else(crate::clock::monotonic_ns) ^ (config.node_id << 48),
             rules: Mutant::rules(mutant),
         },

@@ -96,6 +96,8 @@ pub(crate) struct Cluster {
     pub(crate) election_ticks: (u32, u32),
     /// Most entries of one append.
     pub(crate) append_entries_max: usize,
+    /// Fewest entries of an append that leaves while another one is unanswered.
+    pub(crate) append_entries_min: usize,
     /// Entries kept behind a snapshot.
     pub(crate) log_tail: u64,
     /// A seeded disk bug: the vote is not there after a crash.
@@ -118,6 +120,7 @@ impl Cluster {
             pre_vote: true,
             election_ticks: (4, 8),
             append_entries_max: 4,
+            append_entries_min: 1,
             log_tail: 0,
             forgets_votes: false,
             seed,
@@ -182,6 +185,7 @@ impl Cluster {
             append_entries_max: self.append_entries_max,
             append_bytes_max: 1 << 16,
             appends_in_flight_max: 3,
+            append_entries_min: self.append_entries_min,
             seed: self.seed ^ (id << 32) ^ node.boot,
             rules: Arc::clone(&self.rules),
         };

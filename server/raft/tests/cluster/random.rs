@@ -80,6 +80,7 @@ impl Run {
         let mut cluster = Cluster::new(seed, Arc::clone(&plan.rules));
         cluster.pre_vote = dice.roll(2) == 0;
         cluster.log_tail = dice.roll(2) * 3;
+        cluster.append_entries_min = 1 + 2 * (seed % 2) as usize;
         cluster.read_mode = plan.read_mode;
         cluster.forgets_votes = plan.forgets_votes;
         cluster.start_voters(size);

@@ -22,6 +22,9 @@ enum Step {
         reads: String,
         #[arg(key)]
         pre_vote: Option<bool>,
+        /// Fewest entries of an append that leaves while another one is unanswered.
+        #[arg(key)]
+        gathers: Option<usize>,
         /// A seeded bug of `mutants`.
         #[arg(key, optional)]
         rules: String,
@@ -128,9 +131,10 @@ impl Script {
     fn act(&mut self, step: &Step) -> Result<Vec<String>, Box<dyn Error>> {
         let cluster = &mut self.cluster;
         match step {
-            Step::Cluster { size, reads, pre_vote, rules } => {
+            Step::Cluster { size, reads, pre_vote, gathers, rules } => {
                 self.begin(reads, rules)?;
                 self.cluster.pre_vote = pre_vote.unwrap_or(true);
+                self.cluster.append_entries_min = gathers.unwrap_or(1);
                 self.cluster.start_voters(*size);
             }
             Step::Add(id) => cluster.add(*id),
@@ -347,6 +351,7 @@ scripts! {
     bug_an_entry_of_an_old_term_is_committed_by_counting
     bug_voters_do_not_keep_the_lease
     doubled_and_late_messages_change_nothing
+    few_entries_gather_while_an_append_is_unanswered
     leadership_passes_without_a_timeout
     reads_share_a_heartbeat_round
     whole_terms_are_skipped_when_logs_differ

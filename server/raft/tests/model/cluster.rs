@@ -300,6 +300,7 @@ impl Server {
             append_entries_max: 8,
             append_bytes_max: 1 << 20,
             appends_in_flight_max: 2,
+            append_entries_min: 1,
             seed: id + boots * 1_000,
             rules: Arc::new(bug),
         };
