@@ -1,14 +1,17 @@
 //! Reads at an index (thesis 6.4): the leader has committed in its own term, a majority confirmed a
 //! heartbeat round that began after the read, and the state machine has got there.
 //!
-//! When a round began is not told, so that a read misses a commit of another leader does not show here;
-//! it shows in the clients' history.
+//! A read also misses no commit of another leader. Let a leader of term T give a read its index, and let
+//! some node have told before of a committed entry of a later term. A majority had gone on to that term by
+//! then, so no majority can confirm a round of T that begins afterwards: whoever serves the read at an index
+//! before that entry answers from the past. Commits of T itself are the leader's own, and those of earlier
+//! terms are behind its first commit. Reads that a follower serves for its leader are not followed that far.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 use whitewater_raft::event::{Event, Role};
-use whitewater_raft::{Index, NodeId};
+use whitewater_raft::{Index, NodeId, Position, Term};
 
 use super::Check;
 use super::finding::{Draft, Findings, Place, name};
@@ -27,10 +30,33 @@ struct Latest {
     place: Place,
 }
 
+/// Rounds of a node that reads may wait for at a time; older ones are forgotten.
+const ROUNDS_MAX: usize = 64;
+
+/// The committed entry of the latest term, and who told of it first.
+#[derive(Clone, Copy, Debug, Default)]
+struct Newest {
+    at: Position,
+    node: NodeId,
+    time_ns: u64,
+    place: Place,
+}
+
+/// Where a node's reads began, in one boot.
+#[derive(Clone, Debug, Default)]
+struct Begun {
+    /// Starts of the node so far: a replaced node's boots are counted anew.
+    boots: u64,
+    /// By round and index: the leader's term, the line, and what was committed by then.
+    rounds: BTreeMap<(u64, Index), (Term, Place, Newest)>,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct ReadIndex {
     latest: HashMap<NodeId, Latest>,
+    newest: Newest,
+    begun: HashMap<NodeId, Begun>,
     reads: u64,
 }
 
@@ -43,6 +69,54 @@ struct Read<'a> {
 }
 
 impl ReadIndex {
+    /// Somebody tells of a commit.
+    fn committed(&mut self, line: &Line<'_>, at: Position) {
+        if (at.term, at.index) > (self.newest.at.term, self.newest.at.index) {
+            let Line { record, place } = *line;
+            self.newest = Newest { at, node: record.node, time_ns: record.time_ns, place };
+        }
+    }
+
+    /// A leader gives reads their index.
+    fn begins(&mut self, line: &Line<'_>, boots: u64, round: u64, index: Index) {
+        let Line { record, place } = *line;
+        let begun = self.begun.entry(record.node).or_default();
+        if begun.boots != boots {
+            *begun = Begun { boots, ..Begun::default() };
+        }
+        if begun.rounds.len() == ROUNDS_MAX {
+            begun.rounds.pop_first();
+        }
+        // Of reads that share both, the last one has the most to know of. At equal times nothing is certain.
+        if self.newest.time_ns < record.time_ns {
+            begun.rounds.insert((round, index), (record.term, place, self.newest));
+        }
+    }
+
+    /// What was committed in a later term before the read began is before the read.
+    fn knows_all(&self, line: &Line<'_>, boots: u64, read: &Read<'_>, found: &mut Findings) {
+        let Some(begun) = self.begun.get(&line.record.node) else { return };
+        if begun.boots != boots {
+            return;
+        }
+        let Some((term, place, newest)) = begun.rounds.get(&(read.round, read.index)) else {
+            return;
+        };
+        if newest.at.term <= *term || newest.at.index <= read.index {
+            return;
+        }
+        let what = format!(
+            "served a read that began in term {term} at index {}; before it began, {} had told that \
+             {}/{} is committed",
+            read.index,
+            name(newest.node),
+            newest.at.index,
+            newest.at.term
+        );
+        let headline = "A read was served at an index that another leader had already gone beyond.";
+        add(line, "read-missed-commit", headline, &what, &[newest.place, *place], found);
+    }
+
     /// A read's place among the rounds: whoever waits for a later round arrived later, and the commit
     /// index had not gone back since.
     fn in_order(&mut self, line: &Line<'_>, boots: u64, read: &Read<'_>, found: &mut Findings) {
@@ -83,14 +157,21 @@ impl Check for ReadIndex {
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
-        let Event::Read { round, index, applied, confirmed } = &line.record.event else { return };
+        let boots = nodes.get(line.record.node).boots;
+        let (round, index, applied, confirmed) = match &line.record.event {
+            Event::Commit { to, .. } => return self.committed(line, *to),
+            Event::ReadBegun { round, index } => return self.begins(line, boots, *round, *index),
+            Event::Read { round, index, applied, confirmed } => (round, index, applied, confirmed),
+            _ => return,
+        };
         let read = Read { round: *round, index: *index, applied: *applied, confirmed };
         self.reads += 1;
         let node = nodes.get(line.record.node);
         is_applied(line, &read, node, found);
         is_confirmed(line, &read, node, found);
         is_of_own_term(line, &read, node, found);
-        self.in_order(line, nodes.get(line.record.node).boots, &read, found);
+        self.in_order(line, boots, &read, found);
+        self.knows_all(line, boots, &read, found);
     }
 
     fn summary(&self) -> String {

@@ -36,6 +36,7 @@ const CLEAN: &str = "
     1 command 3 session 7 sequence 2 fresh
     1 command 4 session 7 sequence 2
     1 apply 2..4/1
+    1 begin-read 1 index 4
     1 read 1 index 4 confirmed 1,3
     2 append 2/1..4/1
     2 durable 4/1
@@ -382,6 +383,24 @@ fn reads_against_the_rule_are_found() {
         "read-went-back",
         "read at 3 in round 2 and at 4 in round 1",
     );
+}
+
+/// The deposed leader serves a read with a round that it claims a majority confirmed.
+#[test]
+fn a_read_that_misses_another_leaders_commit_is_found() {
+    let commit = "    2 commit 5/2 matched 1:0,2:5,3:5\n";
+    let (begin, serve) = ("    1 begin-read 2 index 4\n", "    1 read 2 index 4 confirmed 1,3\n");
+    let story = |lines: String| {
+        CLEAN.replacen("    1 killed\n", "", 1).replacen(commit, &(lines + "    1 killed\n"), 1)
+    };
+    check(&story([commit, begin, serve].concat())).fires_only(
+        "read-index",
+        "read-missed-commit",
+        "n1 in term 1 served a read that began in term 1 at index 4; before it began, n2 had told that \
+         5/2 is committed",
+    );
+    // Whatever is committed after it began may be missing.
+    check(&story([begin, commit, serve].concat())).none_fires();
 }
 
 /// Found by the simulator, seed 289.

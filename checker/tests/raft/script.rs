@@ -226,6 +226,11 @@ impl Node {
                 let sequence = words.number();
                 Event::Command { index, session, sequence, fresh: words.has("fresh") }
             }
+            "begin-read" => {
+                let round = words.number();
+                words.word("index");
+                Event::ReadBegun { round, index: words.number() }
+            }
             "read" => {
                 let round = words.number();
                 words.word("index");

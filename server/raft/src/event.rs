@@ -194,6 +194,14 @@ pub enum Event {
         /// The last one dropped.
         to: Index,
     },
+    /// A leader gave reads their index, and waits for a heartbeat round that begins after this line. What
+    /// another leader had committed by now, such a round would have told of.
+    ReadBegun {
+        /// The round that is to confirm them.
+        round: u64,
+        /// The index they got.
+        index: Index,
+    },
     /// Reads may be answered here: one event for all that share round and index.
     Read {
         /// The heartbeat round that confirmed it; 0: none was asked for.

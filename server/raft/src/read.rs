@@ -152,6 +152,13 @@ impl Raft {
             _ => return,
         };
         let has_lease = self.config.read_mode == ReadMode::Lease && self.has_lease();
+        // Told too late, it would claim too much: the round may be on its way while a disk is waited for.
+        if let Confirmation::Round(round) = by
+            && !has_lease
+            && self.outbox.is_settled()
+        {
+            self.emit(Event::ReadBegun { round, index });
+        }
         for read in std::mem::take(&mut self.reads.unread) {
             if has_lease {
                 self.serve(read.origin, index, 0, &[]);

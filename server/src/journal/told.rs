@@ -127,4 +127,8 @@ enum EventForm {
         sequence: u64,
         fresh: bool,
     },
+    ReadBegun {
+        round: u64,
+        index: Index,
+    },
 }

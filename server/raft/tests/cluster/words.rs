@@ -127,6 +127,9 @@ pub(crate) fn event(id: NodeId, traced: &Traced) -> String {
             format!("commits {} by {}", at(*to), known.join(" "))
         }
         Event::Purge { to } => format!("drops its log up to {to}"),
+        Event::ReadBegun { round, index } => {
+            format!("begins to read at {index}, for round {round} to confirm")
+        }
         Event::Read { index, applied, confirmed, .. } if confirmed.is_empty() => {
             format!("reads at {index} having applied {applied}")
         }
