@@ -132,6 +132,8 @@ impl Progress {
         if self.mode == Mode::Probe && matched + 1 >= self.next {
             self.mode = Mode::Replicate;
             self.is_stuck = false;
+            // Its entries are sent again from here; a probe that was lost must not hold them up.
+            self.window.clear();
         }
         self.next = self.next.max(matched + 1);
         let is_news = matched > self.matched;

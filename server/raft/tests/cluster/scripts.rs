@@ -333,6 +333,7 @@ scripts! {
     a_learner_becomes_a_voter
     a_lease_is_worth_nothing_after_a_transfer
     a_lost_append_is_sent_again
+    a_lost_probe_does_not_hold_up_what_follows
     a_new_leader_reads_only_after_its_first_commit
     a_node_alone_commits_what_its_disk_has
     a_node_that_its_own_entry_leaves_out_still_campaigns
