@@ -65,7 +65,7 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         findings.extend(judge(observed.turns, &stretch, &bounds));
     }
     let summary = format!(
-        "longest time without a success while a majority could work {}, {} allowed; without a leader {}",
+        "longest time without a success while a majority could work {}; allowed are {}, and {} without a leader",
         seconds(longest_ns),
         seconds(bounds.service_ns),
         seconds(bounds.leader_ns),
