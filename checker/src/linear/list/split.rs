@@ -1,7 +1,6 @@
 //! Reads of a list taken apart into elements, each long list stored once.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use serde_json::Value as Json;
 
 use crate::history::{Function, History, Outcome, Value};
@@ -33,6 +32,8 @@ pub(crate) struct Lists {
     /// Elements without any operation: no list can hold them.
     pub(crate) unknown: Vec<u32>,
     elements: HashMap<String, u32>,
+    /// The elements that are whole numbers, by number: lists of those need not be written out as text.
+    numbers: HashMap<i64, u32>,
 }
 
 /// Why reads could not be taken apart: a text can be read in several ways, or lists were written whole.
@@ -99,17 +100,32 @@ impl Lists {
     fn show_list(&mut self, members: &[Json]) -> Shown {
         let mut elements = Vec::with_capacity(members.len());
         for member in members {
-            let text = text_of(member);
-            let is_new = !self.elements.contains_key(&text);
-            let element = self.element(&text);
-            if is_new {
-                self.unknown.push(element);
-            }
-            elements.push(element);
+            elements.push(self.member(member));
         }
         let length = elements.len() as u32;
         self.sequences.push(Sequence { elements, ..Sequence::default() });
         self.merge_last(length)
+    }
+
+    /// The element of a list's member; one that no operation stands for is told as unknown.
+    fn member(&mut self, member: &Json) -> u32 {
+        let number = member.as_i64();
+        if let Some(&element) = number.and_then(|number| self.numbers.get(&number)) {
+            return element;
+        }
+        let text = text_of(member);
+        let element = match self.elements.get(&text) {
+            Some(&element) => element,
+            None => {
+                let element = self.element(&text);
+                self.unknown.push(element);
+                element
+            }
+        };
+        if let Some(number) = number {
+            self.numbers.insert(number, element);
+        }
+        element
     }
 
     /// If the newest sequence continues another, or is continued by it, one of the two is enough.
