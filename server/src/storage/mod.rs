@@ -164,8 +164,11 @@ impl Disk for FileDisk {
             );
             return Err(StorageError::corrupt(&self.volume.path(""), 0, why));
         }
+        // The log ends with an earlier snapshot's word: the next entry would leave a gap behind that.
+        let ends_before =
+            |last: Index| entries.is_empty() && reset.is_some_and(|reset| reset.index < last);
         if let Some((meta, _)) = &snapshot
-            && !wal::keep_after_snapshot(&mut entries, meta.last)
+            && (ends_before(meta.last.index) || !wal::keep_after_snapshot(&mut entries, meta.last))
         {
             // A crash came between the snapshot and the log's word that it was replaced. Said now, or
             // the entries that follow would leave a gap behind the old ones.
@@ -236,5 +239,37 @@ mod tests {
         let (_, recovered) = open();
         assert_eq!(recovered.snapshot.unwrap().0, meta);
         assert_eq!(recovered.entries, entries(9..=10).entries);
+    }
+
+    /// Found by the simulator, seed 5259: the log held nothing but an earlier snapshot's reset.
+    #[test]
+    fn a_crash_between_two_snapshots_of_a_leader_does_not_leave_a_gap() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = WalOptions { node: 1, segment_bytes: 4_096, fsync: false };
+        let open = || {
+            let mut disk = FileDisk::new(directory.path(), options);
+            let recovered = disk.recover().unwrap();
+            (disk, recovered)
+        };
+        let meta = |index| SnapshotMeta {
+            last: Position { index, term: 1 },
+            chain: Chain(7),
+            membership: Membership::default(),
+        };
+        let (mut disk, _) = open();
+        disk.save_snapshot(&meta(8), b"state").unwrap();
+        let reset = Persist { entries: Vec::new(), snapshot: Some(meta(8)), ..entries(9..=9) };
+        disk.append(&reset).unwrap();
+        disk.flush().unwrap();
+        disk.save_snapshot(&meta(20), b"later").unwrap();
+        drop(disk);
+        let (mut disk, recovered) = open();
+        assert_eq!(recovered.entries, []);
+        disk.append(&entries(21..=22)).unwrap();
+        disk.flush().unwrap();
+        drop(disk);
+        let (_, recovered) = open();
+        assert_eq!(recovered.snapshot.unwrap().0, meta(20));
+        assert_eq!(recovered.entries, entries(21..=22).entries);
     }
 }
