@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::call::{Call, register_calls};
+use super::greedy::Greedy;
 use super::list::{Lists, Prefixes, Reduction, reduce};
 use super::machine::{Machine, Register, Step};
 use super::object::{
@@ -56,7 +57,14 @@ impl Decision {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     calls: Vec<Call>,
+    register: RegisterScratch,
+}
+
+/// The part of it for registers.
+#[derive(Debug, Default)]
+struct RegisterScratch {
     zones: zones::Scratch,
+    greedy: Greedy,
 }
 
 /// What is the same for all keys.
@@ -80,9 +88,9 @@ impl Setting<'_> {
         let history = self.history;
         match self.model {
             ModelKind::Register => {
-                let Scratch { calls, zones } = scratch;
+                let Scratch { calls, register } = scratch;
                 register_calls(history, operations, calls);
-                self.register(calls, budget, zones, "zones")
+                self.register(calls, budget, register, "zones")
             }
             ModelKind::Append => self.list(operations, budget, scratch),
             ModelKind::Set => self.set(operations, budget, scratch),
@@ -132,17 +140,20 @@ impl Setting<'_> {
         &self,
         calls: &[Call],
         budget: &Budget,
-        scratch: &mut zones::Scratch,
+        scratch: &mut RegisterScratch,
         method: &'static str,
     ) -> Decision {
         if !self.search_only {
-            match zones::decide(calls, scratch) {
+            match zones::decide(calls, &mut scratch.zones) {
                 zones::Answer::Linearizable => return Decision::linear(method, true, None),
                 zones::Answer::Violation(conflict) => {
                     let core = conflict.calls.iter().map(|&call| calls[call as usize].index);
                     return Decision::linear(method, false, Some(core.collect()));
                 }
                 zones::Answer::Unsettled => {}
+            }
+            if scratch.greedy.finds_order(calls) {
+                return Decision::linear("greedy", true, None);
             }
         }
         let (machine, steps) = Register::new(calls);
@@ -178,7 +189,7 @@ impl Setting<'_> {
                 }
                 Reduction::Calls(calls) => {
                     let mut decision =
-                        self.register(&calls, budget, &mut scratch.zones, "list-order");
+                        self.register(&calls, budget, &mut scratch.register, "list-order");
                     decision.core = decision
                         .core
                         .map(|core| with_longest_reads(self.history, operations, &lists, core));
@@ -199,7 +210,7 @@ impl Setting<'_> {
             let mut configurations = 0;
             let mut is_decided = true;
             for calls in elements.calls.values() {
-                let decision = self.register(calls, budget, &mut scratch.zones, "elements");
+                let decision = self.register(calls, budget, &mut scratch.register, "elements");
                 configurations += decision.configurations;
                 match decision.linearizable {
                     Some(true) => {}

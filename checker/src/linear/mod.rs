@@ -10,6 +10,7 @@
 //! | append lists, elements appended once | `list`, then zones | linear in the reads |
 //! | sets | `set`: element by element | O(n log n) |
 //! | queues, distinct elements | `queue` | O(n log n) |
+//! | registers whose calls hardly overlap | `greedy`: a first guess, which may only say yes | linear |
 //! | everything else | `search`: three searches in turns | exponential in the worst case, bounded |
 //!
 //! A violation is reported only with a witness that a second, tiny checker has confirmed (`witness`).
@@ -18,6 +19,7 @@
 mod call;
 mod calls;
 mod check;
+mod greedy;
 mod key;
 mod list;
 mod machine;

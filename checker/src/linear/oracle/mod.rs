@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
+use super::call::register_calls;
+use super::greedy::Greedy;
 use super::key::{Scratch, Setting};
 use super::list::Prefixes;
 use super::machine::{Machine, Step};
@@ -96,6 +98,11 @@ fn compare(setting: &Setting<'_>, own: &[u32], case: &Case, scratch: &mut Scratc
     match setting.model {
         ModelKind::Register => {
             searched_object(&RegisterObject::new(history, own), own, truth, budget, case);
+            let mut calls = Vec::new();
+            register_calls(history, own, &mut calls);
+            // A guess may fail where there is an order, never the other way round.
+            let found = Greedy::default().finds_order(&calls);
+            assert!(truth || !found, "greedy on\n{}", case.text());
         }
         ModelKind::Append => {
             let object = ListObject::new(history, own);
