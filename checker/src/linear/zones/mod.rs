@@ -40,6 +40,7 @@
 
 mod clusters;
 mod negative;
+mod reorder;
 mod sweep;
 
 use super::call::Call;

@@ -1,11 +1,12 @@
 //! "The value was not u": what a rejected cas says that does not tell what it saw.
 //!
-//! Such an operation belongs to no cluster. Three steps, each sound:
+//! Such an operation belongs to no cluster. Four steps, each sound:
 //!
 //! 1. u was surely held the whole time: some operation on u had returned before it began and some operation
 //!    that needs u began after it returned. Then there is no order.
 //! 2. It fits somewhere in the valid order that the zones gave. Then that order, with it, is a proof.
-//! 3. Neither: the zones cannot tell, and the search must.
+//! 3. It fits nowhere, but the order was one of many: [`super::reorder`] moves a block, and step 2 comes again.
+//! 4. Neither: the zones cannot tell, and the search must.
 //!
 //! Step 2 places each one as early as it can stand; those that returned before it push it back. In a
 //! fixed order of the others this greedy choice finds a placement if there is one.
@@ -14,10 +15,17 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::clusters::{Clusters, NO_CLUSTER};
-use super::sweep::{Zone, valid_order};
+use super::reorder::Moves;
+use super::sweep::Zone;
 use super::{Answer, Conflict, NO_CALL};
 use crate::history::NEVER;
 use crate::linear::call::{Call, Effect, NIL};
+
+/// How often blocks are moved. Each round costs as much as the zones did.
+const ROUNDS_MAX: usize = 24;
+
+/// With more negative reads without a place than this, moving blocks one by one is not the way.
+const HOMELESS_MAX: usize = 256;
 
 /// Decides the negative reads of a key whose zones do not contradict each other.
 pub(super) fn settle(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> Answer {
@@ -26,7 +34,25 @@ pub(super) fn settle(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> Ans
             return Answer::Violation(conflict);
         }
     }
-    if place_all(calls, clusters, zones) { Answer::Linearizable } else { Answer::Unsettled }
+    match rounds(calls, clusters, zones) {
+        Some(_) => Answer::Linearizable,
+        None => Answer::Unsettled,
+    }
+}
+
+/// Steps 2 and 3: how many orders were tried until everything had a place in one; `None` if that never came.
+pub(super) fn rounds(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> Option<usize> {
+    let mut moves = Moves::new(calls, clusters, zones);
+    for round in 1..=ROUNDS_MAX {
+        let homeless = place_all(calls, clusters, &moves);
+        if homeless.is_empty() {
+            return Some(round);
+        }
+        if homeless.len() > HOMELESS_MAX || !moves.make_room(&homeless) {
+            break;
+        }
+    }
+    None
 }
 
 /// Step 1.
@@ -53,9 +79,10 @@ fn forced(calls: &[Call], clusters: &Clusters, number: u32) -> Option<Conflict> 
     is_forced.then(|| Conflict::of([number, held_by, needed_by]))
 }
 
-/// Step 2.
-fn place_all(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> bool {
-    let order = Order::new(calls, clusters, zones);
+/// Step 2: those that fit nowhere.
+fn place_all(calls: &[Call], clusters: &Clusters, moves: &Moves<'_>) -> Vec<u32> {
+    let order = Order::new(calls, clusters, moves);
+    let mut homeless = Vec::new();
     // Negative reads placed so far by return; those that returned before the current one began are
     // folded into `floor`.
     let mut placed: BinaryHeap<Reverse<(u32, u32)>> = BinaryHeap::new();
@@ -70,10 +97,10 @@ fn place_all(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> bool {
         }
         match order.place(call, floor) {
             Some(place) => placed.push(Reverse((call.returned, place))),
-            None => return false,
+            None => homeless.push(number),
         }
     }
-    true
+    homeless
 }
 
 /// The clusters in a valid order, and what real time says about places in it.
@@ -87,8 +114,8 @@ struct Order {
 }
 
 impl Order {
-    fn new(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> Order {
-        let order = cluster_order(clusters, zones);
+    fn new(calls: &[Call], clusters: &Clusters, moves: &Moves<'_>) -> Order {
+        let order = cluster_order(clusters, moves);
         let mut rank = vec![u32::MAX; clusters.all.len()];
         for (place, &cluster) in order.iter().enumerate() {
             rank[cluster as usize] = place as u32;
@@ -131,10 +158,11 @@ impl Order {
 }
 
 /// The clusters in a valid order.
-fn cluster_order(clusters: &Clusters, zones: &[Zone]) -> Vec<u32> {
+fn cluster_order(clusters: &Clusters, moves: &Moves<'_>) -> Vec<u32> {
     let mut order = Vec::with_capacity(clusters.all.len());
     // The initial state is first even where nothing read it.
-    let blocks = valid_order(zones);
+    let zones = &moves.zones;
+    let blocks = moves.order();
     let initial = blocks.iter().position(|&zone| zones[zone as usize].head == 0);
     let first = initial.map(|place| blocks[place]);
     let rest = blocks.iter().copied().filter(|zone| Some(*zone) != first);

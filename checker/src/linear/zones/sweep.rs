@@ -17,7 +17,7 @@ pub(super) struct Zone {
 }
 
 impl Zone {
-    fn is_forward(&self) -> bool {
+    pub(super) fn is_forward(&self) -> bool {
         self.first_return < self.last_invocation
     }
 }
@@ -146,27 +146,4 @@ pub(super) fn sweep(zones: &[Zone], order: &mut Vec<u64>) -> Result<(), Conflict
         }
     }
     Ok(())
-}
-
-/// All blocks in a valid order. Only after `sweep` found no conflict.
-pub(super) fn valid_order(zones: &[Zone]) -> Vec<u32> {
-    let mut forward: Vec<&Zone> = zones.iter().filter(|zone| zone.is_forward()).collect();
-    forward.sort_unstable_by_key(|zone| zone.first_return);
-    let place = |zone: &Zone| {
-        if zone.is_forward() {
-            return (zone.first_return, 0);
-        }
-        // A backward zone that begins inside a forward one ends after it and stands just behind it.
-        let before = forward.partition_point(|other| other.first_return < zone.last_invocation);
-        match before.checked_sub(1).map(|before| forward[before]) {
-            Some(other) if other.last_invocation > zone.last_invocation => {
-                (other.last_invocation, zone.last_invocation)
-            }
-            _ => (zone.last_invocation, zone.last_invocation),
-        }
-    };
-    let mut order: Vec<((u32, u32), u32)> =
-        zones.iter().enumerate().map(|(number, zone)| (place(zone), number as u32)).collect();
-    order.sort_unstable();
-    order.into_iter().map(|(_, number)| number).collect()
 }
