@@ -49,7 +49,12 @@ fn rows() -> Vec<Row> {
         row("one-hot-10k-stale", stale(Generate { operations: 10_000, ..hot })),
         row("one-hot-100k", Generate { operations: 100_000, ..hot }),
         row("one-hot-100k-silent-cas", Generate { operations: 100_000, cas_tells: false, ..hot }),
+        row("one-hot-100k-silent-cas-info-5%", {
+            let silent = Generate { operations: 100_000, cas_tells: false, ..hot };
+            Generate { info_percent: 5, ..silent }
+        }),
         row("million-one-hot", hot),
+        row("million-one-hot-silent-cas", Generate { cas_tells: false, ..hot }),
         row("register-20-clients", Generate { clients: 20, ..register }),
         row("register-20-clients-stale", stale(Generate { clients: 20, ..register })),
         row("register-50-clients", Generate { clients: 50, ..register }),
