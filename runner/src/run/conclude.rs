@@ -306,3 +306,37 @@ fn width() -> usize {
     }
     std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(WIDTH_DEFAULT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(ending: &Ending, log: &Log) -> Analysis {
+        let mut analysis = Analysis::default();
+        add_ending(&mut analysis, ending, log);
+        analysis
+    }
+
+    #[test]
+    fn a_fault_that_could_not_be_undone_keeps_a_run_from_passing() {
+        let trouble = "n3 is no voter again after 30 s";
+        let log = Log { unhealed: vec![trouble.into()], ..Log::default() };
+        let analysis = ended(&Ending::Complete, &log);
+        assert_eq!(analysis.verdict, Verdict::Undecided);
+        let check = &analysis.checks[0];
+        assert_eq!((check.name.as_str(), check.verdict), ("healing", Verdict::Undecided));
+        assert!(check.findings[0].explanation.contains(trouble), "{check:?}");
+        // A run that was cut short has faults in force by its nature; its own check says so.
+        let cut = ended(&Ending::Interrupted(Exit::Terminated), &log);
+        assert!(cut.checks.iter().all(|check| check.name == "run"), "{cut:?}");
+        assert_eq!(cut.verdict, Verdict::Undecided);
+    }
+
+    #[test]
+    fn an_undisturbed_end_adds_nothing_and_a_broken_environment_is_an_error() {
+        assert!(ended(&Ending::Complete, &Log::default()).checks.is_empty());
+        let broken = ended(&Ending::Environment("no port is free".into()), &Log::default());
+        assert_eq!(broken.verdict, Verdict::Error);
+        assert!(broken.checks[0].findings[0].explanation.contains("no port is free"));
+    }
+}
