@@ -5,6 +5,7 @@
 //! cargo run --release -p whitewater-checker --example bench            # everything, some minutes
 //! cargo run --release -p whitewater-checker --example bench -- quick   # without the million
 //! cargo run --release -p whitewater-checker --example bench -- one-hot # rows whose name holds this
+//! cargo run --release -p whitewater-checker --example bench -- memory  # 10 million operations, bytes for each
 //! ```
 
 use std::collections::HashSet;
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use whitewater_checker::generate::{Generate, Plant, Random, generate};
-use whitewater_checker::{HistoryReport, Options, check_history};
+use whitewater_checker::{HistoryReport, Options, check_history, check_source};
 
 /// Runs of each measurement; the median counts.
 const RUNS: usize = 3;
@@ -79,6 +80,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     let is_quick = wanted == "quick";
     let mut out = std::io::stdout().lock();
+    if wanted == "memory" {
+        return memory(&mut out);
+    }
     writeln!(
         out,
         "{:<34} {:>8} {:>6} {:>9} {:>7} {:>9} {:>9} {:>7} {:>7} {:>10} {:>10}  decided by",
@@ -168,10 +172,56 @@ fn floors(count: usize) -> (f64, f64) {
     (sort.as_secs_f64() * 1e3, begun.elapsed().as_secs_f64() * 1e3)
 }
 
+/// Bytes that a check needs for each operation beside the history in memory.
+fn memory(out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
+    writeln!(
+        out,
+        "{:<28} {:>9} {:>12} {:>12}  decided by",
+        "history", "ops", "history B/op", "check B/op"
+    )?;
+    let operations = 10_000_000;
+    let path = std::env::temp_dir().join(format!("whitewater-bench-{}.jsonl", std::process::id()));
+    for (name, keys, cas_tells) in [
+        ("10M, 100,000 keys", 100_000, true),
+        ("10M, one hot key", 1, true),
+        ("10M, one hot key, silent cas", 1, false),
+    ] {
+        let settings = Generate { operations, keys, cas_tells, clients: 10, ..Generate::default() };
+        let mut file = BufWriter::new(File::create(&path)?);
+        generate(settings, &mut file)?;
+        drop(file);
+        let options = Options::default();
+        let source = whitewater_checker::history::read(&path, &options)?;
+        std::fs::remove_file(&path)?;
+        // The peak counts from here on.
+        std::fs::write("/proc/self/clear_refs", "5")?;
+        let before = kib("VmRSS:");
+        let (_, report) = check_source(name, &source, &options)?;
+        let peak = kib("VmHWM:");
+        let bytes_each = |kib: u64| kib as f64 * 1024.0 / operations as f64;
+        let history = size_of_val(source.history.operations.as_slice()) as u64 / 1024;
+        let methods: Vec<&str> = report.keys_by_method.keys().map(String::as_str).collect();
+        writeln!(
+            out,
+            "{name:<28} {:>9} {:>12.1} {:>12.1}  {}",
+            report.operations,
+            bytes_each(history),
+            bytes_each(peak.saturating_sub(before)),
+            methods.join(" "),
+        )?;
+    }
+    Ok(())
+}
+
 /// The most memory this process ever had, MiB; 0 where the system does not tell.
 fn peak_mib() -> u64 {
+    kib("VmHWM:") / 1024
+}
+
+/// A line of this process's status, KiB; 0 where the system does not tell.
+fn kib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or(0) / 1024
+    kib.unwrap_or(0)
 }

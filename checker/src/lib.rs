@@ -42,5 +42,5 @@ pub use folder::{check_run, check_run_with_report};
 pub use options::Options;
 pub use promises::Promises;
 pub use recorded::{Recorded, check_recorded};
-pub use run::{HistoryReport, KeyReport, check_history, check_reader, grouped};
+pub use run::{HistoryReport, KeyReport, check_history, check_reader, check_source, grouped};
 pub use verdict::Verdict;

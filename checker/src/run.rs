@@ -84,6 +84,15 @@ pub fn check_reader(
     })
 }
 
+/// Judges a history that was read before; `name` stands for its file in errors.
+pub fn check_source(
+    name: &str,
+    source: &Source,
+    options: &Options,
+) -> Result<(Analysis, HistoryReport), CheckError> {
+    in_pool(options, || judge_history(name, source, options))
+}
+
 fn judge_history(
     name: &str,
     source: &Source,

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use whitewater_checker::Verdict;
-use whitewater_checker::analysis::{CheckResult, Finding};
+use whitewater_checker::analysis::{Analysis, CheckResult, Finding};
 use whitewater_server::journal::{
     Divergence, EXTENSION, JournalError, Replayed, UnderRules, replay,
 };
@@ -44,7 +44,7 @@ fn numbers(name: &str) -> Vec<u64> {
 }
 
 /// Replays all of a run's journals and says whether its nodes did what the paper's rules do.
-pub(crate) fn check(run: &Path) -> CheckResult {
+fn check(run: &Path) -> CheckResult {
     let mut check = CheckResult {
         name: "conformance".into(),
         title: "every node's core did what the reference core does with the same inputs".into(),
@@ -84,6 +84,18 @@ pub(crate) fn check(run: &Path) -> CheckResult {
         paths.len()
     );
     check
+}
+
+/// Whether a run's nodes kept journals.
+pub(crate) fn has_journals(run: &Path) -> bool {
+    run.join(FOLDER).is_dir()
+}
+
+/// Adds the check to what else was found about a run.
+pub(crate) fn add(analysis: &mut Analysis, run: &Path) {
+    let check = check(run);
+    analysis.verdict = analysis.verdict.merge(check.verdict);
+    analysis.checks.push(check);
 }
 
 fn problem(check: &mut CheckResult, verdict: Verdict, explanation: String) {

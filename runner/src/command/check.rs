@@ -15,6 +15,7 @@ use whitewater_checker::{
 };
 
 use crate::cli::CheckArguments;
+use crate::conformance;
 use crate::exit::{Exit, Refusal};
 use crate::progress::{print, print_json};
 use crate::store::Store;
@@ -34,7 +35,11 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
         (analysis, of_history(&report))
     } else {
         let folder = Store::new(arguments.store.runs_dir.clone()).find(&arguments.subject)?;
-        let (analysis, report) = check_run_with_report(&folder.path, &options).map_err(refused)?;
+        let (mut analysis, report) =
+            check_run_with_report(&folder.path, &options).map_err(refused)?;
+        if conformance::has_journals(&folder.path) {
+            conformance::add(&mut analysis, &folder.path);
+        }
         let mut figures = of_history(&report.unwrap_or_default());
         figures["run"] = json!(folder.path);
         (analysis, figures)

@@ -5,9 +5,9 @@
 //! may be lost, and may come before or after the change takes effect. [`next_step`] decides from that what
 //! to ask for next, for real clusters and simulated ones alike.
 
+use super::partition::isolate;
 use super::{Act, Fault, Roster, Strike};
 use crate::dice::Dice;
-use crate::proxy::Party;
 use crate::target::{Members, Wish};
 
 /// The family's name.
@@ -87,13 +87,8 @@ impl Fault for Membership {
             Membership::RemoveLeader => (leader, vec![Act::Remove(leader)]),
             Membership::ReplaceFollower => (follower, vec![Act::Replace(follower)]),
             Membership::CutOffLeader => {
-                let others = roster.nodes.iter().filter(|node| **node != leader);
-                let pairs = others.flat_map(|other| {
-                    let (one, other) = (Party::Node(leader), Party::Node(*other));
-                    [(one, other), (other, one)]
-                });
                 let ask = Act::RemoveInVain { leader, node: follower };
-                (leader, vec![Act::Block(pairs.collect()), ask])
+                (leader, vec![isolate(roster, leader), ask])
             }
         };
         let detail = match self {

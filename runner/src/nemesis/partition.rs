@@ -175,6 +175,13 @@ impl Fault for Partition {
     }
 }
 
+/// One node hears no other node, and none hears it.
+pub(super) fn isolate(roster: &Roster, node: u32) -> Act {
+    let others = roster.nodes.iter().copied().filter(|other| *other != node);
+    let far: Vec<Party> = others.map(Party::Node).collect();
+    Act::Block(cut(&[Party::Node(node)], &far, false, false))
+}
+
 /// The directions between two sides that are to be blocked.
 fn cut(near: &[Party], far: &[Party], near_hears: bool, far_hears: bool) -> Vec<(Party, Party)> {
     let mut pairs = Vec::new();

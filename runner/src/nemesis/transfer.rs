@@ -4,9 +4,9 @@
 //! on their way. The others cannot succeed, because the target is cut off or stopped: the leader has to
 //! notice, give up and serve again, and a target that wakes up much later still has its order.
 
+use super::partition::isolate;
 use super::{Act, Fault, Roster, Strike};
 use crate::dice::Dice;
-use crate::proxy::Party;
 
 /// The family's name.
 pub(super) const FAMILY: &str = "transfer";
@@ -80,14 +80,7 @@ impl Fault for Transfer {
             Transfer::Any => (leader, vec![Act::Transfer(None)]),
             Transfer::Follower => (leader, vec![Act::Transfer(Some(target))]),
             Transfer::Paused => (target, vec![Act::Pause(target), Act::FailTransfer(target)]),
-            Transfer::CutOff => {
-                let others = roster.nodes.iter().filter(|node| **node != target);
-                let pairs = others.flat_map(|other| {
-                    let (one, other) = (Party::Node(target), Party::Node(*other));
-                    [(one, other), (other, one)]
-                });
-                (target, vec![Act::Block(pairs.collect()), Act::FailTransfer(target)])
-            }
+            Transfer::CutOff => (target, vec![isolate(roster, target), Act::FailTransfer(target)]),
         };
         let to = match self {
             Transfer::Any => "whom it likes".to_owned(),
@@ -105,6 +98,7 @@ impl Fault for Transfer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::Party;
 
     #[test]
     fn the_target_is_a_follower_and_what_keeps_it_from_taking_over_comes_first() {

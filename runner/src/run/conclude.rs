@@ -12,7 +12,7 @@ use anyhow::Context;
 use serde_json::json;
 use whitewater_checker::analysis::{Analysis, CheckResult, Finding};
 use whitewater_checker::statistics::Statistics;
-use whitewater_checker::{Options, Verdict, check_run};
+use whitewater_checker::{CheckError, Options, Verdict, check_run};
 use whitewater_reports::TerminalStyle;
 use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 
@@ -41,9 +41,6 @@ pub(super) async fn conclude(
         true => judge(order, stage, &ending).await?,
         false => Analysis::default(),
     };
-    if order.journal && served(&log) {
-        add_conformance(&mut analysis, stage).await?;
-    }
     add_ending(&mut analysis, &ending, &log);
     let record = record(order, stage, &ending, &log, analysis);
     order.store.complete(&stage.folder, &record)?;
@@ -73,8 +70,15 @@ async fn judge(order: &Order, stage: &Stage, ending: &Ending) -> anyhow::Result<
     };
     let options = Options { budget, canary: order.canary, ..Options::default() };
     let path = stage.folder.path.clone();
-    let checked = tokio::task::spawn_blocking(move || check_run(&path, &options)).await;
-    match checked.context("check the run")? {
+    let has_journals = order.journal;
+    let check = move || {
+        let mut analysis = check_run(&path, &options)?;
+        if has_journals {
+            conformance::add(&mut analysis, &path);
+        }
+        Ok::<_, CheckError>(analysis)
+    };
+    match tokio::task::spawn_blocking(check).await.context("check the run")? {
         Ok(analysis) => Ok(analysis),
         // The run failed before there was anything to check; why is told by its ending.
         Err(_) if *ending != Ending::Complete => Ok(Analysis::default()),
@@ -82,16 +86,6 @@ async fn judge(order: &Order, stage: &Stage, ending: &Ending) -> anyhow::Result<
             Ok(single(error_check("check", "the record can be judged", error.to_string())))
         }
     }
-}
-
-/// Replays the nodes' journals: one more check.
-async fn add_conformance(analysis: &mut Analysis, stage: &Stage) -> anyhow::Result<()> {
-    let path = stage.folder.path.clone();
-    let replayed = tokio::task::spawn_blocking(move || conformance::check(&path)).await;
-    let check = replayed.context("replay the journals")?;
-    analysis.verdict = analysis.verdict.merge(check.verdict);
-    analysis.checks.push(check);
-    Ok(())
 }
 
 fn single(check: CheckResult) -> Analysis {

@@ -70,6 +70,8 @@ fn a_mutants_journals_say_where_it_left_the_rules() {
     assert_eq!(finding["anomaly"], "nonconformance", "{conformance:#}: whitewater run {RUN}");
     let explanation = finding["explanation"].as_str().unwrap();
     assert!(explanation.contains("acknowledges it; the replayed core does not"), "{explanation}");
+    let again = bench.call("check latest").expect(1);
+    assert!(again.stdout.contains("did what the reference core does not"), "{}", again.stdout);
     bench.call("replay-journal latest").expect(0);
     let other = bench.call("replay-journal latest --mutant none").expect(1);
     assert!(other.stdout.contains("recorded under mutant ack-on-append"), "{}", other.stdout);

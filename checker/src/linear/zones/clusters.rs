@@ -8,7 +8,10 @@ use crate::history::NEVER;
 pub(crate) const NO_CLUSTER: u32 = u32::MAX;
 
 /// The cluster of the initial state, whose writer is virtual and older than everything.
-const INITIAL: u32 = 0;
+pub(super) const INITIAL: u32 = 0;
+
+/// A table of values that is kept for the next key has at most so many places.
+const KEPT_MAX: usize = 1 << 20;
 
 /// A writer and a summary of the reads of its value.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +124,14 @@ impl Clusters {
     /// The cluster of a value, if it has exactly one writer.
     pub(super) fn of_value(&self, value: u32) -> Option<u32> {
         self.find(value).filter(|&cluster| !self.all[cluster as usize].is_shared)
+    }
+
+    /// Frees the table of values where it is large and nothing asks for values any more: a quarter of what one hot
+    /// key needs. Small ones stay for the next key.
+    pub(super) fn free_values(&mut self) {
+        if self.table.len() > KEPT_MAX && self.negatives.is_empty() {
+            self.table = Vec::new();
+        }
     }
 
     fn add_writers(&mut self, calls: &[Call]) {

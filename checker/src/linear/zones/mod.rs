@@ -93,6 +93,7 @@ pub(crate) fn decide(calls: &[Call], scratch: &mut Scratch) -> Answer {
         Ok(clusters::Built::Ambiguous) => return Answer::Unsettled,
         Err(conflict) => return Answer::Violation(conflict),
     }
+    clusters.free_values();
     if let Err(conflict) = sweep::blocks(calls, clusters, zones) {
         return Answer::Violation(conflict);
     }

@@ -44,11 +44,17 @@ pub(super) fn settle(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> Ans
 pub(super) fn rounds(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> Option<usize> {
     let mut moves = Moves::new(calls, clusters, zones);
     for round in 1..=ROUNDS_MAX {
-        let homeless = place_all(calls, clusters, &moves);
+        let blocks = moves.order();
+        let is_valid = moves.is_valid(&blocks);
+        debug_assert!(is_valid, "a block was moved to where it cannot be: {calls:?}");
+        if !is_valid {
+            break;
+        }
+        let homeless = place_all(calls, clusters, &moves.zones, &blocks);
         if homeless.is_empty() {
             return Some(round);
         }
-        if homeless.len() > HOMELESS_MAX || !moves.make_room(&homeless) {
+        if homeless.len() > HOMELESS_MAX || !moves.make_room(&homeless, &blocks) {
             break;
         }
     }
@@ -80,8 +86,8 @@ fn forced(calls: &[Call], clusters: &Clusters, number: u32) -> Option<Conflict> 
 }
 
 /// Step 2: those that fit nowhere.
-fn place_all(calls: &[Call], clusters: &Clusters, moves: &Moves<'_>) -> Vec<u32> {
-    let order = Order::new(calls, clusters, moves);
+fn place_all(calls: &[Call], clusters: &Clusters, zones: &[Zone], blocks: &[u32]) -> Vec<u32> {
+    let order = Order::new(calls, clusters, zones, blocks);
     let mut homeless = Vec::new();
     // Negative reads placed so far by return; those that returned before the current one began are
     // folded into `floor`.
@@ -114,8 +120,8 @@ struct Order {
 }
 
 impl Order {
-    fn new(calls: &[Call], clusters: &Clusters, moves: &Moves<'_>) -> Order {
-        let order = cluster_order(clusters, moves);
+    fn new(calls: &[Call], clusters: &Clusters, zones: &[Zone], blocks: &[u32]) -> Order {
+        let order = cluster_order(clusters, zones, blocks);
         let mut rank = vec![u32::MAX; clusters.all.len()];
         for (place, &cluster) in order.iter().enumerate() {
             rank[cluster as usize] = place as u32;
@@ -158,15 +164,9 @@ impl Order {
 }
 
 /// The clusters in a valid order.
-fn cluster_order(clusters: &Clusters, moves: &Moves<'_>) -> Vec<u32> {
+fn cluster_order(clusters: &Clusters, zones: &[Zone], blocks: &[u32]) -> Vec<u32> {
     let mut order = Vec::with_capacity(clusters.all.len());
-    // The initial state is first even where nothing read it.
-    let zones = &moves.zones;
-    let blocks = moves.order();
-    let initial = blocks.iter().position(|&zone| zones[zone as usize].head == 0);
-    let first = initial.map(|place| blocks[place]);
-    let rest = blocks.iter().copied().filter(|zone| Some(*zone) != first);
-    for zone in first.into_iter().chain(rest) {
+    for &zone in blocks {
         let mut next = zones[zone as usize].head;
         while next != NO_CLUSTER {
             order.push(next);

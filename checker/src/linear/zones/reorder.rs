@@ -19,7 +19,7 @@
 use std::collections::HashMap;
 
 use super::NO_CALL;
-use super::clusters::{Clusters, NO_CLUSTER};
+use super::clusters::{Clusters, INITIAL, NO_CLUSTER};
 use super::sweep::Zone;
 use crate::history::NEVER;
 use crate::linear::call::{Call, Effect};
@@ -106,15 +106,25 @@ impl<'a> Moves<'a> {
         order.into_iter().map(|(_, number)| number).collect()
     }
 
+    /// Whether no block stands before another one that must come first. It always is so; but an order that is not
+    /// would be a false proof, and looking costs one pass.
+    pub(super) fn is_valid(&self, order: &[u32]) -> bool {
+        let mut latest_invocation = 0;
+        order.iter().map(|&number| &self.zones[number as usize]).all(|zone| {
+            let is_late_enough = zone.first_return >= latest_invocation;
+            latest_invocation = latest_invocation.max(zone.last_invocation);
+            is_late_enough
+        })
+    }
+
     /// Moves blocks for each of these reads; false if one has tried everything.
-    pub(super) fn make_room(&mut self, homeless: &[u32]) -> bool {
-        let order = self.order();
+    pub(super) fn make_room(&mut self, homeless: &[u32], order: &[u32]) -> bool {
         homeless.iter().all(|&read| {
             for Move { zone, point } in self.undo.remove(&read).into_iter().flatten() {
                 self.points[zone as usize] = point;
             }
             if !self.left.contains_key(&read) {
-                let moves = self.moves_for(read, &order);
+                let moves = self.moves_for(read, order);
                 self.left.insert(read, moves);
             }
             let Some(group) = self.left.get_mut(&read).and_then(Vec::pop) else {
@@ -193,10 +203,14 @@ impl<'a> Moves<'a> {
 
 /// Where a block stands, given the forward ones in their order.
 fn place(forward: &[&Zone], zone: &Zone, point: u32) -> Place {
+    if zone.head == INITIAL {
+        // First even where nothing read it.
+        return (0, Side::Before, 0);
+    }
     if zone.is_forward() {
         return (zone.first_return, Side::Itself, point);
     }
-    let before = forward.partition_point(|other| other.first_return < point);
+    let before = forward.partition_point(|other| other.first_return <= point);
     match before.checked_sub(1).map(|before| forward[before]) {
         Some(other) if other.last_invocation > point => {
             // No instant inside a forward zone is free, and there is one on at least one side of it.

@@ -146,6 +146,18 @@ fn no_block_moves_to_where_it_cannot_be() {
     // 6 has returned before 5 was read last, so it came before 5.
     let calls = [write(6, 1, 8), write(5, 2, 3), not(5, 7, 12), read(5, 9, 10)];
     assert_eq!(zones(&calls), Answer::Unsettled);
+    // 2 in front of 3 would put 3 just where 4 begins, and there is no room behind that.
+    let calls = [
+        write(1, 1, 2),
+        not(1, 3, 5),
+        write(2, 4, 20),
+        write(3, 6, 10),
+        write(4, 7, 9),
+        read(2, 8, 15),
+        not(4, 11, 40),
+        read(4, 30, 31),
+    ];
+    assert_eq!(zones(&calls), Answer::Unsettled);
     // An indeterminate write that began too late.
     assert_eq!(zones(&[write(5, 1, 2), not(5, 3, 4), write(6, 5, NEVER)]), Answer::Unsettled);
 }
@@ -157,7 +169,7 @@ fn random_calls(seed: u64) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
     let mut open: Vec<(usize, bool)> = Vec::new();
     let (mut state, mut written, mut position) = (0, 0, 0);
-    let length = 8 + random.below(10) as usize;
+    let length = 8 + random.below(20) as usize;
     while calls.len() < length || !open.is_empty() {
         position += 1;
         if calls.len() < length && open.len() < 6 && random.below(5) < 3 {
