@@ -1,7 +1,8 @@
 //! Which model a history is about, told by its operations.
 
 use crate::error::CheckError;
-use crate::history::{Function, History, Outcome};
+use crate::history::{Function, History, Operation, Outcome};
+use crate::linear::whole;
 use crate::options::ModelKind;
 
 /// The functions that a model knows.
@@ -29,6 +30,7 @@ pub(crate) fn model(
     let known = known(model);
     let stray = history.operations.iter().find(|operation| !known.contains(&operation.function));
     match stray {
+        None if model == ModelKind::Counter => all_whole(file, history).map(|()| model),
         None => Ok(model),
         Some(operation) => {
             let words: Vec<&str> = known.iter().map(|function| function.word()).collect();
@@ -48,6 +50,30 @@ pub(crate) fn model(
                 ),
             })
         }
+    }
+}
+
+/// A counter counts in whole numbers; what is none cannot be added up.
+fn all_whole(file: &str, history: &History) -> Result<(), CheckError> {
+    let is_number = |operation: &&Operation| {
+        let json = history.values.json(operation.value);
+        let is_silent = operation.function == Function::Read && operation.outcome != Outcome::Ok;
+        is_silent || json.is_null() || whole(&json).is_some()
+    };
+    match history.operations.iter().find(|operation| !is_number(operation)) {
+        None => Ok(()),
+        Some(operation) => Err(CheckError::Model {
+            file: file.to_owned(),
+            line: u64::from(match operation.function {
+                Function::Read => operation.completed,
+                _ => operation.invoked,
+            }),
+            message: format!(
+                "{} {} is no operation of a counter, which counts in whole numbers of 64 bits",
+                operation.function.word(),
+                history.values.words(operation.value),
+            ),
+        }),
     }
 }
 

@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
 
     /// The next value; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Edn>, EdnError> {
-        self.skip()?;
+        self.skip(0)?;
         if self.at >= self.text.len() { Ok(None) } else { self.value(0).map(Some) }
     }
 
@@ -97,8 +97,8 @@ impl<'a> Reader<'a> {
         Err(EdnError { at: self.at, message: message.into() })
     }
 
-    /// Passes over space, commas, comments and discarded values.
-    fn skip(&mut self) -> Result<(), EdnError> {
+    /// Passes over space, commas, comments and discarded values, inside so many brackets.
+    fn skip(&mut self, depth: usize) -> Result<(), EdnError> {
         loop {
             match self.peek() {
                 Some(byte) if byte.is_ascii_whitespace() || byte == b',' => self.at += 1,
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'#') if self.text.as_bytes().get(self.at + 1) == Some(&b'_') => {
                     self.at += 2;
-                    self.value(1)?;
+                    self.value(depth + 1)?;
                 }
                 _ => return Ok(()),
             }
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let mut members = Vec::new();
         loop {
-            self.skip()?;
+            self.skip(depth)?;
             match self.peek() {
                 None => {
                     self.at = opened_at;
@@ -298,7 +298,7 @@ fn events(bytes: &[u8]) -> Result<Vec<(usize, Edn)>, EdnError> {
     let mut reader = Reader::new(text);
     let mut events = Vec::new();
     loop {
-        reader.skip()?;
+        reader.skip(0)?;
         let at = reader.at;
         match reader.next()? {
             None => return Ok(events),
@@ -436,8 +436,10 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_an_error_and_not_a_crash() {
-        for text in ["[".repeat(100_000), "#_".repeat(100_000), "#a ".repeat(100_000)] {
-            assert!(parse(text.as_bytes()).error.is_some());
+        for opening in ["[", "#_", "#a ", "#_[", "[#_", "#_{", "{#_", "(#_", "#{#_", "#a [#_"] {
+            let text = opening.repeat(100_000);
+            let error = parse(text.as_bytes()).error.expect(opening);
+            assert!(error.message.contains("nested deeper"), "{opening}: {}", error.message);
         }
     }
 }

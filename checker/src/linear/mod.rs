@@ -34,3 +34,4 @@ mod zones;
 
 pub use calls::{Interval, Judgement, check_calls};
 pub(crate) use check::{Linearizability, check};
+pub(crate) use object::whole;

@@ -1,7 +1,7 @@
 //! No acknowledged write is lost: what was acknowledged is still there at the end, or was replaced.
 //!
 //! Taken from the reads of the final phase, when every fault is healed and every key is read once more.
-//! It covers keys that were read then. On registers, a key whose values were written once each: the
+//! It covers keys that were read then; where acknowledged writes were not, it is undecided. On registers, a key whose values were written once each: the
 //! value read is not older than an acknowledged change that began after it was written. On append
 //! lists: every acknowledged element is in the list. Linearizability implies all of this; this check
 //! says it in the words of whoever lost data, and in linear time whatever the budget.
@@ -32,11 +32,14 @@ pub(crate) fn acknowledged(history: Option<&History>) -> CheckResult {
         return nothing(NAME, TITLE, "not checked: the run did not get to its final reads");
     };
     let by_key = history.by_key();
-    let (mut keys, mut writes, mut lost) = (0, 0, Vec::new());
+    let (mut keys, mut writes, mut unread, mut lost) = (0, 0, 0, Vec::new());
     for key in 0..history.keys() as u32 {
         let operations: Vec<&Operation> =
             by_key.operations(key).iter().map(|at| &history.operations[*at as usize]).collect();
-        let Some(read) = final_read(&operations, last.at_ns) else { continue };
+        let Some(read) = final_read(&operations, last.at_ns) else {
+            unread += u64::from(operations.iter().any(|operation| is_acknowledged(operation)));
+            continue;
+        };
         let acknowledged: Vec<&Operation> = acknowledged_before(&operations, read).collect();
         let losses = match Kind::of(&operations) {
             Some(Kind::Register) => lost_write(&operations, &acknowledged, read),
@@ -56,8 +59,25 @@ pub(crate) fn acknowledged(history: Option<&History>) -> CheckResult {
     if !lost.is_empty() {
         summary.push_str(&format!(", {} of them lost", grouped(lost.len() as u64)));
     }
+    if lost.is_empty() && unread > 0 {
+        return result(NAME, TITLE, Verdict::Undecided, summary, vec![not_read(unread)]);
+    }
     let findings = lost.iter().take(SHOWN_MAX).map(|loss| loss.finding(history)).collect();
     result(NAME, TITLE, Verdict::Violation, summary, findings)
+}
+
+/// What nobody read at the end may be lost.
+fn not_read(keys: u64) -> Finding {
+    Finding {
+        anomaly: "unread".to_owned(),
+        headline: "Keys with acknowledged writes were not read at the end.".to_owned(),
+        explanation: format!(
+            "No read of the final phase succeeded for {} keys, so nobody knows whether what was acknowledged \
+             there is still there.",
+            grouped(keys)
+        ),
+        ..Finding::default()
+    }
 }
 
 /// What is done to a key.
@@ -110,11 +130,14 @@ fn acknowledged_before<'a>(
     operations: &[&'a Operation],
     read: &Operation,
 ) -> impl Iterator<Item = &'a Operation> {
-    operations.iter().copied().filter(|operation| {
-        operation.function != Function::Read
-            && operation.outcome == Outcome::Ok
-            && operation.completed < read.invoked
-    })
+    operations
+        .iter()
+        .copied()
+        .filter(|operation| is_acknowledged(operation) && operation.completed < read.invoked)
+}
+
+fn is_acknowledged(operation: &Operation) -> bool {
+    operation.function != Function::Read && operation.outcome == Outcome::Ok
 }
 
 /// The acknowledged change that a read should have seen, or something newer.
@@ -126,15 +149,13 @@ fn lost_write<'a>(
     let Some(newest) = acknowledged.iter().max_by_key(|operation| operation.invoked) else {
         return Vec::new();
     };
-    let is_lost = if read.value == Value::NIL {
-        true
-    } else {
-        let writer = operations.iter().find(|operation| written(operation) == Some(read.value));
-        // An indeterminate write may have taken effect at any time, a value that nobody wrote is
+    let writer = operations.iter().find(|operation| written(operation) == Some(read.value));
+    let is_lost = match writer {
+        // An indeterminate write may have taken effect at any time.
+        Some(writer) => writer.outcome == Outcome::Ok && writer.completed < newest.invoked,
+        // Null is also what was there before anything was written. Another value that nobody wrote is
         // another check's finding.
-        writer.is_some_and(|writer| {
-            writer.outcome == Outcome::Ok && writer.completed < newest.invoked
-        })
+        None => read.value == Value::NIL,
     };
     if is_lost { vec![*newest] } else { Vec::new() }
 }
@@ -285,6 +306,13 @@ mod tests {
     }
 
     #[test]
+    fn null_may_be_a_written_value() {
+        assert_eq!(lost("write 1 ok\nwrite null ok\nfinal\nread null ok"), 0);
+        assert_eq!(lost("write 1 ok\ncas [1,null] ok\nfinal\nread null ok"), 0);
+        assert_eq!(lost("write null ok\nwrite 1 ok\nfinal\nread null ok"), 1);
+    }
+
+    #[test]
     fn what_nobody_was_promised_is_not_lost() {
         assert_eq!(lost("write 1 ok\nwrite 2 info\nfinal\nread 1 ok"), 0);
         assert_eq!(
@@ -313,5 +341,7 @@ mod tests {
         assert!(check("write 1 ok").summary.starts_with("not checked"));
         let unread = check("write 1 ok\nfinal\nread 1 fail");
         assert_eq!(unread.summary, "0 of 1 keys read at the end, 0 acknowledged writes before");
+        assert_eq!(unread.verdict, Verdict::Undecided);
+        assert_eq!(check("write 1 fail\nfinal\nread 1 fail").verdict, Verdict::Pass);
     }
 }

@@ -115,10 +115,11 @@ fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
         analysis.checks.push(check);
     }
     let check = match ending {
+        Ending::Complete if !log.incomplete.is_empty() => incomplete(log),
         Ending::Complete if log.notes.is_empty() => return,
         Ending::Complete => CheckResult {
             name: "run".into(),
-            title: "the run went as planned".into(),
+            title: "the run went to its end".into(),
             verdict: Verdict::Pass,
             summary: log.notes.join("; "),
             findings: Vec::new(),
@@ -141,6 +142,26 @@ fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
     };
     analysis.verdict = analysis.verdict.merge(check.verdict);
     analysis.checks.push(check);
+}
+
+/// A plan that was carried out in part proves less than was asked for.
+fn incomplete(log: &Log) -> CheckResult {
+    let all: Vec<&str> = log.incomplete.iter().chain(&log.notes).map(String::as_str).collect();
+    CheckResult {
+        name: "run".into(),
+        title: "the run went as planned".into(),
+        verdict: Verdict::Undecided,
+        summary: all.join("; "),
+        findings: vec![Finding {
+            anomaly: "incomplete".into(),
+            headline: "The plan was not carried out as a whole.".into(),
+            explanation: format!(
+                "What was recorded was judged. But {}.",
+                log.incomplete.join("; ")
+            ),
+            ..Finding::default()
+        }],
+    }
 }
 
 /// Faults that could not be undone leave another cluster than the one that was to be judged.
@@ -324,6 +345,21 @@ mod tests {
         let cut = ended(&Ending::Interrupted(Exit::Terminated), &log);
         assert!(cut.checks.iter().all(|check| check.name == "run"), "{cut:?}");
         assert_eq!(cut.verdict, Verdict::Undecided);
+    }
+
+    #[test]
+    fn a_plan_that_was_carried_out_in_part_keeps_a_run_from_passing() {
+        let unread = "at the end 0 keys could not be changed and 12 could not be read";
+        let slow = "n2 had to be killed: it did not stop when asked";
+        let log =
+            Log { incomplete: vec![unread.into()], notes: vec![slow.into()], ..Log::default() };
+        let analysis = ended(&Ending::Complete, &log);
+        assert_eq!(analysis.verdict, Verdict::Undecided);
+        assert!(analysis.checks[0].summary.contains(slow), "{analysis:?}");
+        assert!(analysis.checks[0].findings[0].explanation.contains(unread), "{analysis:?}");
+        let noted = ended(&Ending::Complete, &Log { notes: vec![slow.into()], ..Log::default() });
+        assert_eq!(noted.verdict, Verdict::Pass);
+        assert!(noted.checks[0].summary.contains(slow));
     }
 
     #[test]

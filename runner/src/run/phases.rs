@@ -58,6 +58,8 @@ pub(super) struct Log {
     pub(super) server_version: String,
     /// Faults that could not be undone, in words.
     pub(super) unhealed: Vec<String>,
+    /// Parts of the plan that were not carried out, in words.
+    pub(super) incomplete: Vec<String>,
     /// Things that went less well than they should, in words.
     pub(super) notes: Vec<String>,
 }
@@ -212,7 +214,7 @@ impl Run<'_> {
                 Some(result) = nemesis.join_next(), if !is_over => {
                     is_over = true;
                     if let Err(error) = result {
-                        self.log.notes.push(format!("the nemesis failed: {error}"));
+                        self.log.incomplete.push(format!("the nemesis failed: {error}"));
                     }
                 }
                 _ = ticks.tick() => {
@@ -220,7 +222,8 @@ impl Run<'_> {
                     self.tick(Some(done.min(length)));
                     if done > length + FAULTS_OVERRUN {
                         nemesis.shutdown().await;
-                        self.log.notes.push("the faults took too long and were cut short".into());
+                        let cut = "the faults took too long and were cut short";
+                        self.log.incomplete.push(cut.into());
                         break;
                     }
                 }
@@ -232,11 +235,13 @@ impl Run<'_> {
     }
 
     async fn recover(&mut self) {
+        // Mostly nothing is in force any more. Where something is, undoing it may take longer than a cluster
+        // has for its recovery, which is promised from the moment when nothing is.
+        let trouble = self.stage.journal.heal(&self.stage.observer).await;
+        self.log.unhealed.extend(trouble);
         self.begin("recovery", Some(RECOVERY_DEADLINE));
         let end = tokio::time::Instant::now() + RECOVERY_DEADLINE;
         let since = self.tally.by_kind();
-        let trouble = self.stage.journal.heal(&self.stage.observer).await;
-        self.log.unhealed.extend(trouble);
         let nodes = self.nodes();
         let left = end.saturating_duration_since(tokio::time::Instant::now());
         let is_healthy =
@@ -265,10 +270,14 @@ impl Run<'_> {
         };
         match tokio::time::timeout(FINAL_DEADLINE, both).await {
             Ok((0, 0)) => {}
-            Ok((unchanged, unread)) => self.log.notes.push(format!(
+            Ok((unchanged, 0)) => self
+                .log
+                .notes
+                .push(format!("at the end {unchanged} keys could not be changed once more")),
+            Ok((unchanged, unread)) => self.log.incomplete.push(format!(
                 "at the end {unchanged} keys could not be changed and {unread} could not be read"
             )),
-            Err(_) => self.log.notes.push(format!(
+            Err(_) => self.log.incomplete.push(format!(
                 "changing and reading every key took longer than {} s",
                 FINAL_DEADLINE.as_secs()
             )),

@@ -18,4 +18,4 @@ mod split;
 
 pub(crate) use prefixes::Prefixes;
 pub(crate) use reduce::{Reduction, reduce};
-pub(crate) use split::Lists;
+pub(crate) use split::{Lists, is_of_members, text_of};

@@ -45,6 +45,7 @@ impl Lists {
     pub(crate) fn new(history: &History, operations: &[u32]) -> Result<Lists, Ambiguous> {
         let mut lists = Lists::default();
         let mut words = Words::default();
+        let is_of_members = is_of_members(history, operations);
         for &index in operations {
             let operation = &history.operations[index as usize];
             if operation.outcome == Outcome::Fail {
@@ -55,9 +56,13 @@ impl Lists {
                     return Err(Ambiguous);
                 }
                 Function::Append | Function::Write => {
-                    let text = text_of(&history.values.json(operation.value));
-                    let element = (!text.is_empty()).then(|| lists.element(&text));
-                    if let Some(element) = element {
+                    let json = history.values.json(operation.value);
+                    let text = text_of(&json);
+                    // An empty text puts nothing into a string, but is a member of a list like any other.
+                    let is_member = is_of_members && operation.function == Function::Append;
+                    let element =
+                        (is_member || !text.is_empty()).then(|| lists.element(&name_of(&json)));
+                    if let Some(element) = element.filter(|_| !text.is_empty()) {
                         words.add(&text, element);
                     }
                     lists.element_of.insert(index, element);
@@ -113,7 +118,7 @@ impl Lists {
         if let Some(&element) = number.and_then(|number| self.numbers.get(&number)) {
             return element;
         }
-        let text = text_of(member);
+        let text = name_of(member);
         let element = match self.elements.get(&text) {
             Some(&element) => element,
             None => {
@@ -194,8 +199,25 @@ fn is_written_list(json: &Json) -> bool {
     json.as_array().is_some_and(|members| !members.is_empty())
 }
 
+/// Whether reads show lists, and not strings.
+pub(crate) fn is_of_members(history: &History, operations: &[u32]) -> bool {
+    operations
+        .iter()
+        .map(|&index| &history.operations[index as usize])
+        .filter(|operation| {
+            operation.function == Function::Read && operation.outcome == Outcome::Ok
+        })
+        .any(|read| history.values.list(read.value).is_some())
+}
+
+/// A value's name among the elements. Those that put no text into a string have names as well, and different ones.
+fn name_of(json: &Json) -> String {
+    let text = text_of(json);
+    if text.is_empty() { format!("\0{json}") } else { text }
+}
+
 /// A value as the text it puts into a string.
-fn text_of(json: &Json) -> String {
+pub(crate) fn text_of(json: &Json) -> String {
     match json {
         Json::Null => String::new(),
         Json::String(text) => text.clone(),

@@ -1,9 +1,20 @@
 //! Counters as objects.
 
+use serde_json::Value as Json;
+
 use super::{Object, Problem, effective, interned};
 use crate::history::{Function, History, Outcome, Value};
 use crate::linear::machine::Interned;
 use crate::model;
+
+/// A whole number, however it is written: 2, 2.0.
+pub(crate) fn whole(json: &Json) -> Option<i64> {
+    // Beyond 2^53 not every whole number is a float.
+    const EXACT_MAX: f64 = (1_u64 << 53) as f64;
+    let of_float =
+        |float: f64| (float.fract() == 0.0 && float.abs() <= EXACT_MAX).then_some(float as i64);
+    json.as_i64().or_else(|| json.as_f64().and_then(of_float))
+}
 
 /// One counter.
 pub(crate) struct CounterObject<'a> {
@@ -26,7 +37,7 @@ impl Object for CounterObject<'_> {
     type Machine = Interned<model::Counter>;
 
     fn problem(&self, operations: &[u32]) -> Problem<Self::Machine> {
-        let number = |value: Value| self.history.values.json(value).as_i64();
+        let number = |value: Value| whole(&self.history.values.json(value));
         let calls = effective(self.history, operations).filter_map(|(index, operation)| {
             let call = match (operation.function, operation.outcome) {
                 // Null is what a counter shows that nobody has added to.

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{Object, Problem, effective, interned, list_words};
 use crate::history::{Function, History, Outcome, Value};
-use crate::linear::list::{Lists, Prefixes};
+use crate::linear::list::{Lists, Prefixes, is_of_members, text_of};
 use crate::linear::machine::Interned;
 use crate::linear::search::{Budget, search};
 use crate::model;
@@ -75,10 +75,7 @@ impl<'a> ListObject<'a> {
                 continue;
             }
             let elements = match (&self.lists, operation.function) {
-                (None, Function::Append) if self.is_of_members => {
-                    vec![self.member(&self.history.values.json(operation.value))]
-                }
-                (None, _) => self.raw(operation.value),
+                (None, function) => self.raw(function, operation.value),
                 (Some(lists), function) => {
                     let mut elements = match function {
                         Function::Read => lists.elements(lists.shown[&index]).to_vec(),
@@ -104,13 +101,17 @@ impl<'a> ListObject<'a> {
             .is_none_or(|makers| makers.iter().all(|maker| kept.contains(maker)))
     }
 
-    /// A value's bytes, or its members where it is a list.
-    fn raw(&self, value: Value) -> Vec<u32> {
-        match self.history.values.json(value) {
-            Json::Null => Vec::new(),
-            Json::String(text) => text.bytes().map(u32::from).collect(),
-            Json::Array(members) => members.iter().map(|member| self.member(member)).collect(),
-            other => vec![self.member(&other)],
+    /// What a value is made of, where reads cannot be taken apart: members where reads are lists, bytes else.
+    fn raw(&self, function: Function, value: Value) -> Vec<u32> {
+        let json = self.history.values.json(value);
+        if !self.is_of_members {
+            return text_of(&json).bytes().map(u32::from).collect();
+        }
+        match (function, json) {
+            (Function::Append, json) => vec![self.member(&json)],
+            (_, Json::Array(members)) => members.iter().map(|member| self.member(member)).collect(),
+            (_, json) if text_of(&json).is_empty() => Vec::new(),
+            (_, json) => vec![self.member(&json)],
         }
     }
 
@@ -131,12 +132,6 @@ fn number_members(history: &History, operations: &[u32]) -> HashMap<String, u32>
         }
     }
     members
-}
-
-fn is_of_members(history: &History, operations: &[u32]) -> bool {
-    effective(history, operations)
-        .filter(|(_, operation)| operation.function == Function::Read)
-        .any(|(_, operation)| history.values.list(operation.value).is_some())
 }
 
 impl Object for ListObject<'_> {

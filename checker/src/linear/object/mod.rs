@@ -13,7 +13,7 @@ use super::search::{Budget, search};
 use crate::history::{History, Operation, Outcome};
 use crate::model::Model;
 
-pub(crate) use counter::CounterObject;
+pub(crate) use counter::{CounterObject, whole};
 pub(crate) use list::ListObject;
 pub(crate) use mutex::MutexObject;
 pub(crate) use queue::QueueObject;
