@@ -267,10 +267,14 @@ impl World<'_> {
                 record.effective_at_ns = Some(self.now_ns);
                 self.tell("start", &record);
                 let deeds = strike.acts.clone();
-                self.nemesis.in_force = Some((strike, record, self.network.stopped));
-                for deed in &deeds {
-                    self.carry_out(deed);
+                let stopped_before = self.stopped(&strike);
+                let missing = deeds.iter().filter(|deed| !self.carry_out(deed)).count();
+                record.effective = missing < deeds.len();
+                if missing > 0 {
+                    let reason = format!("{missing} of {} acts had no effect", deeds.len());
+                    record.status = FaultStatus::Indeterminate { reason };
                 }
+                self.nemesis.in_force = Some((strike, record, stopped_before));
                 let end_ns = self.now_ns + planned.duration_ms * MILLISECOND;
                 self.queue.push(end_ns, Happening::Nemesis(Act::Heal));
             }
@@ -297,7 +301,7 @@ impl World<'_> {
     /// A fault is over.
     pub(super) fn close(&mut self, strike: &Strike, mut record: FaultRecord, stopped_before: u64) {
         self.nemesis.is_healing = false;
-        let stopped = self.network.stopped - stopped_before;
+        let stopped = self.stopped(strike) - stopped_before;
         let is_block = strike.acts.iter().any(|deed| !deed.pairs().is_empty());
         record.effective = match self.nemesis.operator.take_outcome(strike) {
             Some((effective_at_ns, facts)) => {
@@ -305,7 +309,8 @@ impl World<'_> {
                 record.effects.extend(facts);
                 effective_at_ns.is_some()
             }
-            None => !is_block || stopped > 0,
+            None if is_block => stopped > 0,
+            None => record.effective,
         };
         if is_block {
             record.effects.push(format!("{stopped} messages blocked"));
@@ -321,13 +326,19 @@ impl World<'_> {
         }
     }
 
-    fn carry_out(&mut self, deed: &Deed) {
+    /// Messages that were stopped where a fault stops them.
+    fn stopped(&self, strike: &Strike) -> u64 {
+        strike.acts.iter().map(|deed| self.network.stopped(deed.pairs())).sum()
+    }
+
+    /// Does it. False: there was nothing to strike, a server that was down already.
+    fn carry_out(&mut self, deed: &Deed) -> bool {
         match deed {
             Deed::Kill(node) => {
                 let crash = self.draw_crash();
-                self.crash_host(host_of(*node), "signal 9", crash);
+                return self.crash_host(host_of(*node), "signal 9", crash);
             }
-            Deed::Pause(node) => self.pause_host(host_of(*node), true),
+            Deed::Pause(node) => return self.pause_host(host_of(*node), true),
             Deed::Block(pairs) => {
                 for (from, to) in pairs {
                     self.network.block(*from, *to);
@@ -341,12 +352,15 @@ impl World<'_> {
             | Deed::Replace(_)
             | Deed::RemoveInVain { .. } => self.send_on_errand(deed),
         }
+        true
     }
 
     fn undo(&mut self, deed: &Deed) {
         match deed {
             Deed::Kill(node) => self.start_soon(host_of(*node)),
-            Deed::Pause(node) => self.pause_host(host_of(*node), false),
+            Deed::Pause(node) => {
+                self.pause_host(host_of(*node), false);
+            }
             Deed::Block(pairs) => {
                 for (from, to) in pairs {
                     self.network.unblock(*from, *to);

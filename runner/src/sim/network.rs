@@ -36,14 +36,14 @@ pub(super) struct Network {
     chance: Chance,
     /// How many faults block a direction now.
     blocked: BTreeMap<(Party, Party), u32>,
-    /// Messages that a block stopped, since the beginning.
-    pub(super) stopped: u64,
+    /// Messages that a block stopped, since the beginning, by direction.
+    stopped: BTreeMap<(Party, Party), u64>,
 }
 
 impl Network {
     /// Links without a block.
     pub(super) fn new(habits: LinkHabits, chance: Chance) -> Self {
-        Self { habits, chance, blocked: BTreeMap::new(), stopped: 0 }
+        Self { habits, chance, blocked: BTreeMap::new(), stopped: BTreeMap::new() }
     }
 
     /// When a message between nodes that leaves now arrives: never, once, or twice.
@@ -78,8 +78,15 @@ impl Network {
     /// Whether a message would be stopped; counts it.
     fn is_blocked(&mut self, from: Party, to: Party) -> bool {
         let is_blocked = !self.blocked.is_empty() && self.blocked.contains_key(&(from, to));
-        self.stopped += u64::from(is_blocked);
+        if is_blocked {
+            *self.stopped.entry((from, to)).or_default() += 1;
+        }
         is_blocked
+    }
+
+    /// Messages that a block stopped in these directions, since the beginning.
+    pub(super) fn stopped(&self, directions: &[(Party, Party)]) -> u64 {
+        directions.iter().filter_map(|direction| self.stopped.get(direction)).sum()
     }
 
     /// Stops a direction.
@@ -135,7 +142,8 @@ mod tests {
         assert_eq!(network.peer(0, 1, 2), [None, None]);
         network.unblock(one, two);
         assert!(network.peer(0, 1, 2)[0].is_some());
-        assert_eq!(network.stopped, 2);
+        assert_eq!(network.stopped(&[(one, two)]), 2);
+        assert_eq!(network.stopped(&[(two, one)]), 0);
     }
 
     #[test]

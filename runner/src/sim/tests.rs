@@ -2,6 +2,7 @@
 //! failing seed leaves a folder that can be judged and read.
 
 use whitewater_checker::analysis::Analysis;
+use whitewater_checker::fault::{FaultRecord, FaultStatus};
 use whitewater_checker::{Options, Verdict, check_run};
 use whitewater_server::Mutant;
 use whitewater_server::journal::{Divergence, UnderRules, replay_bytes};
@@ -247,4 +248,28 @@ fn a_bug_outside_the_core_leaves_journals_that_replay_alike() {
     let (steps, found) = replayed(run.journals.as_ref().unwrap(), UnderRules::Of(None));
     assert!(steps > 10_000, "only {steps} steps");
     assert_eq!(found, [], "the sessions are not the core's");
+}
+
+/// Some faults come when a node is down already, because something else killed it: those had no effect and say so.
+#[test]
+fn a_fault_on_a_node_that_is_down_already_has_no_effect() {
+    let batch = batch(None, "register", 20_000);
+    let mut in_vain = Vec::new();
+    for seed in 1..=24 {
+        let run = simulate(&batch.plan(seed).unwrap(), None);
+        let on_processes = |fault: &&FaultRecord| ["kill", "pause"].contains(&fault.kind.as_str());
+        for fault in run.recording.faults.iter().filter(on_processes) {
+            match &fault.status {
+                FaultStatus::Installed => assert!(fault.effective, "{seed}: {fault:?}"),
+                FaultStatus::Skipped { .. } => assert!(!fault.effective, "{seed}: {fault:?}"),
+                // Of several nodes some may have been struck.
+                FaultStatus::Indeterminate { .. } if fault.nodes.len() > 1 => {}
+                FaultStatus::Indeterminate { .. } => {
+                    assert!(!fault.effective && fault.effective_at_ns.is_none(), "{fault:?}");
+                    in_vain.push(seed);
+                }
+            }
+        }
+    }
+    assert!(!in_vain.is_empty(), "in 24 seeds no fault came too late");
 }

@@ -237,10 +237,12 @@ impl<'a> World<'a> {
     }
 
     /// Ends a machine's server from outside.
-    pub(super) fn crash_host(&mut self, host: usize, how: &str, crash: Crash) {
-        if self.hosts[host].process.is_some() {
+    pub(super) fn crash_host(&mut self, host: usize, how: &str, crash: Crash) -> bool {
+        let is_up = self.hosts[host].process.is_some();
+        if is_up {
             self.end_host(host, how.to_owned(), Vec::new(), crash);
         }
+        is_up
     }
 
     /// A server ends. It has last words where nobody ended it.
@@ -261,12 +263,12 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Stops a process, or lets it go on.
-    pub(super) fn pause_host(&mut self, host: usize, is_paused: bool) {
-        let Some(process) = &mut self.hosts[host].process else { return };
+    /// Stops a process, or lets it go on. False: there is none.
+    pub(super) fn pause_host(&mut self, host: usize, is_paused: bool) -> bool {
+        let Some(process) = &mut self.hosts[host].process else { return false };
         process.is_paused = is_paused;
         if is_paused {
-            return;
+            return true;
         }
         let boot = Some(self.hosts[host].boot);
         for arrival in mem::take(&mut self.held[host]) {
@@ -277,6 +279,7 @@ impl<'a> World<'a> {
                 self.queue.push(at_ns, Happening::At { host, boot, arrival });
             }
         }
+        true
     }
 
     fn arrive(&mut self, host: usize, boot: Option<u64>, arrival: Arrival) {
