@@ -104,6 +104,11 @@ impl Values {
         }
     }
 
+    /// Whether the value is a list.
+    pub(crate) fn is_list(&self, value: Value) -> bool {
+        value.table_place().is_some_and(|place| self.0.text(place).starts_with('['))
+    }
+
     /// A list's members, where the value is a list.
     pub(crate) fn list(&self, value: Value) -> Option<Vec<Json>> {
         match self.json(value) {

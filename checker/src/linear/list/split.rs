@@ -207,7 +207,7 @@ pub(crate) fn is_of_members(history: &History, operations: &[u32]) -> bool {
         .filter(|operation| {
             operation.function == Function::Read && operation.outcome == Outcome::Ok
         })
-        .any(|read| history.values.list(read.value).is_some())
+        .any(|read| history.values.is_list(read.value))
 }
 
 /// A value's name among the elements. Those that put no text into a string have names as well, and different ones.
