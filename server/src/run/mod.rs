@@ -6,6 +6,7 @@
 
 mod world;
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
@@ -113,7 +114,7 @@ pub(crate) async fn serve(
     let setting = Setting { writer, tls: tls.clone(), metrics, log: log.clone() };
     let world = World::new(&doors, setting)?;
     let journal = open_journal(&config, directory.boot())?;
-    let node = Node::new(setup(&config, directory.boot(), journal), recovered, world)?;
+    let node = Node::new(setup(&config, &directory, journal), recovered, world)?;
     if let Some(mutant) = config.mutant {
         log.warn(format_args!("runs with the seeded bug {mutant}: {}", mutant.card().broken));
     }
@@ -166,7 +167,16 @@ fn open_disk(
     log: &Log,
 ) -> Result<(DataDirectory, Recovered, Box<dyn Disk>), ServeError> {
     let identity = Identity { cluster_id: config.cluster_id.clone(), node_id: config.node_id };
-    let directory = DataDirectory::open(&config.data_dir, &identity)?;
+    let voters = voters_named(config);
+    let directory = DataDirectory::open(&config.data_dir, &identity, &voters)?;
+    if *directory.bootstrap() != voters {
+        log.info(format_args!(
+            "the voters named at the first start count, {:?}, and what the log changed since; those named now, {:?}, \
+             only give addresses",
+            directory.bootstrap(),
+            voters
+        ));
+    }
     let options = WalOptions {
         node: config.node_id,
         segment_bytes: config.segment_bytes,
@@ -191,11 +201,17 @@ fn open_journal(config: &Config, boot: u64) -> Result<Option<Recorder>, ServeErr
     Recorder::create(&path).map(Some).map_err(|source| ServeError::Journal { path, source })
 }
 
-fn setup(config: &Config, boot: u64, journal: Option<Recorder>) -> Setup {
-    let voters = match config.join {
-        true => [].into(),
+/// The voters that this start names.
+fn voters_named(config: &Config) -> BTreeSet<u64> {
+    match config.join {
+        true => BTreeSet::new(),
         false => config.peers.keys().copied().chain([config.node_id]).collect(),
-    };
+    }
+}
+
+fn setup(config: &Config, directory: &DataDirectory, journal: Option<Recorder>) -> Setup {
+    let voters = directory.bootstrap().clone();
+    let boot = directory.boot();
     let mutant = config.mutant;
     Setup {
         raft: whitewater_raft::Config {

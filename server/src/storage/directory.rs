@@ -1,8 +1,11 @@
 //! Who a data directory belongs to, how often its node started, and that only one process uses it.
 //!
 //! `node.json` names cluster, node and format; a server refuses a directory that is another's, because
-//! two nodes that mix up their logs vote twice. `lock` is locked while a server runs.
+//! two nodes that mix up their logs vote twice. It also keeps the voters that the node first started with: later
+//! changes are in the log, and if each start could name others, two nodes could rule by different majorities.
+//! `lock` is locked while a server runs.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,6 +34,9 @@ struct NodeFile {
     #[serde(flatten)]
     identity: Identity,
     boots: u64,
+    /// The voters of the first start; older files do not tell.
+    #[serde(default)]
+    bootstrap: Option<BTreeSet<u64>>,
 }
 
 /// A directory that this process has for itself until this value is dropped.
@@ -38,24 +44,38 @@ struct NodeFile {
 pub struct DataDirectory {
     path: PathBuf,
     boot: u64,
+    bootstrap: BTreeSet<u64>,
     _lock: Flock<File>,
 }
 
 impl DataDirectory {
-    /// Opens or makes the directory, checks whose it is, and counts this start.
-    pub fn open(path: &Path, identity: &Identity) -> Result<DataDirectory, StorageError> {
+    /// Opens or makes the directory, checks whose it is, and counts this start. `bootstrap` are the voters where
+    /// this is the first one.
+    pub fn open(
+        path: &Path,
+        identity: &Identity,
+        bootstrap: &BTreeSet<u64>,
+    ) -> Result<DataDirectory, StorageError> {
         fs::create_dir_all(path)
             .map_err(|source| StorageError::io("make data directory", path, source))?;
         let lock = lock(path)?;
         let file = path.join("node.json");
-        let boots = match fs::read(&file) {
-            Ok(bytes) => boots_of(path, &file, &bytes, identity)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        let before = match fs::read(&file) {
+            Ok(bytes) => Some(known(path, &file, &bytes, identity)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(StorageError::io("read", &file, error)),
         };
-        let boot = boots + 1;
-        write(path, &file, &NodeFile { format: FORMAT, identity: identity.clone(), boots: boot })?;
-        Ok(DataDirectory { path: path.to_owned(), boot, _lock: lock })
+        let boot = before.as_ref().map_or(0, |before| before.boots) + 1;
+        let first = before.and_then(|before| before.bootstrap);
+        let bootstrap = first.unwrap_or_else(|| bootstrap.clone());
+        let content = NodeFile {
+            format: FORMAT,
+            identity: identity.clone(),
+            boots: boot,
+            bootstrap: Some(bootstrap.clone()),
+        };
+        write(path, &file, &content)?;
+        Ok(DataDirectory { path: path.to_owned(), boot, bootstrap, _lock: lock })
     }
 
     /// The directory.
@@ -66,6 +86,11 @@ impl DataDirectory {
     /// Counts the node's starts, from 1.
     pub fn boot(&self) -> u64 {
         self.boot
+    }
+
+    /// The voters that the node first started with.
+    pub fn bootstrap(&self) -> &BTreeSet<u64> {
+        &self.bootstrap
     }
 }
 
@@ -83,12 +108,12 @@ fn lock(directory: &Path) -> Result<Flock<File>, StorageError> {
     })
 }
 
-fn boots_of(
+fn known(
     directory: &Path,
     file: &Path,
     bytes: &[u8],
     expected: &Identity,
-) -> Result<u64, StorageError> {
+) -> Result<NodeFile, StorageError> {
     let found: NodeFile = serde_json::from_slice(bytes)
         .map_err(|error| StorageError::corrupt(file, error.column() as u64, error.to_string()))?;
     let name = |identity: &Identity, format: u32| {
@@ -101,7 +126,7 @@ fn boots_of(
             expected: name(expected, FORMAT),
         });
     }
-    Ok(found.boots)
+    Ok(found)
 }
 
 fn write(directory: &Path, file: &Path, content: &NodeFile) -> Result<(), StorageError> {
@@ -125,24 +150,42 @@ mod tests {
         Identity { cluster_id: cluster.into(), node_id }
     }
 
+    fn open(path: &Path, identity: &Identity) -> Result<DataDirectory, StorageError> {
+        DataDirectory::open(path, identity, &[1, 2, 3].into())
+    }
+
+    #[test]
+    fn the_voters_are_those_of_the_first_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, identity) = (directory.path(), identity("c", 1));
+        assert_eq!(*open(path, &identity).unwrap().bootstrap(), [1, 2, 3].into());
+        let grown = DataDirectory::open(path, &identity, &[1, 2, 3, 4, 5].into()).unwrap();
+        assert_eq!(*grown.bootstrap(), [1, 2, 3].into());
+        drop(grown);
+        // A node that joins has none, and keeps to it.
+        let joining = tempfile::tempdir().unwrap();
+        drop(DataDirectory::open(joining.path(), &identity, &[].into()).unwrap());
+        assert!(open(joining.path(), &identity).unwrap().bootstrap().is_empty());
+    }
+
     #[test]
     fn starts_are_counted_and_strangers_refused() {
         let directory = tempfile::tempdir().unwrap();
         for boot in 1..=3 {
-            let opened = DataDirectory::open(directory.path(), &identity("c", 1)).unwrap();
+            let opened = open(directory.path(), &identity("c", 1)).unwrap();
             assert_eq!(opened.boot(), boot);
         }
-        let error = DataDirectory::open(directory.path(), &identity("c", 2)).unwrap_err();
+        let error = open(directory.path(), &identity("c", 2)).unwrap_err();
         assert!(error.to_string().contains("belongs to node 1 of cluster \"c\""), "{error}");
     }
 
     #[test]
     fn a_second_process_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let first = DataDirectory::open(directory.path(), &identity("c", 1)).unwrap();
-        let second = DataDirectory::open(directory.path(), &identity("c", 1));
+        let first = open(directory.path(), &identity("c", 1)).unwrap();
+        let second = open(directory.path(), &identity("c", 1));
         assert!(matches!(second, Err(StorageError::InUse(_))));
         drop(first);
-        assert!(DataDirectory::open(directory.path(), &identity("c", 1)).is_ok());
+        assert!(open(directory.path(), &identity("c", 1)).is_ok());
     }
 }
