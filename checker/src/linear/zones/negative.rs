@@ -24,8 +24,10 @@ use crate::linear::call::{Call, Effect, NIL};
 /// How often blocks are moved. Each round costs as much as the zones did.
 const ROUNDS_MAX: usize = 24;
 
-/// With more negative reads without a place than this, moving blocks one by one is not the way.
+/// With more negative reads without a place than this, and than one call in so many, moving blocks one by one is
+/// not the way.
 const HOMELESS_MAX: usize = 256;
+const CALLS_PER_HOMELESS_MIN: usize = 1_000;
 
 /// Decides the negative reads of a key whose zones do not contradict each other.
 pub(super) fn settle(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> Answer {
@@ -54,7 +56,8 @@ pub(super) fn rounds(calls: &[Call], clusters: &Clusters, zones: &[Zone]) -> Opt
         if homeless.is_empty() {
             return Some(round);
         }
-        if homeless.len() > HOMELESS_MAX || !moves.make_room(&homeless, &blocks) {
+        let homeless_max = HOMELESS_MAX.max(calls.len() / CALLS_PER_HOMELESS_MIN);
+        if homeless.len() > homeless_max || !moves.make_room(&homeless, &blocks) {
             break;
         }
     }

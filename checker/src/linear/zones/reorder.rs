@@ -27,6 +27,9 @@ use crate::linear::call::{Call, Effect};
 /// Blocks that a read tries to move; each at both ends of what they have in common.
 const BLOCKS_TRIED_MAX: usize = 16;
 
+/// How far from its value's block a read looks for them, in places of the order.
+const LOOKED_AT_MAX: usize = 512;
+
 /// Indeterminate writes that a read tries, those that began last: any will do that is not used.
 const OFFERS_TRIED_MAX: usize = 4;
 
@@ -119,12 +122,13 @@ impl<'a> Moves<'a> {
 
     /// Moves blocks for each of these reads; false if one has tried everything.
     pub(super) fn make_room(&mut self, homeless: &[u32], order: &[u32]) -> bool {
+        let places = Places::new(self, order);
         homeless.iter().all(|&read| {
             for Move { zone, point } in self.undo.remove(&read).into_iter().flatten() {
                 self.points[zone as usize] = point;
             }
             if !self.left.contains_key(&read) {
-                let moves = self.moves_for(read, order);
+                let moves = self.moves_for(read, order, &places);
                 self.left.insert(read, moves);
             }
             let Some(group) = self.left.get_mut(&read).and_then(Vec::pop) else {
@@ -141,10 +145,9 @@ impl<'a> Moves<'a> {
     }
 
     /// What may make room for a read, the most promising last.
-    fn moves_for(&self, read: u32, order: &[u32]) -> Vec<Vec<Move>> {
+    fn moves_for(&self, read: u32, order: &[u32], places: &Places) -> Vec<Vec<Move>> {
         let read = &self.calls[read as usize];
-        let head = self.clusters.of_value(read.a).map(|cluster| self.head(cluster));
-        let own = head.and_then(|head| self.zones.iter().position(|zone| zone.head == head));
+        let own = self.clusters.of_value(read.a).and_then(|cluster| places.of(self.head(cluster)));
         let mut moves = Vec::new();
         let began = |zone: &Zone| zone.last_invocation < read.returned;
         let offers = self.certain + self.zones[self.certain..].partition_point(began);
@@ -152,12 +155,15 @@ impl<'a> Moves<'a> {
         for offer in free.take(OFFERS_TRIED_MAX) {
             moves.extend(self.within(read, offer));
         }
-        let others = (0..self.certain).filter(|&number| Some(number) != own);
-        let others = others.filter(|&number| !self.zones[number].is_forward());
+        let Some((own, place)) = own else { return alone(moves) };
+        let near = &order[place.saturating_sub(LOOKED_AT_MAX)..];
+        let others = near.iter().take(2 * LOOKED_AT_MAX).map(|&zone| zone as usize);
+        let others = others.filter(|&number| {
+            number < self.certain && number != own && !self.zones[number].is_forward()
+        });
         moves.extend(others.filter_map(|number| self.within(read, number)).take(BLOCKS_TRIED_MAX));
-        let mut moves: Vec<Vec<Move>> = moves.into_iter().flatten().map(|one| vec![one]).collect();
-        let Some(own) = own else { return moves };
-        moves.extend(self.follow(read, own, order));
+        let mut moves = alone(moves);
+        moves.extend(self.follow(read, &order[place + 1..]));
         moves
     }
 
@@ -171,9 +177,7 @@ impl<'a> Moves<'a> {
     }
 
     /// Clears the way for a block that stands some places behind and may follow within the read.
-    fn follow(&self, read: &Call, own: usize, order: &[u32]) -> Option<Vec<Move>> {
-        let place = order.iter().position(|&zone| zone as usize == own)?;
-        let behind = &order[place + 1..];
+    fn follow(&self, read: &Call, behind: &[u32]) -> Option<Vec<Move>> {
         let began = |zone: &u32| {
             let head = self.zones[*zone as usize].head;
             self.clusters.all[head as usize].writer_invoked < read.returned
@@ -199,6 +203,43 @@ impl<'a> Moves<'a> {
         }
         head
     }
+}
+
+/// Where zones are.
+struct Places {
+    /// By head cluster: its zone.
+    zone: Vec<u32>,
+    /// By zone: its place in the order.
+    place: Vec<u32>,
+}
+
+/// Marks a cluster that heads no zone, and a zone that is left out of the order.
+const NOWHERE: u32 = u32::MAX;
+
+impl Places {
+    fn new(moves: &Moves<'_>, order: &[u32]) -> Places {
+        let mut zone = vec![NOWHERE; moves.clusters.all.len()];
+        for (number, of) in moves.zones.iter().enumerate() {
+            zone[of.head as usize] = number as u32;
+        }
+        let mut place = vec![NOWHERE; moves.zones.len()];
+        for (at, &number) in order.iter().enumerate() {
+            place[number as usize] = at as u32;
+        }
+        Places { zone, place }
+    }
+
+    /// The zone that a cluster heads, and its place.
+    fn of(&self, head: u32) -> Option<(usize, usize)> {
+        let zone = self.zone[head as usize] as usize;
+        let place = *self.place.get(zone)?;
+        (place != NOWHERE).then_some((zone, place as usize))
+    }
+}
+
+/// Each move as a group of its own.
+fn alone(moves: Vec<[Move; 2]>) -> Vec<Vec<Move>> {
+    moves.into_iter().flatten().map(|one| vec![one]).collect()
 }
 
 /// Where a block stands, given the forward ones in their order.
