@@ -174,7 +174,8 @@ Examples:
 /// `whitewater check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
-    /// A run (a folder, the beginning of its id, latest, last-failed) or a history file
+    /// A run (a folder, the beginning of its id, latest, last-failed), a history file, or - for
+    /// standard input
     #[arg(value_name = "RUN|FILE")]
     pub(crate) subject: String,
     #[command(flatten)]

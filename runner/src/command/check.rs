@@ -11,7 +11,7 @@ use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
 use whitewater_checker::options::{Format, ModelKind, Progress, ProgressSink};
 use whitewater_checker::{
-    CheckError, HistoryReport, Options, Verdict, check_history, check_run_with_report,
+    CheckError, HistoryReport, Options, Verdict, check_history, check_reader, check_run_with_report,
 };
 
 use crate::cli::CheckArguments;
@@ -20,9 +20,17 @@ use crate::exit::{Exit, Refusal};
 use crate::progress::{print, print_json};
 use crate::store::Store;
 
+/// Stands for standard input, as everywhere.
+const STANDARD_INPUT: &str = "-";
+
 /// Carries out `check`.
 pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     let path = Path::new(&arguments.subject);
+    let is_standard_input = arguments.subject == STANDARD_INPUT;
+    if is_standard_input && (arguments.generate.is_some() || arguments.export.is_some()) {
+        let reason = "standard input is read once; give --generate and --export a file";
+        return Err(Refusal::Usage(reason.into()).into());
+    }
     if let Some(settings) = arguments.generate {
         return make_up(path, settings);
     }
@@ -30,7 +38,12 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     if let Some(target) = &arguments.export {
         export(arguments, path, target, &options)?;
     }
-    let (analysis, figures) = if path.exists() && !path.is_dir() {
+    let (analysis, figures) = if is_standard_input {
+        let input = Box::new(std::io::stdin());
+        let (analysis, report) =
+            check_reader("standard input", input, &options).map_err(refused)?;
+        (analysis, of_history(&report))
+    } else if path.exists() && !path.is_dir() {
         let (analysis, report) = check_history(path, &options).map_err(refused)?;
         (analysis, of_history(&report))
     } else {

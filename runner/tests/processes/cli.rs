@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Bench, WHITEWATER, servers, turn};
+use crate::harness::{Bench, WHITEWATER, finish, servers, turn};
 
 /// Calls, and asserts the exit code and what stderr says.
 fn refused(bench: &Bench, arguments: &str, exit: i32, says: &[&str]) {
@@ -189,6 +189,25 @@ fn a_bad_history_line_is_named_by_file_line_and_column() {
     );
     assert!(result["parse_ms"].is_number() && result["check_ms"].is_number(), "{result}");
     assert!(result["witness"].is_array(), "{result}");
+}
+
+#[test]
+fn a_history_may_come_by_standard_input() {
+    let bench = Bench::new();
+    bench.call(&format!("check {} --generate operations=2000", bench.path("h.jsonl").display()));
+    let judge = |arguments: &str| {
+        let mut command = bench.command(arguments);
+        command.stdin(fs::File::open(bench.path("h.jsonl")).unwrap());
+        finish(command.spawn().unwrap(), arguments)
+    };
+    let outcome = judge("check - --json").expect(0);
+    assert_eq!(
+        (&outcome.json()["operations"], &outcome.json()["verdict"]),
+        (&2000.into(), &"pass".into())
+    );
+    assert!(judge("check - --format edn").expect(2).stderr.contains("standard input:1:"));
+    let refused = judge("check - --export other.edn").expect(2);
+    assert!(refused.stderr.contains("standard input is read once"), "{}", refused.stderr);
 }
 
 #[test]
