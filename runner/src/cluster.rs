@@ -95,7 +95,7 @@ impl Cluster {
         let (recorder, log, name) = (self.recorder.clone(), launch.log.clone(), node_name(number));
         let (told, pid) = std::sync::mpsc::channel();
         let started = self.spawner.spawn(&launch, move |how, is_expected| {
-            let last_words = last_words::since(&log, log_start);
+            let last_words = last_words::since(&log, log_start, is_expected);
             let exited =
                 ProcessChange::Exited { how: how.into(), expected: is_expected, last_words };
             // Sent below, once the start is recorded: an exit is never recorded before its start.

@@ -10,14 +10,22 @@ const SCAN_BYTES: u64 = 64 * 1024;
 const LINES_MAX: usize = 20;
 /// What a line of a dying process contains, in Rust and in Go, in any case.
 const MARKS: [&str; 5] = ["panicked at", "panic:", "fatal", "stack overflow", "segmentation fault"];
+/// How the line begins with which a process says why it gives up.
+const ERROR: &str = "error:";
 
-/// Lines of the log, from `start` on, that look like a panic or a fatal error.
-pub(super) fn since(log: &Path, start: u64) -> Vec<String> {
+/// Lines of the log, from `start` on, that look like a panic or a fatal error. Where a process ended by itself and
+/// there are none, its last line is the best there is.
+pub(super) fn since(log: &Path, start: u64, is_expected: bool) -> Vec<String> {
     let text = read_end(log, start);
-    let lines = text.lines().filter(|line| {
+    let is_marked = |line: &&str| {
         let line = line.to_lowercase();
-        MARKS.iter().any(|mark| line.contains(mark))
-    });
+        MARKS.iter().any(|mark| line.contains(mark)) || !is_expected && line.starts_with(ERROR)
+    };
+    let mut lines = text.lines().filter(is_marked).peekable();
+    if !is_expected && lines.peek().is_none() {
+        let last = text.lines().rfind(|line| !line.trim().is_empty());
+        return last.into_iter().map(str::to_owned).collect();
+    }
     lines.take(LINES_MAX).map(str::to_owned).collect()
 }
 
@@ -52,8 +60,23 @@ mod tests {
         let first = "thread 'main' panicked at src/old.rs:1:\n";
         std::fs::write(&log, format!("{first}started\nthread 'x' panicked at src/a.rs:7:\nbye\n"))
             .unwrap();
-        assert_eq!(since(&log, first.len() as u64), ["thread 'x' panicked at src/a.rs:7:"]);
+        let panic = ["thread 'x' panicked at src/a.rs:7:"];
+        assert_eq!(since(&log, first.len() as u64, true), panic);
+        assert_eq!(since(&log, first.len() as u64, false), panic);
         assert_eq!(tail(&log, 1), ["bye"]);
-        assert!(since(&folder.path().join("absent"), 0).is_empty());
+        assert!(since(&folder.path().join("absent"), 0, false).is_empty());
+    }
+
+    #[test]
+    fn who_gives_up_is_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("n1.log");
+        std::fs::write(&log, "started\nerror: the snapshot is damaged\nserved until then\n")
+            .unwrap();
+        assert_eq!(since(&log, 0, false), ["error: the snapshot is damaged"]);
+        assert!(since(&log, 0, true).is_empty(), "whoever is killed may have complained before");
+        std::fs::write(&log, "started\ngiving up: no disk\n\n").unwrap();
+        assert_eq!(since(&log, 0, false), ["giving up: no disk"]);
+        assert!(since(&log, 0, true).is_empty());
     }
 }
