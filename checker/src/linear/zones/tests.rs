@@ -5,30 +5,11 @@ use std::time::{Duration, Instant};
 use super::{Answer, Clusters, Conflict, Scratch, decide, negative, sweep};
 use crate::generate::{Generate, Random, generate};
 use crate::history::{self, NEVER};
+use crate::linear::call::made::{call, cas, not, read, write};
 use crate::linear::call::{Call, Effect, register_calls};
 use crate::linear::machine::Register;
 use crate::linear::search::{Budget, search};
 use crate::options::Options;
-
-const fn call(effect: Effect, a: u32, b: u32, invoked: u32, returned: u32) -> Call {
-    Call { invoked, returned, a, b, index: 0, effect }
-}
-
-const fn read(a: u32, invoked: u32, returned: u32) -> Call {
-    call(Effect::Read, a, 0, invoked, returned)
-}
-
-const fn write(a: u32, invoked: u32, returned: u32) -> Call {
-    call(Effect::Write, a, 0, invoked, returned)
-}
-
-const fn cas(a: u32, b: u32, invoked: u32, returned: u32) -> Call {
-    call(Effect::Cas, a, b, invoked, returned)
-}
-
-const fn not(a: u32, invoked: u32, returned: u32) -> Call {
-    call(Effect::NotEqual, a, 0, invoked, returned)
-}
 
 fn zones(calls: &[Call]) -> Answer {
     decide(calls, &mut Scratch::default())
