@@ -100,6 +100,17 @@ impl World {
         Ok(())
     }
 
+    /// Tells the core that a snapshot is not on its way to a peer any more. It waits for that word before it
+    /// sends the peer anything else, so a full queue must not swallow it; and the loop, which empties
+    /// the queue, cannot wait for room in it.
+    fn lose_snapshot(&self, peer: NodeId) {
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            // The loop is gone only when the node stops.
+            let _ = inputs.send(PeerInput::SnapshotSent { peer, delivered: false }).await;
+        });
+    }
+
     /// A request's reply goes to this handler.
     pub(super) fn expect_reply(&mut self, request: u64, reply: oneshot::Sender<Message>) {
         self.waiting.insert(request, reply);
@@ -160,8 +171,10 @@ impl Effects for World {
     }
 
     fn send_snapshot(&mut self, message: Message, data: Bytes) {
-        if let Some(link) = self.links.get(&message.to) {
-            link.send_snapshot(message, data);
+        match self.links.get(&message.to) {
+            Some(link) => link.send_snapshot(message, data),
+            // A member whose address nobody has told. The core tries again while it hears of the peer.
+            None => self.lose_snapshot(message.to),
         }
     }
 
@@ -187,5 +200,67 @@ impl Effects for World {
 
     fn waits(&self, client: &Client) -> bool {
         !client.reply.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use tokio::time::timeout;
+    use whitewater_raft::{Body, Chain, Membership, Position};
+
+    use super::*;
+    use crate::storage::{FileDisk, WalOptions};
+
+    /// A world without peers, what it tells the loop, and the folder that it lies in.
+    fn world() -> (World, mpsc::Receiver<PeerInput>, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let config = Arc::new(Config::new(1, "test", listen, folder.path().to_owned()));
+        let (clients, _) = mpsc::channel(1);
+        let (peers, inputs) = mpsc::channel(1);
+        let (reports, _) = mpsc::unbounded_channel();
+        let options = WalOptions { node: 1, segment_bytes: 4_096, fsync: false };
+        let disk = Box::new(FileDisk::new(folder.path(), options));
+        let setting = Setting {
+            writer: Writer::start(disk, reports).unwrap(),
+            tls: None,
+            metrics: Metrics::new(),
+            log: Log::new(1, 0, config.color),
+        };
+        let addresses = Addresses::new(Arc::clone(&config));
+        let doors = Doors { config, addresses, clients, peers };
+        (World::new(&doors, setting).unwrap(), inputs, folder)
+    }
+
+    fn snapshot_to(to: NodeId) -> Message {
+        let last = Position { index: 5, term: 1 };
+        let meta = SnapshotMeta { last, chain: Chain(1), membership: Membership::default() };
+        Message { from: 1, to, term: 1, request: 1, body: Body::Snapshot { meta, round: 1 } }
+    }
+
+    /// To whom a snapshot did not get, by the next input of the loop.
+    async fn next_lost(inputs: &mut mpsc::Receiver<PeerInput>) -> NodeId {
+        match timeout(Duration::from_secs(10), inputs.recv()).await {
+            Ok(Some(PeerInput::SnapshotSent { peer, delivered: false })) => peer,
+            other => panic!("no word of the snapshot: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_for_a_peer_that_nobody_knows_the_way_to_is_told_to_be_lost() {
+        let (mut world, mut inputs, _folder) = world();
+        // More of them than the queue holds: none may go missing.
+        for peer in [2, 3, 4] {
+            world.send_snapshot(snapshot_to(peer), Bytes::new());
+        }
+        let mut lost = Vec::new();
+        for _ in 0..3 {
+            lost.push(next_lost(&mut inputs).await);
+        }
+        lost.sort_unstable();
+        assert_eq!(lost, [2, 3, 4]);
     }
 }
