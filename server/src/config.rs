@@ -22,10 +22,11 @@ pub struct Config {
     pub cluster_id: String,
     /// Where clients and peers reach this node.
     pub listen: SocketAddr,
-    /// Where this node reaches its peers: `host:port`.
+    /// Where this node reaches its peers: `host:port`. What came into the log with a member, when it was
+    /// added, counts before it.
     pub peers: BTreeMap<NodeId, String>,
-    /// Where clients reach the nodes, for redirects. A node that is not in it is named by its entry in
-    /// `peers`, and this node by `listen`.
+    /// Where clients reach the nodes, for redirects. A node that is not in it is named by its address in the
+    /// log, or else its entry in `peers`, and this node by `listen`.
     pub client_addresses: BTreeMap<NodeId, String>,
     /// Where everything durable lies.
     pub data_dir: PathBuf,

@@ -118,6 +118,24 @@ async fn a_node_is_added_promoted_and_removed() {
     .await;
 }
 
+#[tokio::test]
+async fn a_member_that_comes_back_on_another_port_is_found_there() {
+    use admin::change_membership_request::Change;
+    let mut cluster = Cluster::start(3, small_snapshots);
+    let first = cluster.join(4);
+    change(&cluster, Change::AddLearner, 4, first.clone()).await;
+    cluster.settled().await;
+    change(&cluster, Change::Remove, 4, String::new()).await;
+    cluster.kill(4);
+    std::fs::remove_dir_all(cluster.data_dir(4)).unwrap();
+    put_many(&cluster, "a", 100).await;
+    let second = cluster.join(4);
+    assert_ne!(first, second);
+    change(&cluster, Change::AddLearner, 4, second).await;
+    cluster.settled().await;
+    assert_eq!(cluster.status(4).await.unwrap().learners, [4]);
+}
+
 async fn transfer(cluster: &Cluster, target: u64) {
     wait_for("leadership to be transferred", async || {
         let leader = cluster.leader().await;

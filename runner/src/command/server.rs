@@ -31,7 +31,8 @@ pub(crate) struct ServerArguments {
     /// Where clients and peers reach this node
     #[arg(long, value_name = "IP:PORT")]
     listen: SocketAddr,
-    /// Where this node reaches another one; once for each of them
+    /// Where this node reaches another one; once for each of them. The address with which a member was
+    /// added later counts before it
     #[arg(long = "peer", value_name = "N=HOST:PORT", value_parser = parse_peer)]
     peers: Vec<(NodeId, String)>,
     /// What to tell clients about where a node is, if it differs from --peer

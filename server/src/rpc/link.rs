@@ -53,6 +53,7 @@ pub(crate) struct LinkSettings {
 /// The sending end. Its task ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Link {
+    address: String,
     queue: Arc<Queue>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -114,6 +115,7 @@ impl Link {
             .http2_keep_alive_interval(Duration::from_secs(1))
             .keep_alive_timeout(Duration::from_secs(1));
         let queue = Arc::<Queue>::default();
+        let address = settings.address.clone();
         let state = LinkState {
             settings: Arc::new(settings),
             channel: endpoint.connect_lazy(),
@@ -124,7 +126,12 @@ impl Link {
             generation: 0,
         };
         let task = tokio::spawn(state.run(Arc::clone(&queue)));
-        Ok(Link { queue, task })
+        Ok(Link { address, queue, task })
+    }
+
+    /// Where the peer is looked for.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Sends a request, some time, perhaps.
@@ -132,7 +139,7 @@ impl Link {
         self.queue.push(Outgoing::Message(message));
     }
 
-    /// Sends a snapshot. Its fate arrives as an input in any case.
+    /// Sends a snapshot. Its fate arrives as an input in any case, unless the link is dropped before.
     pub(crate) fn send_snapshot(&self, message: Message, data: Bytes) {
         self.queue.push(Outgoing::Snapshot(message, data));
     }

@@ -51,7 +51,8 @@ pub(crate) struct Doors {
     pub(crate) peers: mpsc::Sender<PeerInput>,
 }
 
-/// Where clients reach the nodes: what this node was told, and what the log tells later.
+/// Where clients reach the nodes: what this node was told for clients, then what the log tells, then where
+/// this node was told to look for its peers.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     config: Arc<Config>,
@@ -70,7 +71,8 @@ impl Addresses {
 
     pub(crate) fn of(&self, node: NodeId) -> String {
         let learned = self.learned.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.config.client_address(node).or_else(|| learned.get(&node).cloned()).unwrap_or_default()
+        let told = self.config.client_addresses.get(&node).or_else(|| learned.get(&node));
+        told.cloned().or_else(|| self.config.client_address(node)).unwrap_or_default()
     }
 }
 
@@ -112,4 +114,20 @@ pub(crate) async fn serve(
 fn root_cause(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_came_back_elsewhere_is_named_there() {
+        let mut config = Config::new(1, "c", "127.0.0.1:7101".parse().unwrap(), "data".into());
+        config.peers = [(2, "h:2".to_owned()), (3, "h:3".to_owned())].into();
+        config.client_addresses = [(3, "public:3".to_owned())].into();
+        let addresses = Addresses::new(Arc::new(config));
+        addresses.learn(&[(2, "new:2".to_owned()), (3, "new:3".to_owned())].into());
+        let of = |node| addresses.of(node);
+        assert_eq!([1, 2, 3, 4].map(of), ["127.0.0.1:7101", "new:2", "public:3", ""]);
+    }
 }

@@ -181,11 +181,19 @@ impl Effects for World {
     fn learn_addresses(&mut self, addresses: &BTreeMap<NodeId, String>) {
         self.addresses.learn(addresses);
         for (peer, address) in addresses {
-            if *peer != self.config.node_id
-                && !self.links.contains_key(peer)
-                && let Err(error) = self.connect(*peer, address)
-            {
-                self.log.warn(error);
+            let known = self.links.get(peer).map(Link::address);
+            if *peer == self.config.node_id || known == Some(address) {
+                continue;
+            }
+            let is_replaced = known.is_some();
+            match self.connect(*peer, address) {
+                Ok(()) if is_replaced => {
+                    self.log.info(format_args!("looks for n{peer} at {address} from now on"));
+                    // The link before it may have carried one, and says nothing any more.
+                    self.lose_snapshot(*peer);
+                }
+                Ok(()) => {}
+                Err(error) => self.log.warn(error),
             }
         }
     }
@@ -262,5 +270,22 @@ mod tests {
         }
         lost.sort_unstable();
         assert_eq!(lost, [2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_peer_with_another_address_is_looked_for_there_and_gets_its_snapshot_anew() {
+        let (mut world, mut inputs, _folder) = world();
+        // It takes connections and says nothing, so the snapshot is on its way until the link goes.
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let first = mute.local_addr().unwrap().to_string();
+        world.learn_addresses(&[(2, first.clone())].into());
+        assert_eq!(world.links[&2].address(), first);
+        world.send_snapshot(snapshot_to(2), Bytes::new());
+        world.learn_addresses(&[(2, "127.0.0.1:2".to_owned())].into());
+        assert_eq!(world.links[&2].address(), "127.0.0.1:2");
+        assert_eq!(next_lost(&mut inputs).await, 2);
+        // What is no address changes nothing.
+        world.learn_addresses(&[(2, "not an address".to_owned())].into());
+        assert_eq!(world.links[&2].address(), "127.0.0.1:2");
     }
 }
