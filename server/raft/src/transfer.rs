@@ -2,7 +2,7 @@
 //! section 6, thesis chapter 4) and the snapshots that bring a newcomer up to date (section 7).
 
 use crate::leader::Transfer;
-use crate::message::{Body, Index, Message, NodeId, Payload, Position, SnapshotMeta};
+use crate::message::{Body, Index, Membership, Message, NodeId, Payload, Position, SnapshotMeta};
 use crate::progress::Mode;
 use crate::raft::{Raft, State};
 use crate::status::{MembershipChange, Refused};
@@ -63,6 +63,15 @@ impl Raft {
     /// not committed in its term, or the change makes no sense (a learner that is far behind is not
     /// made a voter: thesis 4.2.1).
     pub fn change_membership(&mut self, change: MembershipChange) -> Result<Position, Refused> {
+        let next = self.membership_after(change)?;
+        Ok(self.append_membership(Payload::Membership(next)))
+    }
+
+    /// What [`Raft::change_membership`] would lead to now. Proposals in between change nothing about it.
+    ///
+    /// # Errors
+    /// Where it would refuse.
+    pub fn membership_after(&self, change: MembershipChange) -> Result<Membership, Refused> {
         self.check_may_append()?;
         let has_committed = self.log.term_at(self.commit) == Some(self.hard_state.term);
         let is_settled = !self.membership().is_joint()
@@ -70,8 +79,7 @@ impl Raft {
         if !has_committed || !is_settled || self.is_far_behind(change) {
             return Err(Refused::Membership);
         }
-        let next = self.membership().changed(change).ok_or(Refused::Membership)?;
-        Ok(self.append_membership(Payload::Membership(next)))
+        self.membership().changed(change).ok_or(Refused::Membership)
     }
 
     /// Whether a learner to be promoted lacks more than one append's entries.

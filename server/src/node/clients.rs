@@ -54,13 +54,17 @@ impl<E: Effects> Node<E> {
     }
 
     /// An operator wants other members. The new one's address goes through the log before it, so that
-    /// every later leader knows how to reach it.
+    /// every later leader knows how to reach it. That of a change that is refused does not: it could be
+    /// of a member that is well, and wrong.
     pub fn change_membership(
         &mut self,
         change: MembershipChange,
         address: Option<String>,
         client: E::Client,
     ) {
+        if let Err(refused) = self.raft.membership_after(change) {
+            return self.refuse(client, refused);
+        }
         if let (MembershipChange::AddLearner(node), Some(address)) = (change, address) {
             let command = Command::Address { node, address };
             if let Err(refused) = self.raft.propose(command.encode()) {
