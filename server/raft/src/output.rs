@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use crate::message::{Entry, Index, SnapshotMeta};
+use crate::progress::Progress;
 use crate::raft::{Raft, State};
 use crate::ready::{Persist, Ready};
 
@@ -57,13 +58,17 @@ impl Raft {
     }
 
     /// A snapshot of the own state is durable: the log before it can go, but for the tail set with
-    /// [`Raft::set_log_tail`].
+    /// [`Raft::set_log_tail`], and what peers need that were sent an earlier snapshot.
     pub fn compacted(&mut self, snapshot: SnapshotMeta) {
         if snapshot.last.index <= self.snapshot.index {
             return;
         }
-        self.snapshot = snapshot.last;
-        let to = snapshot.last.index.saturating_sub(self.log_tail).min(self.given);
+        let before = std::mem::replace(&mut self.snapshot, snapshot.last);
+        let mut to = snapshot.last.index.saturating_sub(self.log_tail).min(self.given);
+        if let State::Leader(leader) = &mut self.state {
+            let needs = |progress: &mut Progress| progress.needs_log_after(before.index);
+            to = leader.peers.values_mut().filter_map(needs).fold(to, Index::min);
+        }
         if to <= self.log.base().index {
             return;
         }

@@ -9,6 +9,10 @@ use std::hash::{Hash, Hasher};
 
 use crate::message::{Index, Position};
 
+/// So many snapshots of its own a leader takes before it drops entries that a peer with an older one still
+/// needs: the log it keeps is bounded by what the driver lets gather between two snapshots.
+const SNAPSHOTS_HELD_MAX: u32 = 8;
+
 /// How to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {
@@ -37,6 +41,14 @@ struct InFlight {
     age_ticks: u32,
 }
 
+/// A snapshot that was sent to a peer: the entries behind it are the peer's way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Sent {
+    last: Index,
+    /// Newer snapshots that this node has taken since.
+    newer: u32,
+}
+
 /// See the module.
 ///
 /// Invariants:
@@ -58,6 +70,8 @@ pub(crate) struct Progress {
     window: VecDeque<InFlight>,
     /// The latest append without entries; of those only its refusal counts.
     heartbeat: Option<InFlight>,
+    /// The latest snapshot sent, until the peer has all that it and newer ones cover.
+    snapshot: Option<Sent>,
     /// A refusal that led nowhere: wait for the next heartbeat before sending entries again.
     is_stuck: bool,
 }
@@ -75,6 +89,7 @@ impl Progress {
             commit_sent: 0,
             window: VecDeque::new(),
             heartbeat: None,
+            snapshot: None,
             is_stuck: false,
         }
     }
@@ -175,10 +190,33 @@ impl Progress {
         self.mode = Mode::Snapshot;
     }
 
+    /// A snapshot up to here is on its way.
+    pub(crate) fn snapshot_left(&mut self, last: Index) {
+        self.snapshot = Some(Sent { last, newer: 0 });
+    }
+
+    /// The snapshot did not arrive.
+    pub(crate) fn snapshot_lost(&mut self) {
+        self.snapshot = None;
+    }
+
+    /// This node has a newer snapshot than the one up to `latest`, and could drop its log. Up to where, for
+    /// this peer's sake? A peer that was sent a snapshot would need the next one, and then the one after
+    /// that, if the entries behind the one on its way were dropped each time before it arrives.
+    pub(crate) fn needs_log_after(&mut self, latest: Index) -> Option<Index> {
+        let sent = self.snapshot.as_mut()?;
+        sent.newer += 1;
+        if self.matched >= latest || sent.newer > SNAPSHOTS_HELD_MAX {
+            self.snapshot = None;
+            return None;
+        }
+        Some(sent.last.max(self.matched))
+    }
+
     /// See [`crate::Raft::fingerprint`]: numbers of requests are counted from the latest one.
     pub(crate) fn fingerprint<H: Hasher>(&self, latest: u64, state: &mut H) {
         (self.matched, self.next, self.mode, self.round).hash(state);
-        (self.heartbeat_due, self.commit_sent, self.is_stuck).hash(state);
+        (self.heartbeat_due, self.commit_sent, self.is_stuck, self.snapshot).hash(state);
         (self.window.len(), self.heartbeat.is_some()).hash(state);
         for in_flight in self.window.iter().chain(&self.heartbeat) {
             (latest - in_flight.request, in_flight.prev, in_flight.last).hash(state);

@@ -119,10 +119,12 @@ impl Raft {
     /// The message that goes with a snapshot's data, for the driver to send to a peer it was asked
     /// to send one to. `None` where this node does not lead.
     pub fn snapshot_message(&mut self, peer: NodeId, meta: SnapshotMeta) -> Option<Message> {
-        matches!(self.state, State::Leader(_)).then(|| {
-            let (term, round) = (self.hard_state.term, self.round);
-            self.request(peer, term, Body::Snapshot { meta, round })
-        })
+        let State::Leader(leader) = &mut self.state else { return None };
+        if let Some(progress) = leader.peers.get_mut(&peer) {
+            progress.snapshot_left(meta.last.index);
+        }
+        let (term, round) = (self.hard_state.term, self.round);
+        Some(self.request(peer, term, Body::Snapshot { meta, round }))
     }
 
     /// The driver is done with a snapshot that [`crate::Ready::snapshots_wanted`] asked for. Where it
@@ -131,6 +133,9 @@ impl Raft {
         let base = self.log.base().index;
         let State::Leader(leader) = &mut self.state else { return };
         let Some(progress) = leader.peers.get_mut(&peer) else { return };
+        if !delivered {
+            progress.snapshot_lost();
+        }
         if progress.mode != Mode::Snapshot {
             return;
         }

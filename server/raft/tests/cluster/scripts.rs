@@ -332,6 +332,7 @@ scripts! {
     a_leader_without_a_quorum_steps_down
     a_learner_becomes_a_voter
     a_lease_is_worth_nothing_after_a_transfer
+    a_log_is_kept_behind_a_snapshot_on_its_way
     a_lost_append_is_sent_again
     a_lost_probe_does_not_hold_up_what_follows
     a_new_leader_reads_only_after_its_first_commit
