@@ -58,8 +58,9 @@ pub struct Config {
     /// Fewest entries of an append that leaves while another one is unanswered. More make larger batches,
     /// which cost less; 1 lets every entry leave at once, which counts where the way is long.
     pub append_entries_min: usize,
-    /// Most commands, and most reads, that may wait at once: what they take is some tens of megabytes
-    /// at the default, and it is far more than one node can serve in a deadline.
+    /// Most commands, and most reads, that may wait at once: far more than one node can serve in a deadline.
+    /// It counts heads. A few hundred bytes a head are some megabytes at the default; the commands' own
+    /// bytes come to it, up to a key and a value each.
     pub waiting_max: usize,
     /// How long a request may take that names no deadline itself.
     pub request_deadline: Duration,

@@ -12,6 +12,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::command::Operation;
 
+/// Longest value, also as the result of an append: what a key holds must fit into a reply. Every node of a
+/// cluster has to draw this line at the same place, so it is no setting.
+pub const VALUE_BYTES_MAX: usize = 4 << 20;
+
 /// What an operation did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
@@ -26,6 +30,11 @@ pub enum Effect {
     Mismatch {
         /// What the key held; `None`: it was absent.
         seen: Option<Bytes>,
+    },
+    /// The append would have made the value longer than [`VALUE_BYTES_MAX`], and changed nothing.
+    TooLong {
+        /// How long it would have been.
+        bytes: u64,
     },
 }
 
@@ -83,6 +92,10 @@ impl Kv {
             }
             Operation::Cas { .. } => (Effect::Mismatch { seen: current }, None),
             Operation::Append(suffix) => {
+                let bytes = current.as_ref().map_or(0, Bytes::len) + suffix.len();
+                if bytes > VALUE_BYTES_MAX {
+                    return (Effect::TooLong { bytes: bytes as u64 }, None);
+                }
                 let mut value = current.as_ref().map_or_else(Vec::new, |held| held.to_vec());
                 value.extend_from_slice(suffix);
                 (Effect::Written { previous: current }, Some(Some(value.into())))
@@ -152,6 +165,27 @@ mod tests {
         assert_eq!(Kv::from_pairs(kv.pairs().clone()), kv);
         other.apply("a", &Operation::Put(bytes("xz")));
         assert_ne!(kv.hash(), other.hash());
+    }
+
+    #[test]
+    fn an_append_beyond_the_longest_value_changes_nothing() {
+        let mut kv = Kv::default();
+        kv.apply("k", &Operation::Put(vec![0; VALUE_BYTES_MAX - 1].into()));
+        assert!(matches!(
+            kv.apply("k", &Operation::Append(bytes("1"))),
+            Effect::Written { previous: Some(_) }
+        ));
+        let (before, hash) = (kv.clone(), kv.hash());
+        let bytes_max = VALUE_BYTES_MAX as u64;
+        for (suffix, bytes) in [(bytes("2"), bytes_max + 1), (bytes("234"), bytes_max + 3)] {
+            let append = Operation::Append(suffix);
+            assert_eq!(kv.preview("k", &append), Effect::TooLong { bytes });
+            assert_eq!(kv.apply("k", &append), Effect::TooLong { bytes });
+        }
+        assert_eq!((&kv, kv.hash()), (&before, hash));
+        let long = Operation::Append(vec![0; VALUE_BYTES_MAX + 1].into());
+        assert_eq!(kv.apply("absent", &long), Effect::TooLong { bytes: bytes_max + 1 });
+        assert_eq!(kv.get("absent"), None);
     }
 
     #[test]

@@ -14,8 +14,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::command::SessionId;
 use crate::kv::Effect;
 
-/// Most sessions kept; the longest idle one makes way. A bound on memory and snapshot size: at some
-/// 200 bytes a session, 20 MB.
+/// Most sessions kept; the longest idle one makes way. A session takes some 200 bytes, 20 MB for all of
+/// them, and its last answer with it. After a cas, delete or append that answer holds the value before, up to
+/// [`crate::kv::VALUE_BYTES_MAX`], in memory and in snapshots: this bounds the number, and the bytes
+/// only where values are small.
 pub const SESSIONS_MAX: usize = 100_000;
 
 /// What the table knows of a command.

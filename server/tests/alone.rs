@@ -12,8 +12,10 @@ use whitewater_raft::{
     SnapshotMeta,
 };
 use whitewater_server::answer::{Answer, FailureKind, Outcome};
+use whitewater_server::command::{Command, Operation};
 use whitewater_server::intake::Direct;
-use whitewater_server::machine::Machine;
+use whitewater_server::kv::VALUE_BYTES_MAX;
+use whitewater_server::machine::{Machine, Reply};
 use whitewater_server::node::{Effects, Node, Setup, SnapshotPolicy};
 use whitewater_server::storage::Recovered;
 
@@ -122,4 +124,40 @@ fn a_change_that_is_refused_leaves_the_addresses_alone() {
     }
     assert_eq!(node.machine().addresses(), &addresses);
     assert_eq!(node.status().last, last, "nothing of it is in the log");
+}
+
+fn write(sequence: u64, operation: Operation) -> Command {
+    Command::Write { time_ms: 1, session: 2, sequence, key: "k".into(), operation }
+}
+
+#[test]
+fn an_append_that_would_be_too_long_is_refused_for_good() {
+    let mut node = leader();
+    node.write(Command::OpenSession { time_ms: 0, expiry_ms: 1_000 }, 1);
+    settle(&mut node);
+    let opened = Outcome::Reply(Reply::Opened(2));
+    assert_eq!(node.effects().answers[&1].outcome, opened);
+    node.write(write(1, Operation::Put(vec![0; VALUE_BYTES_MAX].into())), 2);
+    settle(&mut node);
+    node.write(write(2, Operation::Append("x".into())), 3);
+    settle(&mut node);
+    let (kind, text) = refusal(&mut node, 3);
+    assert_eq!(kind, FailureKind::Invalid);
+    assert!(text.contains("4194305") && text.contains("4 MiB"), "{text}");
+    assert_eq!(node.machine().get("k").unwrap().len(), VALUE_BYTES_MAX);
+    // Not even a retry after there is room again: the client was told that it never takes effect.
+    node.write(
+        Command::Write {
+            time_ms: 1,
+            session: 0,
+            sequence: 0,
+            key: "k".into(),
+            operation: Operation::Delete,
+        },
+        4,
+    );
+    node.write(write(2, Operation::Append("x".into())), 5);
+    settle(&mut node);
+    assert_eq!(refusal(&mut node, 5).0, FailureKind::Invalid);
+    assert_eq!(node.machine().get("k"), None);
 }

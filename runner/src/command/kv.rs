@@ -213,6 +213,11 @@ async fn write(caller: &mut Caller, key: &str, operation: Operation) -> Result<E
             anstream::eprintln!("{key}: not changed, {seen}");
             Ok(Exit::Violation)
         }
+        // The server makes a refusal of it.
+        Effect::TooLong { bytes } => {
+            anstream::eprintln!("{key}: not changed, it would be {bytes} bytes long");
+            Ok(Exit::Usage)
+        }
     }
 }
 

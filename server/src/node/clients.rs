@@ -5,7 +5,7 @@ use whitewater_raft::{Index, MembershipChange, NodeId, Position, ReadOutcome, Re
 use super::{Effects, Node, Pending, PendingRead};
 use crate::answer::{Answer, Failure, FailureKind, Outcome};
 use crate::command::Command;
-use crate::kv::Effect;
+use crate::kv::{Effect, VALUE_BYTES_MAX};
 use crate::machine::Reply;
 
 impl<E: Effects> Node<E> {
@@ -136,6 +136,14 @@ impl<E: Effects> Node<E> {
             Outcome::Reply(Reply::StaleSequence) => {
                 let text = "the session has gone past this sequence number";
                 Outcome::Failure(Failure::definite(FailureKind::StaleSequence, text))
+            }
+            Outcome::Reply(Reply::Effect(Effect::TooLong { bytes })) => {
+                let text = format!(
+                    "the append would make the value {bytes} bytes long, and the longest is \
+                     {VALUE_BYTES_MAX} (4 MiB): nothing was changed; put a shorter value first, or \
+                     append to another key"
+                );
+                Outcome::Failure(Failure::definite(FailureKind::Invalid, text))
             }
             Outcome::Reply(Reply::Unreadable(text)) => {
                 Outcome::Failure(Failure::definite(FailureKind::Invalid, text))

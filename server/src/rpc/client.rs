@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status};
 use whitewater_proto::kv as wire;
 
-use super::{Doors, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use super::{Doors, KEY_BYTES_MAX};
 use crate::answer::{Answer, Failure, FailureKind, Outcome};
 use crate::clock;
 use crate::command::{Command, Operation};
-use crate::kv::Effect;
+use crate::kv::{Effect, VALUE_BYTES_MAX};
 use crate::machine::Reply;
 use crate::run::{Client, ClientRequest};
 
@@ -159,6 +159,8 @@ impl wire::kv_server::Kv for KvService {
         let origin = self.origin(&answer);
         let outcome = match answer.outcome {
             Outcome::Reply(Reply::Effect(effect)) => match effect {
+                // The node has made a failure of it.
+                Effect::TooLong { .. } => return Err(odd(&Outcome::Reply(Reply::Effect(effect)))),
                 Effect::Done => Wire::Written(wire::Written { previous: None }),
                 Effect::Written { previous } => {
                     Wire::Written(wire::Written { previous: Some(wire::Value { data: previous }) })

@@ -34,13 +34,11 @@ pub(crate) use link::{Link, LinkSettings};
 pub(crate) use tls::Tls;
 pub use tls::TlsFiles;
 
-/// Largest request or reply. An append holds at most its byte limit or one entry, and a value has
-/// [`VALUE_BYTES_MAX`]; the rest is room for headers.
+/// Largest request or reply. An append to a peer holds at most its byte limit or one entry, and a value has
+/// at most [`crate::kv::VALUE_BYTES_MAX`]; the rest is room for headers.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Longest key.
 pub(crate) const KEY_BYTES_MAX: usize = 4 << 10;
-/// Longest value, also as the result of an append: a session keeps its last answer in memory.
-pub(crate) const VALUE_BYTES_MAX: usize = 4 << 20;
 
 /// What every service needs.
 #[derive(Clone, Debug)]
