@@ -59,9 +59,11 @@ pub struct Config {
     /// which cost less; 1 lets every entry leave at once, which counts where the way is long.
     pub append_entries_min: usize,
     /// Most commands, and most reads, that may wait at once: far more than one node can serve in a deadline.
-    /// It counts heads. A few hundred bytes a head are some megabytes at the default; the commands' own
-    /// bytes come to it, up to a key and a value each.
+    /// It counts heads: at a few hundred bytes each, some megabytes at the default.
     pub waiting_max: usize,
+    /// Most bytes of commands in a leader's log that are not applied yet. What waits before the log, in
+    /// connections and for the loop, is not counted: some thousands of requests of a key and a value each.
+    pub uncommitted_bytes_max: u64,
     /// How long a request may take that names no deadline itself.
     pub request_deadline: Duration,
     /// How long a client session may lie idle.
@@ -106,6 +108,7 @@ impl Config {
             appends_in_flight: 16,
             append_entries_min: 64,
             waiting_max: 16_384,
+            uncommitted_bytes_max: 64 << 20,
             request_deadline: Duration::from_secs(5),
             session_expiry: Duration::from_secs(3_600),
             tls: None,

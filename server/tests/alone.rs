@@ -14,7 +14,7 @@ use whitewater_raft::{
 use whitewater_server::answer::{Answer, FailureKind, Outcome};
 use whitewater_server::command::{Command, Operation};
 use whitewater_server::intake::Direct;
-use whitewater_server::kv::VALUE_BYTES_MAX;
+use whitewater_server::kv::{Effect, VALUE_BYTES_MAX};
 use whitewater_server::machine::{Machine, Reply};
 use whitewater_server::node::{Effects, Node, Setup, SnapshotPolicy};
 use whitewater_server::storage::Recovered;
@@ -75,6 +75,7 @@ fn leader() -> Node<Deeds> {
         intake: Box::new(Direct),
         snapshots: SnapshotPolicy { entries: 0, bytes: 0 },
         waiting_max: 16,
+        uncommitted_bytes_max: 1_000,
         journal: None,
     };
     let mut node = Node::new(setup, Recovered::default(), Deeds::default()).unwrap();
@@ -160,4 +161,32 @@ fn an_append_that_would_be_too_long_is_refused_for_good() {
     settle(&mut node);
     assert_eq!(refusal(&mut node, 5).0, FailureKind::Invalid);
     assert_eq!(node.machine().get("k"), None);
+}
+
+#[test]
+fn commands_that_wait_for_a_quorum_are_bounded_in_bytes() {
+    let mut node = leader();
+    let put = |bytes: usize| Command::Write {
+        time_ms: 1,
+        session: 0,
+        sequence: 0,
+        key: "k".into(),
+        operation: Operation::Put(vec![0; bytes].into()),
+    };
+    // One goes however large it is; then none, until the disk is done.
+    node.write(put(5_000), 1);
+    node.write(put(1), 2);
+    let (kind, text) = refusal(&mut node, 2);
+    assert_eq!(kind, FailureKind::Overloaded);
+    assert!(text.contains("bytes"), "{text}");
+    settle(&mut node);
+    let done = Outcome::Reply(Reply::Effect(Effect::Done));
+    assert_eq!(node.effects().answers[&1].outcome, done);
+    for client in 3..13 {
+        node.write(put(100), client);
+    }
+    settle(&mut node);
+    let answers = &node.effects().answers;
+    let taken = (3..13).filter(|client| answers[client].outcome == done).count();
+    assert!((5..10).contains(&taken), "{taken} of ten commands of a little over 100 bytes");
 }

@@ -153,6 +153,7 @@ impl Host {
             intake: Mutant::intake(mutant),
             snapshots: SnapshotPolicy { entries: weather.snapshot_entries, bytes: 0 },
             waiting_max: 1_024,
+            uncommitted_bytes_max: 64 << 20,
             journal: build.journals.as_ref().map(|it| it.recorder(self.id, self.boot)),
         }
     }

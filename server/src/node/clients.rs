@@ -23,20 +23,26 @@ impl<E: Effects> Node<E> {
             Ok(command) => command,
             Err(reply) => return self.reply(client, Outcome::Reply(reply), 0),
         };
-        match self.raft.propose(command.encode()) {
-            Ok(position) if self.raft.acknowledges(position.index) => {
-                // Only a success is acknowledged early. Any other answer depends on what is applied before
-                // it, and would turn one seeded bug into several.
-                match self.machine.preview(&command, position.index) {
-                    reply @ Reply::Effect(Effect::Written { .. }) => {
-                        self.reply(client, Outcome::Reply(reply), position.index);
-                    }
-                    _ => self.wait(position, client),
-                }
-            }
-            Ok(position) => self.wait(position, client),
-            Err(refused) => self.refuse(client, refused),
+        let payload = command.encode();
+        let (bytes, raft) = (payload.len() as u64, &self.raft);
+        let leads = raft.leader() == Some(self.id);
+        if leads && !self.uncommitted.admits(bytes, |index| raft.term_at(index)) {
+            return self.fail(client, uncommitted());
         }
+        let position = match self.raft.propose(payload) {
+            Ok(position) => position,
+            Err(refused) => return self.refuse(client, refused),
+        };
+        self.uncommitted.proposed(position, bytes);
+        if self.raft.acknowledges(position.index) {
+            // Only a success is acknowledged early. Any other answer depends on what is applied before
+            // it, and would turn one seeded bug into several.
+            let preview = self.machine.preview(&command, position.index);
+            if matches!(preview, Reply::Effect(Effect::Written { .. })) {
+                return self.reply(client, Outcome::Reply(preview), position.index);
+            }
+        }
+        self.wait(position, client);
     }
 
     /// A client's read arrived.
@@ -183,6 +189,11 @@ impl<E: Effects> Node<E> {
     pub(super) fn fail(&mut self, client: E::Client, failure: Failure) {
         self.reply(client, Outcome::Failure(failure), 0);
     }
+}
+
+fn uncommitted() -> Failure {
+    let text = "too many bytes of commands wait in this leader's log for a quorum: try again later";
+    Failure::definite(FailureKind::Overloaded, text)
 }
 
 fn overloaded() -> Failure {

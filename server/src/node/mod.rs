@@ -8,6 +8,7 @@
 mod clients;
 mod effects;
 mod snapshots;
+mod uncommitted;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,6 +25,7 @@ use crate::journal::{Core, Recorder};
 use crate::machine::{Machine, Reply};
 use crate::storage::Recovered;
 pub use effects::Effects;
+use uncommitted::Uncommitted;
 
 /// What a node is made of.
 #[derive(Debug)]
@@ -44,6 +46,9 @@ pub struct Setup {
     pub snapshots: SnapshotPolicy,
     /// Most commands, and most reads, that wait at once; beyond it clients are told `overloaded`.
     pub waiting_max: usize,
+    /// Most bytes of commands in a leader's log that are not applied yet; beyond it clients are told
+    /// `overloaded`.
+    pub uncommitted_bytes_max: u64,
     /// Where the core's inputs and outputs are noted, if they are wanted.
     pub journal: Option<Recorder>,
 }
@@ -107,6 +112,7 @@ pub struct Node<E: Effects> {
     persist_done: u64,
     snapshots: SnapshotPolicy,
     waiting_max: usize,
+    uncommitted: Uncommitted,
     /// Payload bytes applied since the last snapshot.
     bytes_since_snapshot: u64,
     /// The own snapshot that is being written, and the state hash in it.
@@ -164,6 +170,7 @@ impl<E: Effects> Node<E> {
             persist_done: 0,
             snapshots: setup.snapshots,
             waiting_max: setup.waiting_max,
+            uncommitted: Uncommitted::new(setup.uncommitted_bytes_max),
             bytes_since_snapshot: 0,
             saving: None,
             snapshot: recovered.snapshot,
@@ -304,6 +311,7 @@ impl<E: Effects> Node<E> {
             }
         }
         self.raft.applied(last.index);
+        self.uncommitted.applied(last.index);
         let chain = self.raft.chain_at(last.index).unwrap_or_default();
         let state_hash = Some(self.machine.state_hash());
         events.push(Event::Apply { from: first.index, to: last.position(), chain, state_hash });
@@ -340,6 +348,7 @@ impl<E: Effects> Node<E> {
         }
         Outcome::Reply(applied.reply)
     }
+
     fn tell_core(&mut self, events: &[Traced]) {
         if events.is_empty() {
             return;

@@ -56,6 +56,7 @@ impl<E: Effects> Node<E> {
         self.machine.load(&data).expect("a snapshot is decoded once before it is stepped");
         self.effects.learn_addresses(self.machine.addresses());
         self.raft.applied(meta.last.index);
+        self.uncommitted.applied(meta.last.index);
         let (last, chain) = (meta.last, meta.chain);
         let state_hash = self.machine.state_hash();
         self.tell(vec![Event::SnapshotInstalled { last, chain, state_hash, applied_before }]);

@@ -236,6 +236,7 @@ fn setup(config: &Config, directory: &DataDirectory, journal: Option<Recorder>) 
         intake: Mutant::intake(mutant),
         snapshots: config.snapshots,
         waiting_max: config.waiting_max,
+        uncommitted_bytes_max: config.uncommitted_bytes_max,
         journal,
     }
 }
