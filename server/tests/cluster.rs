@@ -4,7 +4,7 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::{Cluster, append, cas, put, wait_for, write};
+use harness::{Cluster, PATIENCE, append, cas, put, wait_for, write};
 use whitewater_proto::kv::failure::Kind;
 use whitewater_proto::kv::write_reply::Outcome;
 use whitewater_proto::{kv, raft};
@@ -192,6 +192,27 @@ async fn a_message_of_another_cluster_is_refused() {
         let request = raft::VoteRequest { header, ..raft::VoteRequest::default() };
         let status = client.request_vote(request).await.unwrap_err();
         assert!(status.message().contains(expected), "{status}");
+    }
+    assert!(cluster.status(1).await.unwrap().term < 9);
+}
+
+#[tokio::test]
+async fn a_garbled_message_is_answered_and_changes_nothing() {
+    let cluster = Cluster::start(1, |_| {});
+    let mut client = raft::raft_client::RaftClient::new(cluster.channel(1));
+    let header = |term| Some(raft::Header { cluster_id: "test".into(), from: 2, to: 1, term });
+    let vote = raft::VoteRequest { header: header(u64::MAX), ..raft::VoteRequest::default() };
+    let voted = tokio::time::timeout(PATIENCE, client.request_vote(vote)).await;
+    let append = raft::AppendRequest {
+        header: header(9),
+        prev_index: u64::MAX,
+        ..raft::AppendRequest::default()
+    };
+    let appended = tokio::time::timeout(PATIENCE, client.append_entries(append)).await;
+    let voted = voted.expect("a vote is answered").unwrap_err();
+    let appended = appended.expect("an append is answered").unwrap_err();
+    for status in [voted, appended] {
+        assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status}");
     }
     assert!(cluster.status(1).await.unwrap().term < 9);
 }

@@ -133,6 +133,24 @@ pub struct Message {
     pub body: Body,
 }
 
+/// No term or index comes near this in the life of a cluster; a message that says so was garbled on its
+/// way, and adding to it could overflow.
+const NUMBER_MAX: u64 = 1 << 62;
+
+impl Message {
+    /// Whether it names a term or an index that no cluster reaches. The core does not look at such a
+    /// message, nor answer it.
+    pub fn is_garbled(&self) -> bool {
+        let index = match &self.body {
+            Body::Vote { last, .. } => last.index,
+            Body::Append { prev, .. } => prev.index,
+            Body::Snapshot { meta, .. } => meta.last.index,
+            _ => 0,
+        };
+        self.term > NUMBER_MAX || index > NUMBER_MAX
+    }
+}
+
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Body {

@@ -22,10 +22,6 @@ use crate::rng::Rng;
 use crate::rules::Rules;
 use crate::status::{PeerStatus, Status};
 
-/// No term or index comes near this in the life of a cluster; a message that says so was garbled on its
-/// way, and adding to it could overflow.
-const NUMBER_MAX: u64 = 1 << 62;
-
 /// One node of a Raft cluster. See the crate's documentation for the tour.
 #[derive(Clone, Debug)]
 pub struct Raft {
@@ -155,9 +151,10 @@ impl Raft {
     }
 
     /// A message arrived. Every request gets exactly one reply, now or later; a message for another
-    /// node, or with a number that no cluster reaches, gets none.
+    /// node, or a garbled one ([`Message::is_garbled`]), gets none. Whoever lets a peer wait for
+    /// the reply must look for both first.
     pub fn step(&mut self, message: Message) {
-        if message.to != self.config.id || is_garbled(&message) {
+        if message.to != self.config.id || message.is_garbled() {
             return;
         }
         // Votes look at the term themselves: a voter within a leader's lease does not even take the
@@ -416,16 +413,6 @@ impl Raft {
         self.given = meta.last.index;
         self.snapshot = meta.last;
     }
-}
-
-fn is_garbled(message: &Message) -> bool {
-    let index = match &message.body {
-        Body::Vote { last, .. } => last.index,
-        Body::Append { prev, .. } => prev.index,
-        Body::Snapshot { meta, .. } => meta.last.index,
-        _ => 0,
-    };
-    message.term > NUMBER_MAX || index > NUMBER_MAX
 }
 
 /// Everything that the future depends on, but for the rules: two nodes that hash alike behave alike.

@@ -42,6 +42,12 @@ impl RaftService {
     ) -> Result<Message, Status> {
         let request = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let message = convert::message(header, request, body)?;
+        if message.is_garbled() {
+            // The core would not answer, and the peer would wait here for ever.
+            return Err(Status::invalid_argument(
+                "the message names a term or index beyond any log",
+            ));
+        }
         let (reply, replied) = oneshot::channel();
         let input = PeerInput::Request { message, snapshot, reply };
         let gone = || Status::unavailable("the node stops");
