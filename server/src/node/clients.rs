@@ -125,11 +125,15 @@ impl<E: Effects> Node<E> {
     }
 
     fn wait(&mut self, position: Position, client: E::Client) {
-        // A leader that lost an entry here and leads again: the old one can no longer commit.
-        let lost = self.pending.insert(position.index, Pending { term: position.term, client });
-        if let Some(lost) = lost {
-            let text = "this command's place in the log was given to another one";
-            self.fail(lost.client, Failure::definite(FailureKind::LostLeadership, text));
+        let displaced =
+            self.pending.insert(position.index, Pending { term: position.term, client });
+        if let Some(displaced) = displaced {
+            // A leader that lost an entry here and leads again. Other nodes may still hold the old entry,
+            // and one of them may win and commit it (Figure 8). Only an entry that is committed here
+            // says that the old one never will be: `apply` knows that, and this does not.
+            let text =
+                "this command's place in the log was given to another one: it may still commit";
+            self.fail(displaced.client, Failure::indefinite(FailureKind::TimedOut, text));
         }
     }
 

@@ -8,6 +8,8 @@
 mod clients;
 mod effects;
 mod snapshots;
+#[cfg(test)]
+mod tests;
 mod uncommitted;
 
 use std::collections::{BTreeMap, VecDeque};
