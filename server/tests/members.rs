@@ -84,6 +84,32 @@ async fn change(
     .await;
 }
 
+/// A cluster of node 1, which is told of nobody: whoever else there is it learns from its log.
+fn alone() -> Cluster {
+    Cluster::start(1, |config| match config.node_id {
+        1 => config.peers.clear(),
+        _ => config.join = true,
+    })
+}
+
+/// Changes the members of a cluster that node 1 leads, and of which node 2 may not know that it is one.
+async fn change_alone(
+    cluster: &Cluster,
+    change: admin::change_membership_request::Change,
+    address: &str,
+) {
+    let request = admin::ChangeMembershipRequest {
+        change: change.into(),
+        node_id: 2,
+        address: address.into(),
+    };
+    wait_for("a membership change", async || {
+        let reply = cluster.admin(1).change_membership(request.clone()).await.ok()?;
+        reply.into_inner().done.then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_node_is_added_promoted_and_removed() {
     use admin::change_membership_request::Change;
@@ -169,4 +195,32 @@ async fn a_change_that_makes_no_sense_is_refused() {
     };
     let reply = cluster.admin(leader).change_membership(request).await.unwrap().into_inner();
     assert!(!reply.done && !reply.indefinite && !reply.message.is_empty(), "{reply:?}");
+}
+
+/// Node 1 alone has the longest log, and knows node 2 by its log alone. Node 2 cannot win; without
+/// node 2 nothing commits, and so nothing is applied.
+#[tokio::test]
+async fn two_nodes_that_only_the_log_brought_together_find_each_other_after_a_restart() {
+    use admin::change_membership_request::Change;
+    let mut cluster = alone();
+    put_many(&cluster, "a", 10).await;
+    let address = cluster.join(2);
+    change_alone(&cluster, Change::AddLearner, &address).await;
+    change_alone(&cluster, Change::Promote, "").await;
+    cluster.settled().await;
+    transfer(&cluster, 1).await;
+    cluster.kill(2);
+    let before = cluster.status(1).await.unwrap();
+    let mut client = cluster.kv(1);
+    let lonely = tokio::spawn(async move { client.write(write("k", append("x"))).await });
+    wait_for("an entry that node 2 has not", async || {
+        cluster.status(1).await.filter(|status| status.last_index > before.last_index)
+    })
+    .await;
+    cluster.kill(1);
+    lonely.abort();
+    cluster.restart(1);
+    cluster.restart(2);
+    assert_eq!(cluster.leader().await, 1);
+    assert_eq!(cluster.get_soon(2, "k").await.as_deref(), Some("x"));
 }

@@ -5,6 +5,7 @@
 //! (`run`) gives it sockets and a disk; the simulator gives it virtual ones. It reads no clock
 //! and knows no gRPC.
 
+mod addresses;
 mod clients;
 mod effects;
 mod snapshots;
@@ -26,6 +27,7 @@ use crate::intake::Intake;
 use crate::journal::{Core, Recorder};
 use crate::machine::{Machine, Reply};
 use crate::storage::Recovered;
+use addresses::Hint;
 pub use effects::Effects;
 use uncommitted::Uncommitted;
 
@@ -123,6 +125,8 @@ pub struct Node<E: Effects> {
     snapshot: Option<(SnapshotMeta, Bytes)>,
     /// Snapshots of a leader that arrived and are not installed yet, by last index.
     received: BTreeMap<Index, Bytes>,
+    /// Addresses that were found in the log and are not applied yet, by index.
+    hints: BTreeMap<Index, Hint>,
 }
 
 impl<E: Effects> Node<E> {
@@ -141,6 +145,7 @@ impl<E: Effects> Node<E> {
             None => setup.bootstrap.clone(),
         };
         let term = recovered.hard_state.term;
+        let hints = addresses::hints_in(&recovered.entries);
         let restored = Restored {
             hard_state: recovered.hard_state,
             snapshot: recovered.snapshot.as_ref().map(|(meta, _)| meta.clone()),
@@ -177,8 +182,9 @@ impl<E: Effects> Node<E> {
             saving: None,
             snapshot: recovered.snapshot,
             received: BTreeMap::new(),
+            hints,
         };
-        node.effects.learn_addresses(node.machine.addresses());
+        node.learn_addresses();
         node.tell_boot(setup.mutant);
         Ok(node)
     }
@@ -314,6 +320,10 @@ impl<E: Effects> Node<E> {
         }
         self.raft.applied(last.index);
         self.uncommitted.applied(last.index);
+        if !self.hints.is_empty() {
+            // Some of them may have come true, and others been taken back.
+            self.learn_addresses();
+        }
         let chain = self.raft.chain_at(last.index).unwrap_or_default();
         let state_hash = Some(self.machine.state_hash());
         events.push(Event::Apply { from: first.index, to: last.position(), chain, state_hash });
@@ -343,7 +353,7 @@ impl<E: Effects> Node<E> {
         self.bytes_since_snapshot += payload.len() as u64;
         let applied = self.machine.apply(entry.index, payload);
         if applied.reply == Reply::Noted {
-            self.effects.learn_addresses(self.machine.addresses());
+            self.learn_addresses();
         }
         if let Some((session, sequence, fresh)) = applied.command {
             events.push(Event::Command { index: entry.index, session, sequence, fresh });

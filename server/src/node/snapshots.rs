@@ -54,7 +54,7 @@ impl<E: Effects> Node<E> {
         let data = self.received.remove(&meta.last.index).unwrap_or_default();
         let applied_before = self.machine.applied();
         self.machine.load(&data).expect("a snapshot is decoded once before it is stepped");
-        self.effects.learn_addresses(self.machine.addresses());
+        self.learn_addresses();
         self.raft.applied(meta.last.index);
         self.uncommitted.applied(meta.last.index);
         let (last, chain) = (meta.last, meta.chain);

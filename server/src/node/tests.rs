@@ -16,6 +16,7 @@ struct Notes {
     /// The last persist that was begun.
     persist: u64,
     answers: Vec<(u32, Answer)>,
+    addresses: BTreeMap<NodeId, String>,
 }
 
 impl Effects for Notes {
@@ -35,7 +36,9 @@ impl Effects for Notes {
     fn save_snapshot(&mut self, _: SnapshotMeta, _: Bytes) {}
     fn compact(&mut self, _: Index) {}
     fn send_snapshot(&mut self, _: Message, _: Bytes) {}
-    fn learn_addresses(&mut self, _: &BTreeMap<NodeId, String>) {}
+    fn learn_addresses(&mut self, addresses: &BTreeMap<NodeId, String>) {
+        self.addresses.clone_from(addresses);
+    }
     fn answer(&mut self, client: u32, answer: Answer) {
         self.answers.push((client, answer));
     }
@@ -168,4 +171,40 @@ fn a_client_whose_place_another_entry_was_committed_in_is_told_so() {
     settle(&mut node);
     let failure = failure_of(&mut node, 6).expect("another entry is committed there");
     assert_eq!((failure.kind, failure.is_indefinite), (FailureKind::LostLeadership, false));
+}
+
+fn address(index: Index, term: Term, node: NodeId, address: &str) -> Entry {
+    let command = Command::Address { node, address: address.into() };
+    entry(index, term, Payload::Command(command.encode()))
+}
+
+fn addresses(node: &mut Node<Notes>) -> Vec<(NodeId, String)> {
+    node.effects().addresses.clone().into_iter().collect()
+}
+
+/// The member may be the one without which nothing commits, and so nothing would ever be applied.
+#[test]
+fn a_restarted_node_reaches_a_member_whose_address_only_its_log_knows() {
+    let mut found = recovered(2, 3);
+    found.entries.push(address(4, 2, 4, "h:4"));
+    let mut node = node(found);
+    assert_eq!(node.machine().applied(), 0, "what is committed is not known yet");
+    assert_eq!(addresses(&mut node), [(4, "h:4".into())]);
+}
+
+#[test]
+fn an_address_whose_entry_is_taken_back_counts_no_more() {
+    let mut found = recovered(2, 3);
+    found.entries.extend([
+        address(4, 2, 4, "right:4"),
+        address(5, 2, 4, "wrong:4"),
+        address(6, 2, 5, "wrong:5"),
+    ]);
+    let mut node = node(found);
+    let wrong = [(4, "wrong:4".into()), (5, "wrong:5".into())];
+    assert_eq!(addresses(&mut node), wrong, "the later one counts");
+    let prev = Position { index: 4, term: 2 };
+    node.step(append(3, prev, vec![entry(5, 3, Payload::Noop)], 4), None);
+    settle(&mut node);
+    assert_eq!(addresses(&mut node), [(4, "right:4".into())]);
 }
