@@ -273,15 +273,37 @@ fn a_log_of_another_node_is_refused() {
     assert!(disk.recover().unwrap_err().to_string().contains("belongs to node 1"));
 }
 
+/// At every start: a refusal that leaves a new log behind is believed once.
 #[test]
-fn a_snapshot_without_a_log_is_refused() {
+fn a_snapshot_without_a_log_is_refused_however_often() {
     let volume = Memory::default();
     let (mut disk, _) = open(&volume).unwrap();
     disk.save_snapshot(&meta(1, 1), b"state").unwrap();
     let name = volume.with_extension("wal").pop().unwrap();
     volume.remove(&name).unwrap();
-    let error = open(&volume).unwrap_err().to_string();
-    assert!(error.contains("term and vote are lost"), "{error}");
+    for start in 1..=2 {
+        let error = open(&volume).unwrap_err().to_string();
+        assert!(error.contains("term and vote are lost"), "start {start}: {error}");
+        assert_eq!(volume.with_extension("wal"), [""; 0], "start {start}");
+    }
+}
+
+#[test]
+fn a_log_without_its_first_segment_is_refused() {
+    let volume = Memory::default();
+    let (mut disk, _) = open(&volume).unwrap();
+    disk.append(&persist(None, vec![entry(1, 1, 800)])).unwrap();
+    disk.flush().unwrap();
+    // What is in the second segment alone looks like the log of a node that was never written to.
+    disk.append(&persist(Some(HardState { term: 2, vote: None }), vec![entry(1, 2, 200)])).unwrap();
+    disk.flush().unwrap();
+    let names = volume.with_extension("wal");
+    assert_eq!(names.len(), 2);
+    volume.remove(&names[0]).unwrap();
+    for start in 1..=2 {
+        let error = open(&volume).unwrap_err().to_string();
+        assert!(error.contains("begins with segment 2"), "start {start}: {error}");
+    }
 }
 
 #[test]

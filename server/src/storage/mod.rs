@@ -139,6 +139,22 @@ impl FileDisk {
         &*self.volume
     }
 
+    /// Refuses files that say that others are lost. Nothing is written before this: a log that was begun
+    /// here would be there at the next start, which would then see nothing wrong.
+    fn check_complete(&self, is_snapshot_there: bool) -> Result<(), StorageError> {
+        let why = match wal::first_segment(&*self.volume)? {
+            None if is_snapshot_there => {
+                "there is a snapshot and no log: term and vote are lost".to_owned()
+            }
+            // Segments go only once a snapshot covers what is in them.
+            Some(first) if first > 1 && !is_snapshot_there => {
+                format!("the log begins with segment {first} and the snapshot before it is missing")
+            }
+            _ => return Ok(()),
+        };
+        Err(StorageError::corrupt(&self.volume.path(""), 0, why))
+    }
+
     fn wal(&mut self) -> &mut Wal {
         self.wal.as_mut().expect("a disk is recovered before it is used")
     }
@@ -147,14 +163,11 @@ impl FileDisk {
 impl Disk for FileDisk {
     fn recover(&mut self) -> Result<Recovered, StorageError> {
         let snapshot = snapshot::load(&*self.volume)?;
+        self.check_complete(snapshot.is_some())?;
         let (wal, contents) = Wal::open(&self.volume, self.options)?;
         self.wal = Some(wal);
-        let WalContents { is_new, hard_state, mut entries, reset, torn } = contents;
+        let WalContents { hard_state, mut entries, reset, torn } = contents;
         let covered = snapshot.as_ref().map_or(0, |(meta, _)| meta.last.index);
-        if covered > 0 && is_new {
-            let why = "there is a snapshot and no log: term and vote are lost";
-            return Err(StorageError::corrupt(&self.volume.path(""), 0, why));
-        }
         let first = entries.first().map_or(covered + 1, |first| first.index);
         let needed = reset.map_or(first - 1, |reset| reset.index.max(first - 1));
         if needed > covered {

@@ -30,8 +30,6 @@ pub struct WalOptions {
 /// What was found in the log.
 #[derive(Debug, Default)]
 pub struct WalContents {
-    /// There was no log yet.
-    pub is_new: bool,
     /// Term and vote.
     pub hard_state: HardState,
     /// The entries, without gaps.
@@ -77,8 +75,7 @@ impl Wal {
     ) -> Result<(Wal, WalContents), StorageError> {
         let names = segment_names(&**volume)?;
         if names.is_empty() {
-            let contents = WalContents { is_new: true, ..WalContents::default() };
-            return Ok((Wal::create(volume, options)?, contents));
+            return Ok((Wal::create(volume, options)?, WalContents::default()));
         }
         let mut contents = WalContents::default();
         let mut segments = Vec::new();
@@ -362,6 +359,12 @@ fn start_segment(
     }
     let segment = Segment { number, name, last_index: 0 };
     Ok(Started { segment, file, end: bytes.len(), place, capacity })
+}
+
+/// The number of the oldest segment; `None`: there is no log.
+pub(super) fn first_segment(volume: &dyn Volume) -> Result<Option<u64>, StorageError> {
+    let number = |name: &String| name.split('.').next()?.parse().ok();
+    Ok(segment_names(volume)?.first().and_then(number))
 }
 
 /// The segments in order. Removes what a crash left half-made.
