@@ -12,7 +12,7 @@ use whitewater_raft::{
 };
 use whitewater_server::Mutant;
 use whitewater_server::mutants::CATALOGUE;
-use whitewater_server::storage::{Disk, FileDisk, Recovered, StorageError, Volume, WalOptions};
+use whitewater_server::storage::{Disk, FileDisk, Recovered, StorageError, WalOptions};
 
 const OPTIONS: WalOptions = WalOptions { node: 1, segment_bytes: 1_024, fsync: false };
 const VOTED: HardState = HardState { term: 3, vote: Some(2) };
@@ -78,9 +78,11 @@ fn torn_tail_fatal_refuses_what_a_crash_leaves() {
     let mut disk = disk(None, &volume);
     write(&mut *disk, Some(VOTED), vec![entry(1)]);
     let name = volume.with_extension("wal").pop().unwrap();
-    let end = volume.files()[&name].iter().rposition(|byte| *byte != 0).unwrap() as u64;
-    let mut file = volume.open(&name).unwrap();
-    file.set_length(end - 20).unwrap();
+    let mut files = volume.files();
+    let content = files.get_mut(&name).unwrap();
+    let end = content.iter().rposition(|byte| *byte != 0).unwrap();
+    content.truncate(end - 20);
+    let volume = Memory::of(files);
     for _ in 0..2 {
         assert!(recover(Some(Mutant::TornTailFatal), &volume).is_err());
     }

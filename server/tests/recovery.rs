@@ -11,7 +11,7 @@ mod memory;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use memory::{Files, Memory};
+use memory::{Files, Memory, SyncFault};
 use whitewater_raft::{
     Chain, Entry, HardState, Index, Membership, Payload, Persist, Position, SnapshotMeta,
 };
@@ -38,6 +38,11 @@ fn open(volume: &Memory) -> Result<(FileDisk, State), StorageError> {
     let mut disk = FileDisk::on(Arc::new(volume.clone()), OPTIONS);
     let recovered = disk.recover()?;
     Ok((disk, recovered.into()))
+}
+
+/// What a start would find now, while the disk is still in use.
+fn peek(volume: &Memory) -> State {
+    open(&Memory::of(volume.files())).unwrap().1
 }
 
 fn entry(index: Index, term: u64, bytes: usize) -> Entry {
@@ -131,6 +136,48 @@ fn what_was_not_flushed_does_not() {
     disk.append(&persist(None, vec![entry(1, 1, 10)])).unwrap();
     drop(disk);
     assert_eq!(open(&volume).unwrap().1, State::default());
+}
+
+/// What can be read after a restart may be acknowledged, so it has to survive a power loss from then on.
+#[test]
+fn what_comes_back_after_a_kill_or_a_failed_sync_is_durable() {
+    let options = WalOptions { fsync: true, ..OPTIONS };
+    let recover = |volume: &Memory| {
+        let mut disk = FileDisk::on(Arc::new(volume.clone()), options);
+        let state = State::from(disk.recover().unwrap());
+        (disk, state)
+    };
+    for fault in [SyncFault::Killed, SyncFault::Failed] {
+        let volume = Memory::default();
+        let (mut disk, _) = recover(&volume);
+        disk.append(&persist(None, vec![entry(1, 1, 10)])).unwrap();
+        disk.flush().unwrap();
+        volume.fail_next_sync("0000000000000001.wal", fault);
+        let vote = Some(HardState { term: 2, vote: Some(3) });
+        disk.append(&persist(vote, vec![entry(2, 1, 10)])).unwrap();
+        disk.flush().unwrap_err();
+        drop(disk);
+        let lost = recover(&volume.after_power_loss()).1;
+        assert_eq!((lost.hard_state, lost.entries.len()), (HardState::default(), 1), "{fault:?}");
+        let (_, state) = recover(&volume);
+        assert_eq!((Some(state.hard_state), state.entries.len()), (vote, 2), "{fault:?}");
+        assert_eq!(recover(&volume.after_power_loss()).1, state, "{fault:?}");
+        assert_eq!(volume.with_extension("tmp"), [""; 0]);
+    }
+}
+
+/// A crash may come before the segment that is written once more has its name.
+#[test]
+fn half_of_a_segment_written_once_more_is_passed_over() {
+    let (volume, states) = written();
+    let mut files = volume.files();
+    let (name, content) = files.last_key_value().unwrap();
+    let temporary = name.replace(".wal", ".tmp");
+    let half = content[..content.len() / 2].to_vec();
+    files.insert(temporary, half);
+    let volume = Memory::of(files);
+    assert_eq!(&open(&volume).unwrap().1, states.last().unwrap());
+    assert_eq!(volume.with_extension("tmp"), [""; 0]);
 }
 
 #[test]
@@ -230,10 +277,10 @@ fn a_crash_between_the_steps_of_an_own_snapshot_recovers() {
     assert_eq!(&open(&volume).unwrap().1, before, "with a half-written file");
     assert!(volume.with_extension("tmp").is_empty(), "leftovers are removed");
     disk.save_snapshot(&meta(9, 2), b"state at 9").unwrap();
-    assert_eq!(open(&volume).unwrap().1, expected, "before the log is compacted");
+    assert_eq!(peek(&volume), expected, "before the log is compacted");
     disk.compact(9).unwrap();
     assert_eq!(volume.with_extension("wal").len(), 1, "compaction removes a segment");
-    assert_eq!(open(&volume).unwrap().1, expected, "after the log is compacted");
+    assert_eq!(peek(&volume), expected, "after the log is compacted");
     disk.save_snapshot(&meta(11, 3), b"state at 11").unwrap();
     assert_eq!(volume.with_extension("snap").len(), 1, "the older snapshot is removed");
     let name = volume.with_extension("snap").pop().unwrap();
@@ -250,7 +297,7 @@ fn a_crash_between_the_steps_of_a_received_snapshot_recovers() {
     disk.save_snapshot(&meta(20, 4), b"state at 20").unwrap();
     let snapshot = Some((meta(20, 4), Bytes::from_static(b"state at 20")));
     let expected = State { snapshot, entries: Vec::new(), ..before.clone() };
-    assert_eq!(open(&volume).unwrap().1, expected, "the log does not know of it yet");
+    assert_eq!(peek(&volume), expected, "the log does not know of it yet");
     let hard_state = HardState { term: 5, vote: None };
     let received = Persist {
         number: 0,
@@ -261,9 +308,9 @@ fn a_crash_between_the_steps_of_a_received_snapshot_recovers() {
     disk.append(&received).unwrap();
     disk.flush().unwrap();
     let expected = State { hard_state, entries: received.entries, ..expected };
-    assert_eq!(open(&volume).unwrap().1, expected);
+    assert_eq!(peek(&volume), expected);
     disk.compact(20).unwrap();
-    assert_eq!(open(&volume).unwrap().1, expected);
+    assert_eq!(peek(&volume), expected);
 }
 
 #[test]
@@ -353,7 +400,7 @@ fn random_histories_come_back() {
                     disk.flush().unwrap();
                 }
             }
-            assert_eq!(open(&volume).unwrap().1, state, "seed {seed}, step {step}");
+            assert_eq!(peek(&volume), state, "seed {seed}, step {step}");
         }
     }
 }

@@ -12,7 +12,7 @@ use whitewater_server::Mutant;
 use whitewater_server::machine::Machine;
 use whitewater_server::node::{Node, Setup, SnapshotPolicy};
 use whitewater_server::storage::{
-    Disk, FileDisk, Job, Report, StorageError, WalOptions, carry_out,
+    Disk, FileDisk, Job, Recovered, Report, StorageError, WalOptions, carry_out,
 };
 
 use super::deck::Deck;
@@ -48,6 +48,8 @@ pub(super) struct Host {
     pub(super) tick_ns: u64,
     /// The process, while it runs.
     pub(super) process: Option<Process>,
+    /// What a process that is being started found, before it runs.
+    found: Option<Found>,
     /// Its disk was emptied: it starts with no members, to be added.
     pub(super) joins: bool,
     /// It is not started before this time.
@@ -72,6 +74,15 @@ pub(super) struct Process {
 impl std::fmt::Debug for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Process").field("status", &self.node.status()).finish_non_exhaustive()
+    }
+}
+
+/// What a process found on its disk, and the disk.
+struct Found(Result<(Recovered, Box<dyn Disk>), StorageError>);
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Found").field(&self.0.as_ref().map(|(recovered, _)| recovered)).finish()
     }
 }
 
@@ -100,18 +111,41 @@ pub(super) enum NotStarted {
 impl Host {
     /// A machine that was never started.
     pub(super) fn new(id: NodeId, volume: MemoryVolume, tick_ns: u64) -> Self {
-        Self { id, boot: 0, volume, tick_ns, process: None, joins: false, not_before_ns: 0 }
+        let (boot, process, found) = (0, None, None);
+        Self { id, boot, volume, tick_ns, process, found, joins: false, not_before_ns: 0 }
     }
 
-    /// Starts the server. It refuses where its disk tells it to.
-    pub(super) fn start(&mut self, now_ns: u64, build: &Build) -> Result<(), NotStarted> {
+    /// Whether a server runs, or is being started.
+    pub(super) fn is_up(&self) -> bool {
+        self.process.is_some() || self.found.is_some()
+    }
+
+    /// Begins to start the server: it reads its disk. When that is done.
+    pub(super) fn start(&mut self, now_ns: u64, build: &Build) -> u64 {
         self.boot += 1;
         self.volume.begin(now_ns);
         let options =
             WalOptions { node: self.id, segment_bytes: build.weather.segment_bytes, fsync: true };
         let disk = FileDisk::on(Arc::new(self.volume.clone()), options);
         let mut disk = Mutant::disk(build.mutant, disk);
-        let recovered = disk.recover().map_err(|error| match error {
+        let recovered = disk.recover();
+        self.found = Some(Found(recovered.map(|recovered| (recovered, disk))));
+        self.volume.now_ns()
+    }
+
+    /// The disk is read: the server runs, or refuses to. `None`: it was killed meanwhile.
+    pub(super) fn run(&mut self, now_ns: u64, build: &Build) -> Option<Result<(), NotStarted>> {
+        let Found(found) = self.found.take()?;
+        Some(self.process_of(now_ns, build, found).map(|process| self.process = Some(process)))
+    }
+
+    fn process_of(
+        &self,
+        now_ns: u64,
+        build: &Build,
+        found: Result<(Recovered, Box<dyn Disk>), StorageError>,
+    ) -> Result<Process, NotStarted> {
+        let (recovered, disk) = found.map_err(|error| match error {
             StorageError::Io { .. } => NotStarted::DiskFailed(error.to_string()),
             other => NotStarted::Refused(other.to_string()),
         })?;
@@ -121,9 +155,7 @@ impl Host {
         let queued = VecDeque::new();
         let (is_writing, is_paused, requests) = (false, false, None);
         let snapshots = BTreeMap::new();
-        self.process =
-            Some(Process { node, disk, queued, is_writing, is_paused, requests, snapshots });
-        Ok(())
+        Ok(Process { node, disk, queued, is_writing, is_paused, requests, snapshots })
     }
 
     fn setup(&self, build: &Build) -> Setup {
@@ -161,6 +193,7 @@ impl Host {
     /// Ends the process as it stands, and its machine's power with it if so told.
     pub(super) fn crash(&mut self, now_ns: u64, crash: Crash) {
         self.process = None;
+        self.found = None;
         self.volume.crash(now_ns, crash);
     }
 }
@@ -231,4 +264,89 @@ pub(super) fn is_reply(message: &Message) -> bool {
             | Body::TimeoutNowReply
             | Body::ReadIndexReply { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use whitewater_raft::{Entry, HardState, Payload, Persist};
+
+    use super::super::chance::Chance;
+    use super::super::volume::DiskHabits;
+    use super::*;
+
+    const OPTIONS: WalOptions = WalOptions { node: 1, segment_bytes: 4_096, fsync: true };
+    const CALM: DiskHabits = DiskHabits {
+        sync_ns: (1_000_000, 1_000_000),
+        slow_in_a_million: 0,
+        slow_ns: (0, 0),
+        failing_in_a_million: 0,
+    };
+
+    fn recover(volume: &MemoryVolume) -> (FileDisk, Recovered) {
+        volume.begin(volume.now_ns());
+        let mut disk = FileDisk::on(Arc::new(volume.clone()), OPTIONS);
+        let recovered = disk.recover().unwrap();
+        (disk, recovered)
+    }
+
+    fn write(disk: &mut FileDisk, index: u64) {
+        let payload = Payload::Command(vec![7; 700].into());
+        let entries = vec![Entry { index, term: 1, payload }];
+        let hard_state = Some(HardState { term: index, vote: Some(1) });
+        disk.append(&Persist { number: index, hard_state, entries, snapshot: None }).unwrap();
+        disk.flush().unwrap();
+    }
+
+    /// A disk on which one entry is durable, and one was written by a process that was killed before its
+    /// sync came to an end.
+    fn killed_before_a_sync(seed: u64) -> MemoryVolume {
+        let volume = MemoryVolume::new(1, CALM, Chance::new(seed, 0));
+        let (mut disk, _) = recover(&volume);
+        write(&mut disk, 1);
+        write(&mut disk, 2);
+        // The call that began the sync had returned; the millisecond that it takes had not passed.
+        volume.crash(volume.now_ns() - 500_000, Crash::Process);
+        volume
+    }
+
+    #[test]
+    fn what_a_restarted_node_may_acknowledge_survives_a_power_loss() {
+        for seed in 0..60 {
+            let volume = killed_before_a_sync(seed);
+            let (_, found) = recover(&volume);
+            assert_eq!(
+                found.entries.len(),
+                2,
+                "seed {seed}: a kill loses nothing that was written"
+            );
+            volume.crash(volume.now_ns(), Crash::Power);
+            let (_, left) = recover(&volume);
+            assert_eq!(left.hard_state, found.hard_state, "seed {seed}");
+            assert_eq!(left.entries, found.entries, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_crash_at_any_moment_of_a_recovery_loses_nothing_that_was_durable() {
+        let mut found = BTreeSet::new();
+        for seed in 0..200 {
+            let volume = killed_before_a_sync(seed);
+            let began_ns = volume.now_ns();
+            recover(&volume);
+            let mut chance = Chance::new(seed, 1);
+            let at_ns = chance.between((began_ns, volume.now_ns()));
+            let crash = if seed % 4 == 0 { Crash::Process } else { Crash::Power };
+            volume.crash(at_ns, crash);
+            let (_, left) = recover(&volume);
+            assert!((1..=2).contains(&left.entries.len()), "seed {seed}: {left:?}");
+            found.insert((left.entries.len(), left.torn.is_some()));
+        }
+        assert_eq!(
+            found,
+            [(1, false), (1, true), (2, false)].into(),
+            "with and without a torn tail"
+        );
+    }
 }

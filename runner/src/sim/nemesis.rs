@@ -210,7 +210,7 @@ impl World<'_> {
     /// Starts a server that is down, as soon as it may run.
     pub(super) fn start_soon(&mut self, host: usize) {
         let machine = &self.hosts[host];
-        if machine.process.is_some() {
+        if machine.is_up() {
             return;
         }
         if machine.not_before_ns > self.now_ns {

@@ -59,6 +59,8 @@ pub(super) enum Happening {
 /// What reaches a machine.
 #[derive(Debug)]
 pub(super) enum Arrival {
+    /// Its server has read its disk.
+    Recovered,
     /// Its clock ticks.
     Tick,
     /// A peer's message, a snapshot with its data.
@@ -203,15 +205,22 @@ impl<'a> World<'a> {
         self.queue.push(at_ns, Happening::Client { client, turn, input: Input::Woken });
     }
 
-    /// Starts a machine's server. Where it refuses to start, that is recorded.
+    /// Starts a machine's server, which first reads its disk.
     pub(super) fn start_host(&mut self, host: usize) {
-        let id = self.hosts[host].id;
-        let result = self.hosts[host].start(self.now_ns, &self.build);
-        let boot = self.hosts[host].boot;
+        let ready_ns = self.hosts[host].start(self.now_ns, &self.build);
+        let Host { id, boot, .. } = self.hosts[host];
         self.recording.process(self.now_ns, id, boot, ProcessChange::Started);
+        let arrival = Arrival::Recovered;
+        self.queue.push(ready_ns, Happening::At { host, boot: Some(boot), arrival });
+    }
+
+    /// A server has read its disk, and runs. Where it refuses to, that is recorded.
+    fn recovered(&mut self, host: usize) {
+        let Some(result) = self.hosts[host].run(self.now_ns, &self.build) else { return };
         if let Err(error) = result {
             return self.not_started(host, error);
         }
+        let Host { id, boot, .. } = self.hosts[host];
         self.recording.process(self.now_ns, id, boot, ProcessChange::Ready);
         let first_ns = match self.build.weather.is_in_step {
             true => (self.now_ns / TICK_NS + 1) * TICK_NS,
@@ -232,13 +241,14 @@ impl<'a> World<'a> {
         let change = ProcessChange::Exited { how, expected, last_words };
         self.recording.process(self.now_ns, *id, *boot, change);
         if expected {
+            self.hosts[host].crash(self.now_ns, Crash::Power);
             self.nemesis.restart_later(host, self.now_ns, &mut self.queue);
         }
     }
 
     /// Ends a machine's server from outside.
     pub(super) fn crash_host(&mut self, host: usize, how: &str, crash: Crash) -> bool {
-        let is_up = self.hosts[host].process.is_some();
+        let is_up = self.hosts[host].is_up();
         if is_up {
             self.end_host(host, how.to_owned(), Vec::new(), crash);
         }
@@ -286,6 +296,9 @@ impl<'a> World<'a> {
         let machine = &self.hosts[host];
         if boot.is_some_and(|boot| boot != machine.boot) {
             return;
+        }
+        if let Arrival::Recovered = arrival {
+            return self.recovered(host);
         }
         let Some(process) = &machine.process else {
             if let Arrival::Request { call, .. } = arrival {
@@ -533,7 +546,7 @@ fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64, expiry_ms: u
             }
         }
         Arrival::Disk(reports) => process.written(reports),
-        Arrival::DiskFailed(_) => {}
+        Arrival::DiskFailed(_) | Arrival::Recovered => {}
         Arrival::SnapshotOverdue { peer, request } => {
             process.snapshot_ended(peer, request, false);
         }

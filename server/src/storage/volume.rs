@@ -41,8 +41,6 @@ pub trait Volume: Debug + Send + Sync {
 pub trait VolumeFile: Debug + Send {
     /// Writes all bytes at this place.
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Cuts the file off, or makes it longer with zeros.
-    fn set_length(&mut self, bytes: u64) -> io::Result<()>;
     /// Makes the file at least this long, with zeros that take real blocks.
     fn allocate(&mut self, bytes: u64) -> io::Result<()>;
     /// Makes content and length durable.
@@ -111,10 +109,6 @@ impl Volume for Directory {
 impl VolumeFile for File {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_all_at(bytes, offset)
-    }
-
-    fn set_length(&mut self, bytes: u64) -> io::Result<()> {
-        self.set_len(bytes)
     }
 
     fn allocate(&mut self, bytes: u64) -> io::Result<()> {

@@ -2,9 +2,9 @@
 //!
 //! [`Wal::append`] only adds to memory; [`Wal::flush`] writes everything added since as one frame and
 //! makes it durable. Bytes that are not flushed are therefore lost by a plain kill -9, just as a power
-//! loss would lose them. [`Wal::open`] replays what is there; the formats are in [`super::segment`]
-//! and [`super::record`]. A new segment begins with the term and vote, so the segments before it can be
-//! removed once a snapshot covers their entries.
+//! loss would lose them. [`Wal::open`] replays what is there, and makes it durable before anyone may build
+//! on it; the formats are in [`super::segment`] and [`super::record`]. A new segment begins with the term
+//! and vote, so the segments before it can be removed once a snapshot covers their entries.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -79,11 +79,11 @@ impl Wal {
         }
         let mut contents = WalContents::default();
         let mut segments = Vec::new();
-        let (mut place, mut end, mut capacity) = (None, 0, 0);
+        let (mut place, mut capacity, mut valid) = (None, 0, Vec::new());
         for (position, name) in names.iter().enumerate() {
             let is_last = position + 1 == names.len();
             let path = &volume.path(name);
-            let bytes =
+            let mut bytes =
                 volume.read(name).map_err(|e| StorageError::io("read wal segment", path, e))?;
             let header = check_header(path, &bytes, options.node, segments.last(), place)?;
             let scan = segment::scan(path, &bytes, header.at, is_last)?;
@@ -98,18 +98,20 @@ impl Wal {
                 contents.torn = Some(TornTail { segment: path.clone(), offset, bytes });
             }
             place = Some(scan.next);
-            (end, capacity) = (scan.end, bytes.len().max(scan.end));
+            let end = scan.end;
+            capacity = bytes.len().max(end);
+            bytes.resize(end, 0);
+            valid = bytes;
             segments.push(segment);
         }
         let name = &names[names.len() - 1];
-        let torn_capacity = contents.torn.as_ref().map(|_| capacity);
-        let file = open_segment(&**volume, name, end, torn_capacity, options.fsync)?;
+        let file = write_segment(&**volume, options, name, &valid, capacity)?;
         let wal = Wal {
             volume: Arc::clone(volume),
             options,
             segments,
             file,
-            end,
+            end: valid.len(),
             place: place.expect("there is at least one segment"),
             capacity,
             hard_state: contents.hard_state,
@@ -298,28 +300,6 @@ fn check_header(
     Ok(header)
 }
 
-/// Opens the last segment for writing, without its torn tail.
-fn open_segment(
-    volume: &dyn Volume,
-    name: &str,
-    end: usize,
-    torn_capacity: Option<usize>,
-    fsync: bool,
-) -> Result<Box<dyn VolumeFile>, StorageError> {
-    let open = || {
-        let mut file = volume.open(name)?;
-        if let Some(capacity) = torn_capacity {
-            file.set_length(end as u64)?;
-            file.allocate(capacity as u64)?;
-            if fsync {
-                file.sync()?;
-            }
-        }
-        Ok(file)
-    };
-    open().map_err(|source| StorageError::io("open wal segment", &volume.path(name), source))
-}
-
 struct Started {
     segment: Segment,
     file: Box<dyn VolumeFile>,
@@ -337,28 +317,50 @@ fn start_segment(
     payload: &[u8],
 ) -> Result<Started, StorageError> {
     let name = format!("{number:016}.wal");
-    let temporary = format!("{number:016}.tmp");
     let mut bytes = SegmentHeader { node: options.node, number, at }.encode();
     debug_assert_eq!(bytes.len(), SEGMENT_HEADER_BYTES);
     let place = segment::encode_frame(&mut bytes, at, payload);
     let capacity = options.segment_bytes.max(bytes.len());
-    let start = || {
+    let file = write_segment(volume, options, &name, &bytes, capacity)?;
+    let segment = Segment { number, name, last_index: 0 };
+    Ok(Started { segment, file, end: bytes.len(), place, capacity })
+}
+
+/// Writes the last segment, new or once more, and makes it durable. It gets its name after that.
+///
+/// Once more at every start: what can be read there need not be on the disk. A process that was killed
+/// between a write and its sync leaves it in the page cache; and after a sync that failed the kernel may take
+/// pages for written that are not, and no later sync writes them (Rebello et al., ATC 2020). A node that
+/// acknowledged such an entry, or kept such a vote, would break its word with the next power loss. Bytes in
+/// a new file are all unwritten, so its sync speaks of all of them.
+///
+/// The segments before it need none of this. A segment is begun by a process that goes on behind it: what
+/// that one found there went through here first, and what it wrote itself was synced by every flush, or the
+/// flush failed and the process ended.
+fn write_segment(
+    volume: &dyn Volume,
+    options: WalOptions,
+    name: &str,
+    bytes: &[u8],
+    capacity: usize,
+) -> Result<Box<dyn VolumeFile>, StorageError> {
+    let temporary = name.replace(".wal", ".tmp");
+    let write = || {
         let mut file = volume.create(&temporary)?;
         file.allocate(capacity as u64)?;
-        file.write_at(&bytes, 0)?;
+        file.write_at(bytes, 0)?;
         if options.fsync {
             file.sync()?;
         }
-        volume.rename(&temporary, &name)?;
+        volume.rename(&temporary, name)?;
         Ok(file)
     };
-    let file =
-        start().map_err(|e| StorageError::io("start wal segment", &volume.path(&name), e))?;
+    let file = write().map_err(|e| StorageError::io("write wal segment", &volume.path(name), e))?;
     if options.fsync {
+        // The snapshot beside it was perhaps renamed in vain as well: this speaks of its name too.
         sync_names(volume)?;
     }
-    let segment = Segment { number, name, last_index: 0 };
-    Ok(Started { segment, file, end: bytes.len(), place, capacity })
+    Ok(file)
 }
 
 /// The number of the oldest segment; `None`: there is no log.
