@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,7 +18,7 @@ use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 
 use super::phases::{Ending, Log};
 use super::setup::Stage;
-use super::{KeepData, Order};
+use super::{KeepData, Order, seen_from_here};
 use crate::clock::monotonic_ns;
 use crate::cluster::node_name;
 use crate::conformance;
@@ -271,7 +271,8 @@ fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
     let color = choice != anstream::ColorChoice::Never;
     let style = TerminalStyle { color, unicode: is_unicode(), width: width() };
     let mut text = whitewater_reports::terminal(record, &statistics, style);
-    text += &format!("  seed    {}\n  report  {}\n", record.seed, report_path(stage).display());
+    let report = seen_from_here(&stage.folder.join("report.html"));
+    text += &format!("  seed    {}\n  report  {}\n", record.seed, report.display());
     if order.loudness.json {
         if !order.loudness.quiet {
             anstream::eprint!("{text}");
@@ -280,13 +281,6 @@ fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
     } else {
         progress::print(&text);
     }
-}
-
-/// The report as a person would type it: seen from the current folder where it is inside.
-fn report_path(stage: &Stage) -> PathBuf {
-    let report = stage.folder.join("report.html");
-    let here = std::env::current_dir().unwrap_or_default();
-    report.strip_prefix(&here).map(Path::to_owned).unwrap_or(report)
 }
 
 /// The last line of `--json`.

@@ -10,7 +10,7 @@ mod interrupt;
 mod phases;
 mod setup;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -70,6 +70,12 @@ pub(crate) struct Order {
     pub(crate) command: String,
 }
 
+/// A path as a person would type it: from the current folder where it is inside.
+fn seen_from_here(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).to_owned()
+}
+
 /// Executes a run to its end and says what it came to.
 pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(limit(&order))?;
@@ -82,7 +88,7 @@ pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
         order.plan.workload.clients,
         order.plan.seed,
         order.plan.faults.len(),
-        stage.folder.path.display()
+        seen_from_here(&stage.folder.path).display()
     ));
     progress.event(&json!({
         "event": "start", "run": stage.folder.path, "seed": order.plan.seed,
