@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (analysis, report) = check_history(Path::new(&file), &Options::default())?;
     let mut out = std::io::stdout().lock();
     for check in &analysis.checks {
-        writeln!(out, "{}: {} ({})", check.name, check.verdict, check.summary)?;
+        writeln!(out, "{}: {} ({})", check.name, check.state.word(), check.summary)?;
         for finding in &check.findings {
             writeln!(
                 out,

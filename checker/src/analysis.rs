@@ -16,8 +16,71 @@ pub struct Analysis {
 impl Analysis {
     /// Merges the checks' verdicts.
     pub fn of(checks: Vec<CheckResult>) -> Analysis {
-        let verdict = checks.iter().map(|check| check.verdict).fold(Verdict::Pass, Verdict::merge);
+        let verdicts = checks.iter().map(|check| check.state.verdict());
+        let verdict = verdicts.fold(Verdict::Pass, Verdict::merge);
         Analysis { verdict, checks }
+    }
+
+    /// The number of checks in a state.
+    pub fn count(&self, state: CheckState) -> u64 {
+        self.checks.iter().filter(|check| check.state == state).count() as u64
+    }
+}
+
+/// What a check came to. Only what was looked at can hold.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckState {
+    /// What the check watches happened, and nothing was wrong.
+    #[serde(alias = "pass")]
+    Holds,
+    /// Nothing happened that could have broken the promise, or its record is not there. Grey, never
+    /// green; it takes nothing away from the verdict and adds nothing to it.
+    #[default]
+    NotExercised,
+    /// A budget ran out, or too little happened.
+    Undecided,
+    /// The record could not be judged: the environment or the tool failed.
+    Error,
+    /// The promise was broken; there is a finding that proves it.
+    #[serde(alias = "violation")]
+    Broken,
+}
+
+impl CheckState {
+    /// What it adds to the verdict of the whole.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            CheckState::Holds | CheckState::NotExercised => Verdict::Pass,
+            CheckState::Undecided => Verdict::Undecided,
+            CheckState::Error => Verdict::Error,
+            CheckState::Broken => Verdict::Violation,
+        }
+    }
+
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            CheckState::Holds => "holds",
+            CheckState::NotExercised => "not exercised",
+            CheckState::Undecided => "undecided",
+            CheckState::Error => "error",
+            CheckState::Broken => "broken",
+        }
+    }
+}
+
+/// The state of a check that looked, by the verdict on what it looked at.
+impl From<Verdict> for CheckState {
+    fn from(verdict: Verdict) -> CheckState {
+        match verdict {
+            Verdict::Pass => CheckState::Holds,
+            Verdict::Undecided => CheckState::Undecided,
+            Verdict::Error => CheckState::Error,
+            Verdict::Violation => CheckState::Broken,
+        }
     }
 }
 
@@ -28,12 +91,31 @@ pub struct CheckResult {
     pub name: String,
     /// The promise in words: `one leader per term`.
     pub title: String,
-    /// Its verdict.
-    pub verdict: Verdict,
-    /// What was looked at: `1,204 keys, 61,233 operations, 0 undecided, 12 ms`.
+    /// What it came to. Files of version 1 call it `verdict`.
+    #[serde(alias = "verdict")]
+    pub state: CheckState,
+    /// What was looked at: `1,204 keys, 61,233 operations, 0 undecided, 12 ms`. Where the check was not
+    /// exercised: why.
     pub summary: String,
-    /// What is wrong, worst first; empty on a pass.
+    /// What would exercise the check, where it was not: `a run with --faults kill`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exercise: Option<String>,
+    /// What is wrong, worst first; empty where the check holds or was not exercised.
     pub findings: Vec<Finding>,
+}
+
+impl CheckResult {
+    /// A check that had nothing to look at: why, and what would exercise it.
+    pub fn not_exercised(name: &str, title: &str, why: &str, exercise: &str) -> CheckResult {
+        CheckResult {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            state: CheckState::NotExercised,
+            summary: why.to_owned(),
+            exercise: Some(exercise.to_owned()),
+            findings: Vec::new(),
+        }
+    }
 }
 
 /// One thing that is wrong, or that could not be decided.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{Analysis, CheckResult, Finding};
+use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
 use crate::error::CheckError;
 use crate::history::{self, Source};
 use crate::options::Options;
@@ -141,9 +141,10 @@ pub(crate) fn linearizability(
         name: "linearizability".to_owned(),
         title: "every operation takes effect at one moment between its begin and its end"
             .to_owned(),
-        verdict: found.verdict,
+        state: found.verdict.into(),
         summary: summary(&found, &report),
         findings: found.findings,
+        exercise: None,
     };
     Ok((check, report))
 }
@@ -190,7 +191,8 @@ pub(crate) fn canary() -> CheckResult {
     CheckResult {
         name: "canary".to_owned(),
         title: "the positive control stays silent".to_owned(),
-        verdict: Verdict::Violation,
+        state: CheckState::Broken,
+        exercise: None,
         summary: "told to report a violation".to_owned(),
         findings: vec![Finding {
             anomaly: "canary".to_owned(),

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{CheckResult, Finding};
+use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::fault::FaultRecord;
 use crate::history::{History, Outcome};
 use crate::observed::Phases;
 use crate::run::grouped;
-use crate::verdict::Verdict;
 
 const NAME: &str = "strength";
 const TITLE: &str = "enough happened for a pass to mean something";
@@ -55,24 +54,25 @@ pub(crate) struct Happened<'a> {
 /// Compares what happened with what was required; `None`: nothing was.
 pub(crate) fn strength(required: Option<&Requirements>, happened: &Happened<'_>) -> CheckResult {
     let Some(required) = required else {
-        return CheckResult {
-            name: NAME.to_owned(),
-            title: TITLE.to_owned(),
-            summary: "not checked: no plan.json that says what is required".to_owned(),
-            ..CheckResult::default()
-        };
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "no plan.json that says what is required",
+            "a run of this tool: its plan says what is required",
+        );
     };
     let counts = Counts::of(happened.history);
     let mut reasons = too_few(required, &counts);
     reasons.extend(without_effect(required, happened.faults));
     reasons.extend(leader_spared_or_hit(required, happened.faults));
-    let verdict = if reasons.is_empty() { Verdict::Pass } else { Verdict::Undecided };
+    let state = if reasons.is_empty() { CheckState::Holds } else { CheckState::Undecided };
     CheckResult {
         name: NAME.to_owned(),
         title: TITLE.to_owned(),
-        verdict,
+        state,
         summary: summary(&counts, happened.faults),
         findings: reasons.into_iter().map(finding).collect(),
+        ..CheckResult::default()
     }
 }
 
@@ -253,14 +253,14 @@ mod tests {
     fn what_meets_every_requirement_passes() {
         let faults = [fault("kill", true, Some(true)), fault("kill", true, Some(false))];
         let check = judge([2, 3, 1], &faults);
-        assert_eq!(check.verdict, Verdict::Pass);
+        assert_eq!(check.state, CheckState::Holds);
         assert_eq!(check.summary, "6 ok operations, kill effective twice");
     }
 
     #[test]
     fn whatever_falls_short_is_named_and_undecided() {
         let check = judge([2, 2, 0], &[fault("kill", false, Some(true))]);
-        assert_eq!(check.verdict, Verdict::Undecided);
+        assert_eq!(check.state, CheckState::Undecided);
         let reasons: Vec<_> = check.findings.iter().map(|f| f.explanation.as_str()).collect();
         assert_eq!(
             reasons,
@@ -282,7 +282,6 @@ mod tests {
     #[test]
     fn without_a_plan_nothing_is_required() {
         let check = strength(None, &Happened { history: None, faults: &[] });
-        assert_eq!(check.verdict, Verdict::Pass);
-        assert!(check.summary.starts_with("not checked"));
+        assert_eq!(check.state, CheckState::NotExercised);
     }
 }

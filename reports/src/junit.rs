@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use whitewater_checker::Verdict;
-use whitewater_checker::analysis::{CheckResult, Finding};
+use whitewater_checker::analysis::{CheckResult, CheckState, Finding};
 
 use crate::load::Run;
 use crate::story::Story;
@@ -33,7 +33,7 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> Result<String, quick_junit
         case.set_system_out(check.summary.clone());
         suite.add_test_case(case);
     }
-    if !record.analysis.checks.iter().any(|check| check.verdict == record.verdict) {
+    if !record.analysis.checks.iter().any(|check| check.state.verdict() == record.verdict) {
         suite.add_test_case(run_case(story, &class));
     }
     let mut report = Report::new("whitewater");
@@ -64,8 +64,13 @@ fn bare_status(verdict: Verdict) -> TestCaseStatus {
 }
 
 fn status(check: &CheckResult) -> TestCaseStatus {
-    let mut status = bare_status(check.verdict);
-    if let Some(finding) = check.findings.first().filter(|_| check.verdict != Verdict::Pass) {
+    if check.state == CheckState::NotExercised {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(format!("not exercised: {}", check.summary));
+        return status;
+    }
+    let mut status = bare_status(check.state.verdict());
+    if let Some(finding) = check.findings.first().filter(|_| check.state != CheckState::Holds) {
         status.set_type(finding.anomaly.clone());
         status.set_message(finding.headline.clone());
         let texts: Vec<String> = check.findings.iter().map(description).collect();

@@ -1,7 +1,7 @@
 //! What every output says in the same words: the verdict, the headline, what to do next.
 
 use whitewater_checker::Verdict;
-use whitewater_checker::analysis::{Analysis, CheckResult, Finding};
+use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
 use whitewater_checker::fault::FaultStatus;
 use whitewater_checker::statistics::Statistics;
 
@@ -74,14 +74,14 @@ impl<'a> Story<'a> {
 /// All findings, those of the worst checks first.
 fn findings(analysis: &Analysis) -> impl Iterator<Item = (&CheckResult, &Finding)> {
     let mut checks: Vec<&CheckResult> = analysis.checks.iter().collect();
-    checks.sort_by_key(|check| std::cmp::Reverse(check.verdict));
+    checks.sort_by_key(|check| std::cmp::Reverse(check.state));
     checks.into_iter().flat_map(|check| check.findings.iter().map(move |finding| (check, finding)))
 }
 
 /// The finding a report is about: of the worst verdict, and with a witness where one has it.
 pub(crate) fn main_finding(analysis: &Analysis) -> Option<(&CheckResult, &Finding)> {
     let worst: Vec<_> =
-        findings(analysis).filter(|(check, _)| check.verdict == analysis.verdict).collect();
+        findings(analysis).filter(|(check, _)| check.state.verdict() == analysis.verdict).collect();
     let with_witness = worst.iter().find(|(_, finding)| finding.witness.is_some());
     with_witness.or(worst.first()).copied()
 }
@@ -103,6 +103,14 @@ pub(crate) fn verdict_sign(verdict: Verdict) -> &'static str {
         Verdict::Violation => "✕",
         Verdict::Undecided => "?",
         Verdict::Error => "!",
+    }
+}
+
+/// The sign of a check: what was not looked at has none of the verdicts' signs.
+pub(crate) fn state_sign(state: CheckState) -> &'static str {
+    match state {
+        CheckState::NotExercised => "–",
+        looked => verdict_sign(looked.verdict()),
     }
 }
 
@@ -131,12 +139,20 @@ pub(crate) fn tagline(record: &RunRecord) -> String {
             parts.extend(finding.key.as_ref().map(|key| format!("key {key}")));
         }
         None => {
-            let checks = record.analysis.checks.len() as u64;
-            parts.push(format!("{} passed", counted(checks, "check")));
+            parts.push(checks_in_words(&record.analysis));
         }
     }
     parts.extend(record.interrupted.as_ref().map(|reason| format!("cut short: {reason}")));
     parts.join(" · ")
+}
+
+/// `14 checks held, 9 not exercised`.
+pub(crate) fn checks_in_words(analysis: &Analysis) -> String {
+    let held = format!("{} held", counted(analysis.count(CheckState::Holds), "check"));
+    match analysis.count(CheckState::NotExercised) {
+        0 => held,
+        idle => format!("{held}, {idle} not exercised"),
+    }
 }
 
 pub(crate) fn headline(record: &RunRecord, statistics: &Statistics) -> String {
@@ -244,7 +260,7 @@ mod tests {
     fn check(verdict: Verdict, anomaly: &str, witness: bool) -> CheckResult {
         CheckResult {
             title: anomaly.to_owned(),
-            verdict,
+            state: verdict.into(),
             findings: vec![Finding {
                 anomaly: anomaly.to_owned(),
                 witness: witness.then(Default::default),

@@ -3,7 +3,7 @@
 use crate::clock::{Clock, duration, thousands};
 use crate::load::Run;
 use crate::page::median_failover;
-use crate::story::{Story, verdict_sign, verdict_word};
+use crate::story::{Story, state_sign, verdict_sign, verdict_word};
 use crate::terminal::scenario;
 use crate::text_timeline;
 
@@ -82,7 +82,7 @@ fn checks(run: &Run) -> String {
     }
     let mut text = "\n| | check | looked at |\n|---|---|---|\n".to_owned();
     for check in &run.record.analysis.checks {
-        let sign = verdict_sign(check.verdict);
+        let sign = state_sign(check.state);
         text.push_str(&format!(
             "| {sign} | {} | {} |\n",
             plain(&check.title),

@@ -6,8 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use whitewater_checker::Verdict;
-use whitewater_checker::analysis::{Analysis, CheckResult, Finding};
+use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
 use whitewater_server::journal::{
     Divergence, EXTENSION, JournalError, Replayed, UnderRules, replay,
 };
@@ -48,14 +47,15 @@ fn check(run: &Path) -> CheckResult {
     let mut check = CheckResult {
         name: "conformance".into(),
         title: "every node's core did what the reference core does with the same inputs".into(),
-        verdict: Verdict::Pass,
+        state: CheckState::Holds,
+        exercise: None,
         summary: String::new(),
         findings: Vec::new(),
     };
     let paths = match journals(run) {
         Ok(paths) => paths,
         Err(error) => {
-            problem(&mut check, Verdict::Error, format!("list the journals: {error}"));
+            problem(&mut check, CheckState::Error, format!("list the journals: {error}"));
             Vec::new()
         }
     };
@@ -67,17 +67,17 @@ fn check(run: &Path) -> CheckResult {
                 entries += replayed.entries;
                 cut_short += u64::from(replayed.torn.is_some());
                 if let Some(divergence) = &replayed.divergence {
-                    check.verdict = check.verdict.merge(Verdict::Violation);
+                    check.state = CheckState::Broken;
                     check.findings.push(finding(path, &replayed, divergence));
                 }
             }
             // There was no time for a single step.
             Err(JournalError::NoHeader { .. }) => cut_short += 1,
-            Err(error) => problem(&mut check, Verdict::Error, error.to_string()),
+            Err(error) => problem(&mut check, CheckState::Error, error.to_string()),
         }
     }
-    if steps == 0 && check.verdict == Verdict::Pass {
-        problem(&mut check, Verdict::Undecided, "no journal holds a step".into());
+    if steps == 0 && check.state == CheckState::Holds {
+        problem(&mut check, CheckState::Undecided, "no journal holds a step".into());
     }
     check.summary = format!(
         "{steps} steps and {entries} entries of {} journals replayed, {cut_short} of them cut short by a kill",
@@ -94,12 +94,12 @@ pub(crate) fn has_journals(run: &Path) -> bool {
 /// Adds the check to what else was found about a run.
 pub(crate) fn add(analysis: &mut Analysis, run: &Path) {
     let check = check(run);
-    analysis.verdict = analysis.verdict.merge(check.verdict);
+    analysis.verdict = analysis.verdict.merge(check.state.verdict());
     analysis.checks.push(check);
 }
 
-fn problem(check: &mut CheckResult, verdict: Verdict, explanation: String) {
-    check.verdict = check.verdict.merge(verdict);
+fn problem(check: &mut CheckResult, state: CheckState, explanation: String) {
+    check.state = check.state.max(state);
     check.findings.push(Finding {
         anomaly: "unreadable-journal".into(),
         headline: "A journal could not be replayed.".into(),
@@ -154,14 +154,14 @@ mod tests {
     #[test]
     fn a_run_without_a_step_is_undecided_and_a_damaged_journal_an_error() {
         let run = tempfile::tempdir().unwrap();
-        assert_eq!(check(run.path()).verdict, Verdict::Undecided);
+        assert_eq!(check(run.path()).state, CheckState::Undecided);
         fs::create_dir(run.path().join(FOLDER)).unwrap();
         let path = run.path().join(FOLDER).join("n1-boot1.journal");
         fs::write(&path, "WWJOURNL\x01\0\0\0").unwrap();
-        assert_eq!(check(run.path()).verdict, Verdict::Undecided);
+        assert_eq!(check(run.path()).state, CheckState::Undecided);
         fs::write(&path, "WWJOURNL\x01\0\0\0damaged beyond a doubt").unwrap();
         let found = check(run.path());
-        assert_eq!(found.verdict, Verdict::Error);
+        assert_eq!(found.state, CheckState::Error);
         assert!(found.findings[0].explanation.contains("damaged at byte 12"), "{found:?}");
     }
 }

@@ -10,11 +10,10 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::{Phases, nothing, result};
-use crate::analysis::{CheckResult, Finding};
+use super::{Phases, result};
+use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::history::{Function, History, Operation, Outcome, Value};
 use crate::run::grouped;
-use crate::verdict::Verdict;
 
 const NAME: &str = "durability";
 const TITLE: &str = "no acknowledged write lost";
@@ -25,11 +24,21 @@ const SHOWN_MAX: usize = 8;
 /// Judges the final reads.
 pub(crate) fn acknowledged(history: Option<&History>) -> CheckResult {
     let Some(history) = history else {
-        return nothing(NAME, TITLE, "not checked: no history.jsonl");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "no history.jsonl",
+            "a run of this tool, which records what clients saw",
+        );
     };
     let phases = Phases::of(history);
     let Some(last) = phases.find("final") else {
-        return nothing(NAME, TITLE, "not checked: the run did not get to its final reads");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "the run did not get to its final reads",
+            "a run that is not cut short before its phase final",
+        );
     };
     let by_key = history.by_key();
     let (mut keys, mut writes, mut unread, mut lost) = (0, 0, 0, Vec::new());
@@ -60,10 +69,18 @@ pub(crate) fn acknowledged(history: Option<&History>) -> CheckResult {
         summary.push_str(&format!(", {} of them lost", grouped(lost.len() as u64)));
     }
     if lost.is_empty() && unread > 0 {
-        return result(NAME, TITLE, Verdict::Undecided, summary, vec![not_read(unread)]);
+        return result(NAME, TITLE, CheckState::Undecided, summary, vec![not_read(unread)]);
+    }
+    if lost.is_empty() && writes == 0 {
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "no write was acknowledged before the final reads",
+            "a run in which clients write",
+        );
     }
     let findings = lost.iter().take(SHOWN_MAX).map(|loss| loss.finding(history)).collect();
-    result(NAME, TITLE, Verdict::Violation, summary, findings)
+    result(NAME, TITLE, CheckState::Broken, summary, findings)
 }
 
 /// What nobody read at the end may be lost.
@@ -286,8 +303,7 @@ mod tests {
 
     fn lost(script: &str) -> usize {
         let check = check(script);
-        let verdict = if check.findings.is_empty() { Verdict::Pass } else { Verdict::Violation };
-        assert_eq!(check.verdict, verdict);
+        assert_eq!(check.state == CheckState::Broken, !check.findings.is_empty());
         check.findings.len()
     }
 
@@ -338,10 +354,10 @@ mod tests {
 
     #[test]
     fn without_final_reads_it_says_that_it_did_not_look() {
-        assert!(check("write 1 ok").summary.starts_with("not checked"));
+        assert_eq!(check("write 1 ok").state, CheckState::NotExercised);
         let unread = check("write 1 ok\nfinal\nread 1 fail");
         assert_eq!(unread.summary, "0 of 1 keys read at the end, 0 acknowledged writes before");
-        assert_eq!(unread.verdict, Verdict::Undecided);
-        assert_eq!(check("write 1 fail\nfinal\nread 1 fail").verdict, Verdict::Pass);
+        assert_eq!(unread.state, CheckState::Undecided);
+        assert_eq!(check("write 1 fail\nfinal\nread 1 fail").state, CheckState::NotExercised);
     }
 }

@@ -5,10 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{nothing, result};
-use crate::analysis::{CheckResult, Finding};
+use super::result;
+use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::observation::StatusPoll;
-use crate::verdict::Verdict;
 
 const NAME: &str = "final-state";
 const TITLE: &str = "all nodes end in the same state";
@@ -20,14 +19,24 @@ pub(crate) fn final_state(
     nodes: &BTreeSet<String>,
 ) -> CheckResult {
     let Some(polls) = polls else {
-        return nothing(NAME, TITLE, "not checked: no status.jsonl");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "no status.jsonl",
+            "a run of this tool, which polls its nodes",
+        );
     };
     let mut last: BTreeMap<&str, &(u32, StatusPoll)> = BTreeMap::new();
     for poll in polls.iter().filter(|(_, poll)| poll.is_final) {
         last.insert(&poll.1.node, poll);
     }
     if last.is_empty() {
-        return nothing(NAME, TITLE, "not checked: the run did not get to its last status poll");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "the run did not get to its last status poll",
+            "a run that is not cut short before its phase quiesce",
+        );
     }
     let mut by_applied: BTreeMap<u64, Vec<&(u32, StatusPoll)>> = BTreeMap::new();
     for poll in last.values() {
@@ -36,12 +45,17 @@ pub(crate) fn final_state(
     let differences: Vec<Finding> = by_applied.values().flat_map(|polls| differs(polls)).collect();
     let summary = summary(&last, &by_applied);
     if !differences.is_empty() {
-        return result(NAME, TITLE, Verdict::Violation, summary, differences);
+        return result(NAME, TITLE, CheckState::Broken, summary, differences);
     }
     if last.values().all(|(_, poll)| poll.state_hash.is_none() && poll.chain.is_none()) {
-        return nothing(NAME, TITLE, "not checked: the target tells no state hash");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "the target tells no state hash",
+            "a target whose status tells a hash of its state",
+        );
     }
-    result(NAME, TITLE, Verdict::Undecided, summary, not_compared(&last, &by_applied, nodes))
+    result(NAME, TITLE, CheckState::Undecided, summary, not_compared(&last, &by_applied, nodes))
 }
 
 /// Nodes that applied the same and differ, each against the first.
@@ -156,11 +170,11 @@ mod tests {
     #[test]
     fn equal_states_pass_and_different_ones_do_not() {
         let equal = [poll("n1", 7, Some("a")), poll("n2", 7, Some("a")), poll("n3", 7, Some("a"))];
-        assert_eq!(check(&equal).verdict, Verdict::Pass);
+        assert_eq!(check(&equal).state, CheckState::Holds);
         assert_eq!(check(&equal).summary, "3 nodes answered at the end: 3 at applied index 7");
         let other = [equal[0].clone(), equal[1].clone(), poll("n3", 7, Some("b"))];
         let check = check(&other);
-        assert_eq!(check.verdict, Verdict::Violation);
+        assert_eq!(check.state, CheckState::Broken);
         assert_eq!(check.findings[0].nodes, ["n1", "n3"]);
         assert_eq!(check.findings[0].evidence.len(), 2);
     }
@@ -168,20 +182,19 @@ mod tests {
     #[test]
     fn a_node_that_is_silent_or_behind_makes_it_undecided() {
         let silent = check(&[poll("n1", 7, Some("a")), poll("n2", 7, Some("a"))]);
-        assert_eq!(silent.verdict, Verdict::Undecided);
+        assert_eq!(silent.state, CheckState::Undecided);
         assert_eq!(silent.findings[0].nodes, ["n3"]);
         let behind =
             check(&[poll("n1", 7, Some("a")), poll("n2", 6, Some("b")), poll("n3", 7, Some("a"))]);
-        assert_eq!(behind.verdict, Verdict::Undecided);
+        assert_eq!(behind.state, CheckState::Undecided);
         assert!(behind.findings[0].explanation.contains("n2 6"));
     }
 
     #[test]
     fn a_target_without_hashes_is_not_checked() {
         let blank = check(&[poll("n1", 7, None), poll("n2", 7, None)]);
-        assert_eq!(blank.verdict, Verdict::Pass);
-        assert!(blank.summary.starts_with("not checked"));
+        assert_eq!(blank.state, CheckState::NotExercised);
         let early = StatusPoll { is_final: false, ..poll("n1", 7, None).1 };
-        assert!(check(&[(1, early)]).summary.starts_with("not checked"));
+        assert_eq!(check(&[(1, early)]).state, CheckState::NotExercised);
     }
 }

@@ -17,27 +17,23 @@ pub(crate) use phases::Phases;
 pub(crate) use processes::processes;
 pub(crate) use recovery::recovery;
 
-use crate::analysis::{CheckResult, Finding};
-use crate::verdict::Verdict;
+use crate::analysis::{CheckResult, CheckState, Finding};
 
-/// A result without findings: nothing wrong, or nothing looked at.
-fn nothing(name: &str, title: &str, summary: impl Into<String>) -> CheckResult {
-    CheckResult {
-        name: name.to_owned(),
-        title: title.to_owned(),
-        summary: summary.into(),
-        ..CheckResult::default()
-    }
-}
-
-/// A result with findings.
+/// The result of a check that looked: `state` is what it comes to where there are findings.
 fn result(
     name: &str,
     title: &str,
-    verdict: Verdict,
+    state: CheckState,
     summary: String,
     findings: Vec<Finding>,
 ) -> CheckResult {
-    let verdict = if findings.is_empty() { Verdict::Pass } else { verdict };
-    CheckResult { name: name.to_owned(), title: title.to_owned(), verdict, summary, findings }
+    let state = if findings.is_empty() { CheckState::Holds } else { state };
+    CheckResult {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        state,
+        summary,
+        findings,
+        ..CheckResult::default()
+    }
 }

@@ -1,10 +1,9 @@
 //! No server ended by itself, and none panicked.
 
-use super::{nothing, result};
-use crate::analysis::{CheckResult, Finding};
+use super::result;
+use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::observation::{ProcessChange, ProcessEvent};
 use crate::run::grouped;
-use crate::verdict::Verdict;
 
 const NAME: &str = "processes";
 const TITLE: &str = "no crash or panic";
@@ -12,7 +11,12 @@ const TITLE: &str = "no crash or panic";
 /// Judges `processes.jsonl`; `None`: there is none.
 pub(crate) fn processes(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
     let Some(events) = events else {
-        return nothing(NAME, TITLE, "not checked: no processes.jsonl");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "no processes.jsonl",
+            "a run of this tool, which writes processes.jsonl",
+        );
     };
     let (mut starts, mut exits, mut findings) = (0, 0, Vec::new());
     for (line, event) in events {
@@ -34,7 +38,7 @@ pub(crate) fn processes(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
             wrong => format!("{} of them wrong", grouped(wrong)),
         }
     );
-    result(NAME, TITLE, Verdict::Violation, summary, findings)
+    result(NAME, TITLE, CheckState::Broken, summary, findings)
 }
 
 /// What is wrong with an exit. A panic is, even where the process was about to be killed.
@@ -88,14 +92,14 @@ mod tests {
     fn only_exits_that_nobody_asked_for_and_panics_are_wrong() {
         let killed = exited("signal 9", true, &["disk is slow"]);
         let check = processes(Some(std::slice::from_ref(&killed)));
-        assert_eq!((check.verdict, check.findings.len()), (Verdict::Pass, 0));
+        assert_eq!((check.state, check.findings.len()), (CheckState::Holds, 0));
         assert_eq!(check.summary, "0 starts, 1 exits, all of them expected");
 
         let crashed = exited("exit code 101", false, &["thread 'disk' panicked at wal.rs:7"]);
         let gone = exited("exit code 1", false, &[]);
         let hidden = exited("signal 9", true, &["thread 'main' panicked at x.rs:1"]);
         let check = processes(Some(&[killed, crashed, gone, hidden]));
-        assert_eq!(check.verdict, Verdict::Violation);
+        assert_eq!(check.state, CheckState::Broken);
         let anomalies: Vec<_> = check.findings.iter().map(|f| f.anomaly.as_str()).collect();
         assert_eq!(anomalies, ["panic", "unexpected-exit", "panic"]);
         assert!(check.findings[0].explanation.contains("wal.rs:7"));
@@ -104,6 +108,7 @@ mod tests {
 
     #[test]
     fn without_the_file_it_says_that_it_did_not_look() {
-        assert_eq!(processes(None).summary, "not checked: no processes.jsonl");
+        assert_eq!(processes(None).state, CheckState::NotExercised);
+        assert_eq!(processes(None).summary, "no processes.jsonl");
     }
 }

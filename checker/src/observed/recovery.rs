@@ -4,10 +4,9 @@
 //! operation that began after that and succeeded in time is the proof. A record that ends before the
 //! deadline proves nothing either way.
 
-use super::{Phases, nothing, result};
-use crate::analysis::{CheckResult, Finding};
+use super::{Phases, result};
+use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::history::{History, Outcome};
-use crate::verdict::Verdict;
 
 const NAME: &str = "recovery";
 const TITLE: &str = "serves again in time after the last fault";
@@ -15,14 +14,29 @@ const TITLE: &str = "serves again in time after the last fault";
 /// Judges the time after the faults.
 pub(crate) fn recovery(history: Option<&History>) -> CheckResult {
     let Some(history) = history else {
-        return nothing(NAME, TITLE, "not checked: no history.jsonl");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "no history.jsonl",
+            "a run of this tool, which records what clients saw",
+        );
     };
     let phases = Phases::of(history);
     let Some(phase) = phases.find("recovery") else {
-        return nothing(NAME, TITLE, "not checked: the run has no recovery phase");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "the run has no recovery phase",
+            "a run that is not cut short before its phase recovery",
+        );
     };
     let Some(deadline_ms) = phase.deadline_ms else {
-        return nothing(NAME, TITLE, "not checked: the recovery phase has no deadline");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "the recovery phase has no deadline",
+            "a run of this tool, which sets one",
+        );
     };
     let allowed_ns = deadline_ms.saturating_mul(1_000_000);
     let first = history
@@ -37,13 +51,16 @@ pub(crate) fn recovery(history: Option<&History>) -> CheckResult {
     {
         let summary =
             format!("first success {} after the heal, {} allowed", ms(after_ns), ms(allowed_ns));
-        return nothing(NAME, TITLE, summary);
+        return result(NAME, TITLE, CheckState::Broken, summary, Vec::new());
     }
     let recorded_ns = last_ns(history).saturating_sub(phase.at_ns);
     if recorded_ns < allowed_ns {
-        let summary =
-            format!("not checked: the record ends {} after the last heal", ms(recorded_ns));
-        return nothing(NAME, TITLE, summary);
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            &format!("the record ends {} after the last heal", ms(recorded_ns)),
+            "a run that is not cut short in its phase recovery",
+        );
     }
     let found = match first {
         Some(after_ns) => format!("The first operation to succeed did so after {}.", ms(after_ns)),
@@ -56,7 +73,7 @@ pub(crate) fn recovery(history: Option<&History>) -> CheckResult {
         at_ns: Some(phase.at_ns.saturating_add(allowed_ns)),
         ..Finding::default()
     };
-    result(NAME, TITLE, Verdict::Violation, format!("{} allowed", ms(allowed_ns)), vec![finding])
+    result(NAME, TITLE, CheckState::Broken, format!("{} allowed", ms(allowed_ns)), vec![finding])
 }
 
 /// The last moment that the history tells of.
@@ -111,14 +128,14 @@ mod tests {
     #[test]
     fn a_success_in_time_is_a_recovery() {
         let check = check(1_000, (1_500, 1_700), "ok", 20_000);
-        assert_eq!(check.verdict, Verdict::Pass);
+        assert_eq!(check.state, CheckState::Holds);
         assert_eq!(check.summary, "first success 700 ms after the heal, 10.0 s allowed");
     }
 
     #[test]
     fn one_that_came_too_late_or_never_is_none() {
         let late = check(1_000, (1_500, 13_500), "ok", 20_000);
-        assert_eq!(late.verdict, Verdict::Violation);
+        assert_eq!(late.state, CheckState::Broken);
         assert!(late.findings[0].explanation.contains("did so after 12.5 s"), "{late:?}");
         let never = check(1_000, (1_500, 1_700), "info", 20_000);
         assert_eq!(never.findings[0].anomaly, "no-recovery");
@@ -127,10 +144,10 @@ mod tests {
 
     #[test]
     fn what_began_before_the_heal_proves_nothing_and_a_short_record_neither() {
-        assert_eq!(check(1_000, (900, 1_100), "ok", 20_000).verdict, Verdict::Violation);
+        assert_eq!(check(1_000, (900, 1_100), "ok", 20_000).state, CheckState::Broken);
         let short = check(1_000, (1_500, 1_700), "info", 3_000);
-        assert_eq!((short.verdict, short.findings.len()), (Verdict::Pass, 0));
-        assert_eq!(short.summary, "not checked: the record ends 2.0 s after the last heal");
-        assert_eq!(recovery(None).summary, "not checked: no history.jsonl");
+        assert_eq!((short.state, short.findings.len()), (CheckState::NotExercised, 0));
+        assert_eq!(short.summary, "the record ends 2.0 s after the last heal");
+        assert_eq!(recovery(None).summary, "no history.jsonl");
     }
 }

@@ -3,9 +3,9 @@
 
 use whitewater_raft::event::{Event, Role};
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// See the module.
@@ -60,6 +60,14 @@ impl Check for LeaderAppendOnly {
 
     fn summary(&self) -> String {
         format!("{} batches appended by leaders", grouped(self.appends))
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(
+            self.appends > 0,
+            "no leader appended an entry",
+            "a run in which clients write",
+        )
     }
 }
 

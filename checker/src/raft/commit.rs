@@ -7,10 +7,10 @@ use hashbrown::hash_map::Entry;
 use whitewater_raft::event::{Event, Role};
 use whitewater_raft::{Chain, Index, NodeId, Position, Term};
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::votes::{is_quorum, voters};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// What somebody committed at an index.
@@ -103,6 +103,14 @@ impl Check for CommitImmutable {
             "committed up to index {}, {} commit points compared",
             grouped(self.highest),
             grouped(self.compared)
+        )
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(
+            self.compared > 0,
+            "no commit point was told twice",
+            "a run in which several nodes commit",
         )
     }
 }
@@ -256,6 +264,14 @@ impl Check for CommitRule {
 
     fn summary(&self) -> String {
         format!("{} commits of leaders", grouped(self.commits))
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(
+            self.commits > 0,
+            "no leader committed an entry",
+            "a run in which clients write",
+        )
     }
 }
 

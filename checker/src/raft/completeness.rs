@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use whitewater_raft::event::Event;
 use whitewater_raft::{NodeId, Position, Term};
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::runs::Runs;
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// An entry that somebody knew to be committed.
@@ -131,6 +131,14 @@ impl Check for LeaderCompleteness {
             "{} leaders, {} comparisons with commits of earlier terms",
             grouped(self.leaders.len() as u64),
             grouped(self.compared)
+        )
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(
+            self.compared > 0,
+            "no leader was elected after an entry of an earlier term was committed",
+            "faults that strike the leader: --faults kill",
         )
     }
 }

@@ -3,9 +3,9 @@
 use whitewater_raft::event::{Event, Record};
 use whitewater_raft::{HardState, Index, Position};
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Node, Nodes, joins};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// Acknowledged or applied entries were durable before.
@@ -61,6 +61,14 @@ impl Check for DurableFirst {
             grouped(self.applies)
         )
     }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(
+            self.acks + self.applies > 0,
+            "nothing was acknowledged or applied",
+            "a run in which clients write",
+        )
+    }
 }
 
 /// A boot finds what the boot before said is durable.
@@ -112,6 +120,10 @@ impl Check for BootEqualsDisk {
 
     fn summary(&self) -> String {
         format!("{} restarts", grouped(self.restarts))
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(self.restarts > 0, "no node was started again", "--faults kill")
     }
 }
 

@@ -9,9 +9,9 @@ use std::collections::btree_map::Entry;
 use whitewater_raft::event::Event;
 use whitewater_raft::{NodeId, Term};
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
+use super::{Check, Idle};
 use crate::observation::StatusPoll;
 use crate::run::grouped;
 
@@ -101,15 +101,20 @@ impl Check for Elections {
     }
 
     fn summary(&self) -> String {
-        if self.lines == 0 && self.polls == 0 {
-            return "not checked: no trace and no status polls".to_owned();
-        }
         format!(
             "{} terms with a leader, {} trace lines of {} nodes, {} status polls",
             grouped(self.leaders.len() as u64),
             grouped(self.lines),
             self.nodes,
             grouped(self.polls)
+        )
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(
+            !self.leaders.is_empty(),
+            "no node told that it leads",
+            "a run that elects a leader, with traces or status polls",
         )
     }
 }

@@ -10,9 +10,9 @@ use hashbrown::hash_map::Entry;
 use whitewater_raft::event::Event;
 use whitewater_raft::{Index, NodeId};
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// A command's session, and its number there.
@@ -154,5 +154,13 @@ impl Check for ExactlyOnce {
             None => "no history of clients to compare with".to_owned(),
         };
         format!("{applied} commands took effect, {repeats} repetitions told, {acknowledged}")
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(
+            !self.effects.is_empty(),
+            "no command was seen to take effect",
+            "a run in which clients write",
+        )
     }
 }

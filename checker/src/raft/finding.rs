@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use whitewater_raft::NodeId;
 
-use crate::analysis::{CheckResult, Finding};
+use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::run::grouped;
-use crate::verdict::Verdict;
 
 /// Findings shown of one check. A broken rule is broken over and over; the first ones tell most.
 const SHOWN_MAX: usize = 8;
@@ -46,6 +45,11 @@ impl Findings {
         }
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The lines that are needed as evidence.
     pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
         self.shown.iter().flat_map(|draft| draft.places.iter().copied())
@@ -59,7 +63,7 @@ impl Findings {
         summary: String,
         lines: &BTreeMap<Place, String>,
     ) -> CheckResult {
-        let verdict = if self.count == 0 { Verdict::Pass } else { Verdict::Violation };
+        let state = if self.count == 0 { CheckState::Holds } else { CheckState::Broken };
         let hidden = self.count - self.shown.len() as u64;
         let summary = match hidden {
             0 => summary,
@@ -75,7 +79,14 @@ impl Findings {
             ..Finding::default()
         };
         let findings = self.shown.into_iter().map(finding).collect();
-        CheckResult { name: name.to_owned(), title: title.to_owned(), verdict, summary, findings }
+        CheckResult {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            state,
+            summary,
+            findings,
+            ..CheckResult::default()
+        }
     }
 }
 

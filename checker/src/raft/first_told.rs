@@ -10,7 +10,6 @@ use whitewater_raft::NodeId;
 
 use super::finding::Place;
 use super::node::Line;
-use crate::run::grouped;
 
 /// Something told for the first time, where, and by whom.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +54,8 @@ impl<K: Eq + Hash, T> FirstTold<K, T> {
         }
     }
 
-    /// How many things were told, in words, and how many times a thing was told again.
-    pub(super) fn counts(&self) -> (String, String) {
-        (grouped(self.known.len() as u64), grouped(self.compared))
+    /// How many things were told, and how many times a thing was told again.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.known.len() as u64, self.compared)
     }
 }

@@ -6,10 +6,11 @@
 use whitewater_raft::event::Event;
 use whitewater_raft::{Chain, Position};
 
-use super::Check;
 use super::finding::{Draft, Findings, name};
 use super::first_told::FirstTold;
 use super::node::{Line, Nodes};
+use super::{Check, Idle};
+use crate::run::grouped;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -51,7 +52,17 @@ impl Check for LogMatching {
 
     fn summary(&self) -> String {
         let (named, again) = self.chains.counts();
+        let (named, again) = (grouped(named), grouped(again));
         format!("{named} entries named with their chain, {again} of them more than once")
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        let (_, again) = self.chains.counts();
+        Idle::unless(
+            again > 0,
+            "no entry was named twice with its chain",
+            "a run in which clients write",
+        )
     }
 }
 

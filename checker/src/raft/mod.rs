@@ -59,7 +59,28 @@ pub(crate) trait Check {
     fn end(&mut self, _nodes: &Nodes, _found: &mut Findings) {}
     /// What was looked at.
     fn summary(&self) -> String;
+    /// Why nothing in the trace could have broken the promise, where that is so.
+    fn idle(&self) -> Option<Idle>;
 }
+
+/// Why a check had nothing to look at.
+pub(crate) struct Idle {
+    /// What did not happen: `no snapshot was written or installed`.
+    pub(crate) why: &'static str,
+    /// What would have to happen: `a run with --snapshot-entries 100`.
+    pub(crate) exercise: &'static str,
+}
+
+impl Idle {
+    /// The check is idle where it has seen nothing.
+    pub(crate) fn unless(seen: bool, why: &'static str, exercise: &'static str) -> Option<Idle> {
+        (!seen).then_some(Idle { why, exercise })
+    }
+}
+
+const NO_TRACE: &str = "no trace";
+const WITH_TRACE: &str =
+    "a target that writes traces: the bundled server, or your own by docs/formats.md";
 
 /// All checks of one run.
 pub(crate) struct RaftChecks {
@@ -157,17 +178,22 @@ impl RaftChecks {
     /// The results, in the order a reader wants them.
     pub(crate) fn results(self, lines: &BTreeMap<Place, String>) -> Vec<CheckResult> {
         let (elections, found) = self.elections;
-        let summary = elections.summary();
-        let mut results = vec![found.result(elections.name(), elections.title(), summary, lines)];
+        let mut results = vec![result(&elections, found, lines)];
         let (exactly_once, found) = self.exactly_once;
         let last: (Box<dyn Check>, Findings) = (Box::new(exactly_once), found);
         for (check, found) in self.others.into_iter().chain([last]) {
-            let summary = match self.lines {
-                0 => "not checked: no trace".to_owned(),
-                _ => check.summary(),
-            };
-            results.push(found.result(check.name(), check.title(), summary, lines));
+            results.push(match self.lines {
+                0 => CheckResult::not_exercised(check.name(), check.title(), NO_TRACE, WITH_TRACE),
+                _ => result(&*check, found, lines),
+            });
         }
         results
     }
+}
+
+fn result(check: &dyn Check, found: Findings, lines: &BTreeMap<Place, String>) -> CheckResult {
+    if let Some(idle) = check.idle().filter(|_| found.is_empty()) {
+        return CheckResult::not_exercised(check.name(), check.title(), idle.why, idle.exercise);
+    }
+    found.result(check.name(), check.title(), check.summary(), lines)
 }

@@ -6,9 +6,9 @@
 use whitewater_raft::Index;
 use whitewater_raft::event::Event;
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes, joins};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// See the module.
@@ -72,6 +72,10 @@ impl Check for Monotonic {
 
     fn summary(&self) -> String {
         format!("{} lines in the order of each node", grouped(self.lines))
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(self.lines > 0, "no trace", "a run with traces")
     }
 }
 

@@ -13,10 +13,10 @@ use hashbrown::HashMap;
 use whitewater_raft::event::{Event, Role};
 use whitewater_raft::{Index, NodeId, Position, Term};
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Node, Nodes};
 use super::votes::{is_quorum, list, voters};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// The highest round of a boot that reads were served at, and at which indexes.
@@ -176,6 +176,10 @@ impl Check for ReadIndex {
 
     fn summary(&self) -> String {
         format!("{} batches of reads", grouped(self.reads))
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(self.reads > 0, "no read was served", "a run in which clients read")
     }
 }
 

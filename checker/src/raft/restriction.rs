@@ -4,9 +4,9 @@
 use whitewater_raft::Position;
 use whitewater_raft::event::Event;
 
-use super::Check;
 use super::finding::{Draft, Findings, name};
 use super::node::{Line, Nodes};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// See the module.
@@ -54,5 +54,9 @@ impl Check for ElectionRestriction {
 
     fn summary(&self) -> String {
         format!("{} votes", grouped(self.votes))
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(self.votes > 0, "no vote was given", "a run that elects a leader")
     }
 }

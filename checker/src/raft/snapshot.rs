@@ -6,9 +6,9 @@
 
 use whitewater_raft::event::Event;
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// See the module.
@@ -69,6 +69,14 @@ impl Check for Snapshots {
     fn summary(&self) -> String {
         let (written, installed) = (grouped(self.written), grouped(self.installed));
         format!("{written} snapshots written, {installed} installed")
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(
+            self.written + self.installed > 0,
+            "no snapshot was written or installed",
+            "--snapshot-entries 100",
+        )
     }
 }
 

@@ -4,10 +4,11 @@
 use whitewater_raft::event::Event;
 use whitewater_raft::{Chain, Index, Term};
 
-use super::Check;
 use super::finding::{Draft, Findings, name};
 use super::first_told::FirstTold;
 use super::node::{Line, Nodes};
+use super::{Check, Idle};
+use crate::run::grouped;
 
 /// What a node has after applying an index.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +58,17 @@ impl Check for StateMachineSafety {
 
     fn summary(&self) -> String {
         let (applied, again) = self.states.counts();
+        let (applied, again) = (grouped(applied), grouped(again));
         format!("{applied} applied indexes, {again} of them compared")
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        let (_, again) = self.states.counts();
+        Idle::unless(
+            again > 0,
+            "no applied index was told twice",
+            "a run in which several nodes apply",
+        )
     }
 }
 

@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use whitewater_raft::event::{Event, Record, Role};
 use whitewater_raft::{Index, Membership, NodeId, Term};
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 const MILLISECOND: u64 = 1_000_000;
@@ -207,10 +207,16 @@ impl Check for Undisturbed {
     }
 
     fn summary(&self) -> String {
-        match self.promised_ns {
-            None => "not checked: the target does not promise it".to_owned(),
-            Some(_) => format!("{} reigns", grouped(self.reigns)),
-        }
+        format!("{} reigns", grouped(self.reigns))
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(
+            self.promised_ns.is_some(),
+            "the target does not promise it",
+            "a target that promises undisturbed leaders, such as the bundled server",
+        )
+        .or(Idle::unless(self.reigns > 0, "nobody led", "a run that elects a leader"))
     }
 }
 

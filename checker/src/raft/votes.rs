@@ -7,9 +7,9 @@ use hashbrown::HashMap;
 use whitewater_raft::event::Event;
 use whitewater_raft::{Membership, NodeId, Term};
 
-use super::Check;
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
+use super::{Check, Idle};
 use crate::run::grouped;
 
 /// A vote that is known.
@@ -144,6 +144,10 @@ impl Check for VoteOnce {
             grouped(self.boots)
         )
     }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(!self.cast.is_empty(), "no vote was given", "a run that elects a leader")
+    }
 }
 
 /// A leader has the votes of a majority of every voter set in force.
@@ -191,6 +195,10 @@ impl Check for Quorums {
 
     fn summary(&self) -> String {
         format!("{} elections won", grouped(self.elections))
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        Idle::unless(self.elections > 0, "no election was won", "a run that elects a leader")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use whitewater_checker::analysis::CheckState;
 use whitewater_checker::{CheckError, Options, check_run};
 
 const BOOT: &str = r#"{"node":1,"boot":1,"seq":1,"time_ns":1,"term":0,"role":"follower","event":"boot","hard_state":{"term":0,"vote":null},"snapshot":{"index":0,"term":0},"last":{"index":0,"term":0},"chain":"0000000000000000","applied":0,"state_hash":"0000000000000000","membership":{"voters":[1],"voters_outgoing":[],"learners":[]}}"#;
@@ -46,7 +47,8 @@ fn without_a_trace_every_check_says_that_it_did_not_look() {
     let analysis = check_run(folder.path(), &Options::default()).unwrap();
     assert!(analysis.checks.len() > 15);
     for check in &analysis.checks {
-        assert!(check.summary.contains("not checked"), "{}: {}", check.name, check.summary);
+        assert_eq!(check.state, CheckState::NotExercised, "{check:?}");
+        assert!(!check.summary.is_empty() && check.exercise.is_some(), "{check:?}");
     }
 }
 

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::json;
-use whitewater_checker::analysis::{Analysis, Finding};
+use whitewater_checker::analysis::{Analysis, CheckState, Finding};
 use whitewater_checker::observation::StatusPoll;
-use whitewater_checker::{Options, Verdict, check_run};
+use whitewater_checker::{Options, check_run};
 use whitewater_raft::event::{Event, Record, Role};
 use whitewater_raft::{Chain, HardState, Membership, NodeId, Position};
 
@@ -78,6 +78,12 @@ impl Verdicts {
         assert_eq!(self.fired(), [check], "{self}");
     }
 
+    /// What a check came to.
+    pub(crate) fn state(&self, check: &str) -> CheckState {
+        let found = self.analysis.checks.iter().find(|result| result.name == check);
+        found.unwrap_or_else(|| panic!("no check {check} in {self}")).state
+    }
+
     /// What a check looked at.
     pub(crate) fn summary(&self, check: &str) -> &str {
         let found = self.analysis.checks.iter().find(|result| result.name == check);
@@ -95,7 +101,8 @@ impl Verdicts {
     }
 
     fn fired(&self) -> Vec<&str> {
-        let fired = self.analysis.checks.iter().filter(|check| check.verdict != Verdict::Pass);
+        let is_silent = |state| matches!(state, CheckState::Holds | CheckState::NotExercised);
+        let fired = self.analysis.checks.iter().filter(|check| !is_silent(check.state));
         fired.map(|check| check.name.as_str()).collect()
     }
 }
@@ -104,7 +111,7 @@ impl std::fmt::Display for Verdicts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}", self.script)?;
         for check in &self.analysis.checks {
-            writeln!(f, "{} {}: {}", check.verdict, check.name, check.summary)?;
+            writeln!(f, "{} {}: {}", check.state.word(), check.name, check.summary)?;
             for finding in &check.findings {
                 writeln!(f, "    {} {}", finding.anomaly, finding.explanation)?;
             }

@@ -3,12 +3,12 @@
 use whitewater_checker::Verdict;
 
 use super::Fact;
-use super::facts::verdict_class;
+use super::facts::state_class;
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::index;
 use crate::load::Run;
 use crate::palette::fault_class;
-use crate::story::{Story, short_title, verdict_sign, verdict_word};
+use crate::story::{Story, short_title, state_sign, verdict_sign, verdict_word};
 use crate::terminal::scenario;
 
 /// A fault that ended longer ago than this is not worth a word beside the moment.
@@ -87,8 +87,8 @@ fn emphasised(story: &Story<'_>) -> (String, String, String) {
 
 fn chips(run: &Run, story: &Story<'_>) -> Vec<Chip> {
     let checks = run.record.analysis.checks.iter().map(|check| Chip {
-        class: verdict_class(check.verdict),
-        sign: verdict_sign(check.verdict),
+        class: state_class(check.state),
+        sign: state_sign(check.state),
         text: short_title(check),
         title: format!("{}: {}", check.title, check.summary),
     });

@@ -1,14 +1,13 @@
 //! What was tested, the key figures, the checks, and the environment, as lists of facts.
 
-use whitewater_checker::Verdict;
-use whitewater_checker::analysis::Analysis;
+use whitewater_checker::analysis::{Analysis, CheckState};
 use whitewater_checker::statistics::{AVAILABILITY_GAP_NS, Outcome, Statistics};
 
 use super::Fact;
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::load::Run;
 use crate::role_lanes::{Claim, with_claims};
-use crate::story::{verdict_sign, verdict_word};
+use crate::story::state_sign;
 
 /// A number worth a box of its own.
 pub(super) struct Figure {
@@ -26,13 +25,14 @@ pub(super) struct CheckRow {
     pub(super) summary: String,
 }
 
-/// The tone a verdict is shown in.
-pub(super) fn verdict_class(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "good",
-        Verdict::Undecided => "warn",
-        Verdict::Error => "error",
-        Verdict::Violation => "bad",
+/// The tone a check is shown in: only what was looked at and held is green.
+pub(super) fn state_class(state: CheckState) -> &'static str {
+    match state {
+        CheckState::Holds => "good",
+        CheckState::NotExercised => "idle",
+        CheckState::Undecided => "warn",
+        CheckState::Error => "error",
+        CheckState::Broken => "bad",
     }
 }
 
@@ -41,9 +41,9 @@ pub(super) fn checks(analysis: &Analysis) -> Vec<CheckRow> {
         .checks
         .iter()
         .map(|check| CheckRow {
-            class: verdict_class(check.verdict),
-            sign: verdict_sign(check.verdict),
-            word: verdict_word(check.verdict),
+            class: state_class(check.state),
+            sign: state_sign(check.state),
+            word: check.state.word(),
             title: check.title.clone(),
             summary: check.summary.clone(),
         })

@@ -2,9 +2,9 @@
 
 use whitewater_checker::analysis::{CheckResult, Finding, Witness};
 
-use super::facts::verdict_class;
+use super::facts::state_class;
 use crate::clock::{counted, listed, thousands};
-use crate::story::{Story, short_title, verdict_sign, words};
+use crate::story::{Story, short_title, state_sign, words};
 
 /// The proof in the form of the page.
 pub(super) struct Proof {
@@ -184,8 +184,8 @@ fn other(index: usize, group: &[(&CheckResult, &Finding)]) -> Other {
         about.push_str(&format!(" · key {only}"));
     }
     Other {
-        class: verdict_class(check.verdict),
-        sign: verdict_sign(check.verdict),
+        class: state_class(check.state),
+        sign: state_sign(check.state),
         headline: match first.headline.as_str() {
             "" => words(&first.anomaly),
             text => text.trim_end_matches('.').to_owned(),

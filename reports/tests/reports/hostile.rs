@@ -22,6 +22,7 @@ fn poison(value: &mut Value) {
         Value::Object(fields) => {
             let closed = [
                 "verdict",
+                "state",
                 "status",
                 "outcome",
                 "started_at",

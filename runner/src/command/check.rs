@@ -181,7 +181,7 @@ fn witness(analysis: &Analysis) -> Option<&Witness> {
 fn text(analysis: &Analysis, figures: &Value) -> String {
     let mut text = String::new();
     for check in &analysis.checks {
-        text += &format!("{:9} {}", check.verdict.word(), check.title);
+        text += &format!("{:13} {}", check.state.word(), check.title);
         if !check.summary.is_empty() {
             text += &format!(": {}", check.summary);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use whitewater_checker::analysis::{Analysis, CheckResult, Finding};
+use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
 use whitewater_checker::statistics::Statistics;
 use whitewater_checker::{CheckError, Options, Verdict, check_run};
 use whitewater_reports::TerminalStyle;
@@ -88,14 +88,15 @@ async fn judge(order: &Order, stage: &Stage, ending: &Ending) -> anyhow::Result<
 }
 
 fn single(check: CheckResult) -> Analysis {
-    Analysis { verdict: check.verdict, checks: vec![check] }
+    Analysis::of(vec![check])
 }
 
 fn error_check(name: &str, title: &str, explanation: String) -> CheckResult {
     CheckResult {
         name: name.into(),
         title: title.into(),
-        verdict: Verdict::Error,
+        state: CheckState::Error,
+        exercise: None,
         summary: String::new(),
         findings: vec![Finding {
             anomaly: "environment".into(),
@@ -110,7 +111,7 @@ fn error_check(name: &str, title: &str, explanation: String) -> CheckResult {
 fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
     if !log.unhealed.is_empty() && *ending == Ending::Complete {
         let check = unhealed(&log.unhealed);
-        analysis.verdict = analysis.verdict.merge(check.verdict);
+        analysis.verdict = analysis.verdict.merge(check.state.verdict());
         analysis.checks.push(check);
     }
     let check = match ending {
@@ -119,7 +120,8 @@ fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
         Ending::Complete => CheckResult {
             name: "run".into(),
             title: "the run went to its end".into(),
-            verdict: Verdict::Pass,
+            state: CheckState::Holds,
+            exercise: None,
             summary: log.notes.join("; "),
             findings: Vec::new(),
         },
@@ -129,7 +131,8 @@ fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
         Ending::Interrupted(exit) => CheckResult {
             name: "run".into(),
             title: "the run went to its end".into(),
-            verdict: Verdict::Undecided,
+            state: CheckState::Undecided,
+            exercise: None,
             summary: format!("cut short by {}", signal_name(*exit)),
             findings: vec![Finding {
                 anomaly: "interrupted".into(),
@@ -139,7 +142,7 @@ fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
             }],
         },
     };
-    analysis.verdict = analysis.verdict.merge(check.verdict);
+    analysis.verdict = analysis.verdict.merge(check.state.verdict());
     analysis.checks.push(check);
 }
 
@@ -149,7 +152,8 @@ fn incomplete(log: &Log) -> CheckResult {
     CheckResult {
         name: "run".into(),
         title: "the run went as planned".into(),
-        verdict: Verdict::Undecided,
+        state: CheckState::Undecided,
+        exercise: None,
         summary: all.join("; "),
         findings: vec![Finding {
             anomaly: "incomplete".into(),
@@ -168,7 +172,8 @@ fn unhealed(trouble: &[String]) -> CheckResult {
     CheckResult {
         name: "healing".into(),
         title: "every fault was undone".into(),
-        verdict: Verdict::Undecided,
+        state: CheckState::Undecided,
+        exercise: None,
         summary: trouble.join("; "),
         findings: vec![Finding {
             anomaly: "unhealed".into(),
@@ -332,7 +337,7 @@ mod tests {
         let analysis = ended(&Ending::Complete, &log);
         assert_eq!(analysis.verdict, Verdict::Undecided);
         let check = &analysis.checks[0];
-        assert_eq!((check.name.as_str(), check.verdict), ("healing", Verdict::Undecided));
+        assert_eq!((check.name.as_str(), check.state), ("healing", CheckState::Undecided));
         assert!(check.findings[0].explanation.contains(trouble), "{check:?}");
         // A run that was cut short has faults in force by its nature; its own check says so.
         let cut = ended(&Ending::Interrupted(Exit::Terminated), &log);

@@ -152,7 +152,7 @@ fn found(analysis: &Analysis, run: &Simulated) -> Option<Found> {
     if analysis.verdict == Verdict::Pass {
         return None;
     }
-    let decisive = analysis.checks.iter().filter(|check| check.verdict == analysis.verdict);
+    let decisive = analysis.checks.iter().filter(|check| check.state.verdict() == analysis.verdict);
     let findings = decisive.flat_map(|check| check.findings.iter().map(move |it| (check, it)));
     let end_ns = run.simulated_ns;
     let (check, finding) = findings.min_by_key(|(_, it)| it.at_ns.unwrap_or(end_ns))?;

@@ -154,7 +154,7 @@ fn a_kept_run_is_judged_alike_from_its_folder() {
     let again = check_run(&folder.path, &Options::default()).unwrap();
     let verdicts = |analysis: &Analysis| {
         let of = |check: &whitewater_checker::analysis::CheckResult| {
-            (check.name.clone(), check.verdict, check.findings.len())
+            (check.name.clone(), check.state, check.findings.len())
         };
         analysis.checks.iter().map(of).collect::<Vec<_>>()
     };
@@ -174,7 +174,7 @@ fn seeds_that_found_a_bug_once_pass() {
     for seed in [6, 10, 24, 87, 289, 375, 1_360, 1_464, 1_851, 1_940, 3_841, 5_259] {
         let plan = batch(None, "register", 60_000).plan(seed).unwrap();
         let analysis = judge(&plan, &simulate(&plan, None));
-        let failed = analysis.checks.iter().filter(|check| check.verdict != Verdict::Pass);
+        let failed = analysis.checks.iter().filter(|check| check.state.verdict() != Verdict::Pass);
         let failed: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
         assert_eq!(failed, [""; 0], "whitewater sim --seeds {seed}..{seed}");
     }

@@ -10,15 +10,14 @@ mod stretches;
 pub(crate) use stretches::MembershipTold;
 use stretches::{Stretch, Stretches};
 
-use super::{Phases, nothing, result};
-use crate::analysis::{CheckResult, Finding};
+use super::{Phases, result};
+use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::fault::FaultRecord;
 use crate::history::{History, Outcome};
 use crate::observation::ProcessEvent;
 use crate::promises::Promises;
 use crate::raft::Turns;
 use crate::run::grouped;
-use crate::verdict::Verdict;
 
 const NAME: &str = "liveness";
 const TITLE: &str = "a healthy majority elects a leader and serves in time";
@@ -42,15 +41,30 @@ pub(crate) struct Observed<'a> {
 /// Judges every time without a success.
 pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
     let Some(promises) = observed.promises else {
-        return nothing(NAME, TITLE, "not checked: no plan that says what is promised");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "no plan that says what is promised",
+            "a run of this tool: its plan says what is promised",
+        );
     };
     let (Some(leader_ms), Some(service_ms)) =
         (promises.leader_within_ms, promises.service_within_ms)
     else {
-        return nothing(NAME, TITLE, "not checked: the target promises no bound");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "the target promises no bound",
+            "a target that promises bounds",
+        );
     };
     let (Some(history), Some(processes)) = (observed.history, observed.processes) else {
-        return nothing(NAME, TITLE, "not checked: no history.jsonl or no processes.jsonl");
+        return CheckResult::not_exercised(
+            NAME,
+            TITLE,
+            "no history.jsonl or no processes.jsonl",
+            "a run of this tool, which writes both",
+        );
     };
     let stretches = Stretches::of(processes, observed.faults, &observed.turns.memberships);
     let bounds =
@@ -76,7 +90,7 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         0 => summary,
         _ => format!("{summary}; {} times longer", grouped(count as u64)),
     };
-    result(NAME, TITLE, Verdict::Violation, summary, findings)
+    result(NAME, TITLE, CheckState::Broken, summary, findings)
 }
 
 struct Bounds {

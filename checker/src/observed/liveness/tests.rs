@@ -109,13 +109,13 @@ fn check(
 fn a_healthy_majority_that_serves_nobody_breaks_its_promise() {
     let faults = [fault("partition", &[1], 10, Some(12))];
     let found = check((10, 18), &five(), &faults, &turns(&[(1, 0, 11), (2, 11, 30)]));
-    assert_eq!(found.verdict, Verdict::Violation, "{found:?}");
+    assert_eq!(found.state, CheckState::Broken, "{found:?}");
     assert_eq!(found.findings[0].anomaly, "no-service");
     let words = "n2, n3, n4, n5 ran, were struck by no fault and reached each other for 8.2 s";
     assert!(found.findings[0].explanation.contains(words), "{found:?}");
     // What is allowed is no violation.
     let short = check((10, 15), &five(), &faults, &turns(&[(1, 0, 11), (2, 11, 30)]));
-    assert_eq!(short.verdict, Verdict::Pass, "{short:?}");
+    assert_eq!(short.state, CheckState::Holds, "{short:?}");
 }
 
 #[test]
@@ -144,17 +144,17 @@ fn what_cannot_work_is_not_judged() {
     ];
     for (what, faults) in cases {
         let found = check((10, 20), &five(), &faults, &led);
-        assert_eq!(found.verdict, Verdict::Pass, "{what}: {found:?}");
+        assert_eq!(found.state, CheckState::Holds, "{what}: {found:?}");
     }
     let mut processes = five();
     for node in 1..=3 {
         processes.push(process(node, 10, exited()));
     }
-    assert_eq!(check((10, 20), &processes, &[], &led).verdict, Verdict::Pass);
+    assert_eq!(check((10, 20), &processes, &[], &led).state, CheckState::Holds);
     for node in 1..=3 {
         processes.push(process(node, 11, ProcessChange::Ready));
     }
-    assert_eq!(check((10, 20), &processes, &[], &led).verdict, Verdict::Violation);
+    assert_eq!(check((10, 20), &processes, &[], &led).state, CheckState::Broken);
 }
 
 #[test]
@@ -171,9 +171,9 @@ fn a_majority_is_one_of_every_membership_in_force() {
     };
     led.memberships = vec![told(1, 0, &[1, 2, 3]), told(2, 0, &[1, 2, 3])];
     let faults = [fault("pause", &[2, 3], 9, Some(20))];
-    assert_eq!(check((10, 20), &five(), &faults, &led).verdict, Verdict::Pass);
+    assert_eq!(check((10, 20), &five(), &faults, &led).state, CheckState::Holds);
     led.memberships = vec![told(1, 0, &[1, 4, 5]), told(4, 0, &[1, 4, 5])];
-    assert_eq!(check((10, 20), &five(), &faults, &led).verdict, Verdict::Violation);
+    assert_eq!(check((10, 20), &five(), &faults, &led).state, CheckState::Broken);
 }
 
 #[test]
@@ -187,8 +187,8 @@ fn without_a_promise_it_says_that_it_did_not_look() {
         turns: &turns,
         promises: None,
     };
-    assert_eq!(liveness(&observed).summary, "not checked: no plan that says what is promised");
+    assert_eq!(liveness(&observed).summary, "no plan that says what is promised");
     let promises = Promises::default();
     let observed = Observed { promises: Some(&promises), ..observed };
-    assert_eq!(liveness(&observed).summary, "not checked: the target promises no bound");
+    assert_eq!(liveness(&observed).summary, "the target promises no bound");
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::{
-    Analysis, CheckResult, Finding, Gap, OrderStep, Slot, Witness, WitnessOperation,
+    Analysis, CheckResult, CheckState, Finding, Gap, OrderStep, Slot, Witness, WitnessOperation,
 };
 use whitewater_checker::event::{Event, EventType, Process};
 
@@ -27,6 +27,7 @@ pub(crate) fn analysis(shape: Shape) -> Analysis {
             name: (*name).to_owned(),
             title: (*title).to_owned(),
             summary: (*summary).to_owned(),
+            state: CheckState::Holds,
             ..CheckResult::default()
         })
         .collect();
@@ -42,7 +43,7 @@ pub(crate) fn analysis(shape: Shape) -> Analysis {
         Shape::Interrupted => ("strength", Verdict::Undecided, interrupted()),
     };
     let failed = checks.iter_mut().find(|result| result.name == check).unwrap();
-    failed.verdict = verdict;
+    failed.state = verdict.into();
     failed.findings.push(finding);
     Analysis { verdict, checks }
 }
