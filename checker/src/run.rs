@@ -9,10 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
 use crate::error::CheckError;
-use crate::history::{self, Source};
+use crate::history::{self, History, Operation, Outcome, Source, Value};
 use crate::options::Options;
 use crate::verdict::Verdict;
 use crate::{detect_model, linear};
+
+const NAME: &str = "linearizability";
+const TITLE: &str = "every operation takes effect at one moment between its begin and its end";
 
 /// Figures about a history check, for machines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -99,9 +102,62 @@ fn judge_history(
     options: &Options,
 ) -> Result<(Analysis, HistoryReport), CheckError> {
     let (check, report) = linearizability(name, source, options)?;
-    let mut checks = vec![check];
+    let mut checks = vec![check, acknowledged(&source.history)];
     checks.extend(options.canary.then(canary));
     Ok((Analysis::of(checks), report))
+}
+
+/// The one thing that is asked of a history without a plan: that somebody was answered. Where nobody
+/// was, every order is as good as any other, and a pass would say nothing.
+fn acknowledged(history: &History) -> CheckResult {
+    let operations = history.operations.len() as u64;
+    let answered = answered(history);
+    let result = CheckResult {
+        name: "acknowledged".to_owned(),
+        title: "an operation was acknowledged".to_owned(),
+        state: CheckState::Holds,
+        summary: format!("{} of {} operations", grouped(answered), grouped(operations)),
+        ..CheckResult::default()
+    };
+    if answered > 0 {
+        return result;
+    }
+    let explanation = match operations {
+        0 => "The history has no operation of a client.".to_owned(),
+        _ => {
+            let count = |outcome: fn(Outcome) -> bool| {
+                let is = |operation: &&Operation| outcome(operation.outcome);
+                grouped(history.operations.iter().filter(is).count() as u64)
+            };
+            format!(
+                "Of {} operations {} failed and {} ended without anyone knowing how; none was answered, so \
+                 nothing was seen that could contradict anything.",
+                grouped(operations),
+                count(|outcome| matches!(outcome, Outcome::Fail | Outcome::Rejected)),
+                count(|outcome| outcome == Outcome::Info),
+            )
+        }
+    };
+    CheckResult {
+        state: CheckState::Undecided,
+        findings: vec![Finding {
+            anomaly: "nothing-acknowledged".to_owned(),
+            headline: "Nothing was acknowledged, so a pass would say nothing.".to_owned(),
+            explanation,
+            ..Finding::default()
+        }],
+        ..result
+    }
+}
+
+/// The operations that somebody was answered: a rejected cas that says what it saw is one too.
+fn answered(history: &History) -> u64 {
+    let is_answered = |operation: &&Operation| match operation.outcome {
+        Outcome::Ok => true,
+        Outcome::Rejected => operation.saw != Value::UNTOLD,
+        Outcome::Fail | Outcome::Info => false,
+    };
+    history.operations.iter().filter(is_answered).count() as u64
 }
 
 /// Runs with as many workers as the options ask for.
@@ -137,10 +193,14 @@ pub(crate) fn linearizability(
         undecided: found.undecided,
         slowest: found.slowest.clone(),
     };
+    if found.verdict == Verdict::Pass && answered(history) == 0 {
+        let exercise = "a history in which an operation is acknowledged";
+        let why = "no operation was acknowledged";
+        return Ok((CheckResult::not_exercised(NAME, TITLE, why, exercise), report));
+    }
     let check = CheckResult {
-        name: "linearizability".to_owned(),
-        title: "every operation takes effect at one moment between its begin and its end"
-            .to_owned(),
+        name: NAME.to_owned(),
+        title: TITLE.to_owned(),
         state: found.verdict.into(),
         summary: summary(&found, &report),
         findings: found.findings,
@@ -230,6 +290,46 @@ mod tests {
         };
         assert_eq!(check(false).verdict, Verdict::Pass);
         assert_eq!(check(true).verdict, Verdict::Violation);
-        assert_eq!(check(true).checks[1].findings[0].anomaly, "canary");
+        let checks = check(true).checks;
+        assert_eq!(checks.last().unwrap().findings[0].anomaly, "canary");
+    }
+
+    fn judged(lines: &[&str]) -> Analysis {
+        let input = Box::new(std::io::Cursor::new(lines.join("\n").into_bytes()));
+        check_reader("test", input, &Options::default()).unwrap().0
+    }
+
+    #[test]
+    fn a_history_without_an_answer_is_undecided_with_the_reason() {
+        let nemesis = r#"{"process":"nemesis","type":"info","f":"phase","value":{"name":"faults"},"time_ns":1}"#;
+        let line = |kind: &str, f: &str, value: &str, more: &str| {
+            format!(
+                r#"{{"process":1,"type":"{kind}","f":"{f}","key":"k","value":{value},"time_ns":2{more}}}"#
+            )
+        };
+        let write = [line("invoke", "write", "1", ""), line("info", "write", "1", "")];
+        let failed =
+            [line("invoke", "write", "1", ""), line("fail", "write", "1", r#","error":"no""#)];
+        let cas = |more| [line("invoke", "cas", "[1,2]", ""), line("fail", "cas", "[1,2]", more)];
+        let (rejected, seen) = (cas(""), cas(r#","saw":{"is":null}"#));
+        let silent: [&[&str]; 5] = [
+            &[],
+            &[nemesis],
+            &[nemesis, &write[0], &write[1]],
+            &[&failed[0], &failed[1]],
+            &[&rejected[0], &rejected[1]],
+        ];
+        for lines in silent {
+            let found = judged(lines);
+            assert_eq!(found.verdict, Verdict::Undecided, "{lines:?}");
+            let states: Vec<_> = found.checks.iter().map(|check| check.state).collect();
+            assert_eq!(states, [CheckState::NotExercised, CheckState::Undecided], "{lines:?}");
+            assert!(!found.checks[1].findings[0].explanation.is_empty(), "{lines:?}");
+        }
+        // One that says what it saw is an answer, as good as a read.
+        assert_eq!(judged(&[&seen[0], &seen[1]]).verdict, Verdict::Pass);
+        // And a violation outweighs what was too little.
+        let read = [line("invoke", "read", "null", ""), line("ok", "read", "7", "")];
+        assert_eq!(judged(&[&read[0], &read[1]]).verdict, Verdict::Violation);
     }
 }
