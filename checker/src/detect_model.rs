@@ -1,7 +1,7 @@
 //! Which model a history is about, told by its operations.
 
 use crate::error::CheckError;
-use crate::history::{Function, History, Operation, Outcome};
+use crate::history::{Function, History, Operation, Outcome, Value};
 use crate::linear::whole;
 use crate::options::ModelKind;
 
@@ -30,8 +30,12 @@ pub(crate) fn model(
     let known = known(model);
     let stray = history.operations.iter().find(|operation| !known.contains(&operation.function));
     match stray {
-        None if model == ModelKind::Counter => all_whole(file, history).map(|()| model),
-        None => Ok(model),
+        None => {
+            if model == ModelKind::Counter {
+                all_whole(file, history)?;
+            }
+            initial_fits(file, history, model).map(|()| model)
+        }
         Some(operation) => {
             let words: Vec<&str> = known.iter().map(|function| function.word()).collect();
             Err(CheckError::Model {
@@ -51,6 +55,34 @@ pub(crate) fn model(
             })
         }
     }
+}
+
+/// Whether keys can begin as they are said to.
+fn initial_fits(file: &str, history: &History, model: ModelKind) -> Result<(), CheckError> {
+    for key in 0..history.keys() as u32 {
+        let initial = history.initial(key);
+        let json = history.values.json(initial);
+        let wanted = match model {
+            _ if initial == Value::NIL => continue,
+            ModelKind::Register => continue,
+            ModelKind::Counter if whole(&json).is_some() => continue,
+            ModelKind::Set | ModelKind::Queue if json.is_array() => continue,
+            ModelKind::Counter => "a whole number",
+            ModelKind::Set | ModelKind::Queue => "a list of its elements",
+            ModelKind::Append => {
+                "empty: what a list holds at first is a write, or an append, at the head of the history"
+            }
+            ModelKind::Mutex => {
+                "free: a lock that is held at first is an acquire at the head of the history"
+            }
+        };
+        return Err(CheckError::Initial {
+            file: file.to_owned(),
+            key: history.key(key).to_owned(),
+            message: format!("a {} begins as {wanted}, not as {json}", model.word()),
+        });
+    }
+    Ok(())
 }
 
 /// A counter counts in whole numbers; what is none cannot be added up.

@@ -40,6 +40,24 @@ pub enum CheckError {
         /// The folder.
         path: PathBuf,
     },
+    /// A key is named that the history does not have.
+    #[error("{file}: an initial value is given for key {key:?}, and no operation is on that key")]
+    NoSuchKey {
+        /// The file.
+        file: String,
+        /// The key.
+        key: String,
+    },
+    /// A key cannot begin as it is said to.
+    #[error("{file}: initial value of key {key:?}: {message}")]
+    Initial {
+        /// The file.
+        file: String,
+        /// The key.
+        key: String,
+        /// What it may begin as.
+        message: String,
+    },
     /// The history is larger than the compact form can count.
     #[error("{file}: more than {limit} {what}; split the history")]
     TooLarge {

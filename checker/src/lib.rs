@@ -22,6 +22,7 @@ pub mod fault;
 mod file;
 mod folder;
 pub mod generate;
+mod hint;
 pub mod history;
 mod judge;
 pub mod linear;

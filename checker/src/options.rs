@@ -1,10 +1,12 @@
 //! What a caller may decide about a check. The defaults suit a person at a terminal.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 /// How long the linearizability check may search, unless told otherwise. Histories of our own
 /// workloads need milliseconds; what is not decided in a minute is rarely decided in ten.
@@ -26,6 +28,8 @@ pub struct Options {
     pub threads: usize,
     /// The objects' type; `None`: told by the operations that occur.
     pub model: Option<ModelKind>,
+    /// What keys hold before their first operation, where the history does not say it.
+    pub initial: Initial,
     /// The history's format; `None`: told by its content.
     pub format: Option<Format>,
     /// The positive control: report a violation that is not there, so that everything behind the
@@ -42,6 +46,7 @@ impl Default for Options {
             memory_bytes: MEMORY_BYTES_DEFAULT,
             threads: 0,
             model: None,
+            initial: Initial::default(),
             format: None,
             canary: false,
             progress: None,
@@ -55,6 +60,46 @@ impl Options {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             threads => threads,
+        }
+    }
+}
+
+/// What keys hold before their first operation. A set's or a queue's is a list of its elements. Taken when a
+/// history is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Initial {
+    /// Every key that nothing else is said of.
+    pub all: Option<Json>,
+    /// Single keys, before what the file says.
+    pub keys: BTreeMap<String, Json>,
+}
+
+impl Initial {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_none() && self.keys.is_empty()
+    }
+
+    /// Takes what one option on a command line says: `VALUE` for all keys, `KEY=VALUE` for one. A value is JSON, or
+    /// else a string as it stands; JSON with an equals sign is a value.
+    ///
+    /// ```
+    /// use whitewater_checker::options::Initial;
+    ///
+    /// let mut initial = Initial::default();
+    /// initial.take("42");
+    /// initial.take("a=[1,2]");
+    /// assert_eq!(initial.all, Some(42.into()));
+    /// assert_eq!(initial.keys["a"], serde_json::json!([1, 2]));
+    /// ```
+    pub fn take(&mut self, text: &str) {
+        let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Json::from(text));
+        let is_json = serde_json::from_str::<Json>(text).is_ok();
+        match text.split_once('=') {
+            Some((key, own)) if !is_json => {
+                self.keys.insert(key.to_owned(), value(own));
+            }
+            _ => self.all = Some(value(text)),
         }
     }
 }

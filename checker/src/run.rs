@@ -12,7 +12,7 @@ use crate::error::CheckError;
 use crate::history::{self, History, Operation, Outcome, Source, Value};
 use crate::options::Options;
 use crate::verdict::Verdict;
-use crate::{detect_model, linear};
+use crate::{detect_model, hint, linear};
 
 const NAME: &str = "linearizability";
 const TITLE: &str = "every operation takes effect at one moment between its begin and its end";
@@ -40,6 +40,9 @@ pub struct HistoryReport {
     pub configurations: u64,
     /// Keys that are undecided.
     pub undecided: u64,
+    /// What a reader should know beside the verdict: what the history does not say, and the option that says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The keys that took longest, slowest first; at most 20.
     pub slowest: Vec<KeyReport>,
 }
@@ -191,6 +194,7 @@ pub(crate) fn linearizability(
         keys_by_method: found.keys_by_method.clone(),
         configurations: found.configurations,
         undecided: found.undecided,
+        notes: hint::initial(history, model, &found.findings),
         slowest: found.slowest.clone(),
     };
     if found.verdict == Verdict::Pass && answered(history) == 0 {

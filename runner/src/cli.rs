@@ -195,6 +195,10 @@ pub(crate) struct CheckArguments {
     /// What the objects are; told by the operations if not given
     #[arg(long, value_name = "MODEL", value_parser = ["register", "append", "set", "counter", "queue", "mutex"])]
     pub(crate) model: Option<String>,
+    /// What every key holds before its first operation (JSON, or a word), or one key: KEY=VALUE.
+    /// May be given several times; null if not given
+    #[arg(long, value_name = "VALUE|KEY=VALUE")]
+    pub(crate) initial: Vec<String>,
     /// Also write the history as Jepsen's history.edn, for a second opinion
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Option<PathBuf>,

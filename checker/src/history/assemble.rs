@@ -6,12 +6,15 @@
 
 use std::collections::HashMap;
 
-use super::line::{Chunk, RawEvent};
+use serde_json::Value as Json;
+
+use super::line::{Chunk, Initially, RawEvent};
 use super::operation::{Function, NEVER, NEVER_NS, NO_NODE, Operation, Outcome};
 use super::value::Value;
 use super::{ByKey, Command, History};
 use crate::error::CheckError;
 use crate::event::EventType;
+use crate::options::Initial;
 
 /// Process numbers below this are looked up in a plain table.
 const DENSE_PROCESSES: u64 = 1 << 20;
@@ -44,6 +47,8 @@ pub(crate) struct Assembler {
     counts: Vec<u32>,
     /// Positions of the chunks before.
     base: u64,
+    /// What `init` events say, with the positions of those.
+    initial: Vec<(u64, Initially)>,
 }
 
 impl Assembler {
@@ -56,6 +61,7 @@ impl Assembler {
             sparse: HashMap::new(),
             counts: Vec::new(),
             base: 0,
+            initial: Vec::new(),
         }
     }
 
@@ -96,6 +102,12 @@ impl Assembler {
             }
         }
         let base = self.base;
+        self.initial.extend(
+            chunk
+                .initial
+                .into_iter()
+                .map(|initially| (base + u64::from(initially.position), initially)),
+        );
         self.history
             .nemesis
             .extend(chunk.nemesis.into_iter().map(|(line, event)| (base as u32 + line, event)));
@@ -106,15 +118,57 @@ impl Assembler {
         Ok(())
     }
 
-    /// The history; operations still open count as `info`.
-    pub(crate) fn finish(mut self) -> History {
+    /// The history; operations still open count as `info`. `asked` is what the caller says that keys begin as.
+    pub(crate) fn finish(mut self, asked: &Initial) -> Result<History, CheckError> {
+        self.begin_keys(asked)?;
         self.history.events = self.base;
         self.history.operations.shrink_to_fit();
         // The invocation and the completion may both tell the command.
         self.history.commands.sort_unstable_by_key(|command| command.operation);
         self.history.commands.dedup();
         self.history.by_key = ByKey::new(&self.history.operations, &self.counts);
-        self.history
+        Ok(self.history)
+    }
+
+    /// Settles what keys begin as: what the caller says of a key, else what the file says, else what the caller
+    /// says of all.
+    fn begin_keys(&mut self, asked: &Initial) -> Result<(), CheckError> {
+        if asked.is_empty() && self.initial.is_empty() {
+            return Ok(());
+        }
+        let all = asked.all.as_ref().map_or(Value::NIL, |json| self.intern_initial(json));
+        let mut initial = vec![all; self.history.keys.len()];
+        let mut told_at: HashMap<u32, u64> = HashMap::new();
+        for (position, Initially { key, value, .. }) in std::mem::take(&mut self.initial) {
+            // A key that nobody uses begins as whatever it likes.
+            let Some(key) = self.history.keys.find(&key) else { continue };
+            let value = self.intern_initial(&value);
+            if let Some(first) = told_at.insert(key, position)
+                && initial[key as usize] != value
+            {
+                let name = self.history.keys.text(key);
+                let message = format!("key {name:?} begins as another value at line {first}");
+                return Err(self.error(position, 1, message));
+            }
+            initial[key as usize] = value;
+        }
+        for (key, value) in &asked.keys {
+            let Some(number) = self.history.keys.find(key) else {
+                let (file, key) = (self.file.clone(), key.clone());
+                return Err(CheckError::NoSuchKey { file, key });
+            };
+            initial[number as usize] = self.intern_initial(value);
+        }
+        self.history.initial = initial;
+        Ok(())
+    }
+
+    /// Members of a list are values of their own: a set's elements, a queue's.
+    fn intern_initial(&mut self, json: &Json) -> Value {
+        for member in json.as_array().into_iter().flatten() {
+            self.history.values.intern(member);
+        }
+        self.history.values.intern(json)
     }
 
     fn node(&mut self, name: &str) -> u16 {

@@ -8,8 +8,9 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::entry::{Actor, Entry, INITIAL};
 use super::line::{Chunk, LineError};
-use crate::event::{Event, EventType, Process, Seen};
+use crate::event::{EventType, Seen};
 
 /// Deepest nesting. History values are flat; a file of brackets must not exhaust the stack.
 const DEPTH_MAX: usize = 64;
@@ -315,7 +316,7 @@ fn take(chunk: &mut Chunk, events: Vec<(usize, Edn)>) -> Result<(), EdnError> {
         let event =
             event(&edn, has_tuples, chunk.positions).map_err(|message| EdnError { at, message })?;
         if let Some(event) = event {
-            chunk.event(event).map_err(|(_, message)| EdnError { at, message })?;
+            chunk.entry(event).map_err(|(_, message)| EdnError { at, message })?;
         }
     }
     Ok(())
@@ -337,12 +338,13 @@ fn all_values_are_pairs(events: &[(usize, Edn)]) -> bool {
 }
 
 /// The event of a map; `None` for the nemesis.
-fn event(edn: &Edn, has_tuples: bool, position: u32) -> Result<Option<Event>, String> {
+fn event(edn: &Edn, has_tuples: bool, position: u32) -> Result<Option<Entry>, String> {
     let field = |name: &str| edn.get(name).ok_or_else(|| format!("an event needs :{name}"));
     let process = match field("process")? {
         Edn::Integer(number) => {
-            Process::Client(u64::try_from(*number).map_err(|_| "a negative process".to_owned())?)
+            Actor::Client(u64::try_from(*number).map_err(|_| "a negative process".to_owned())?)
         }
+        word if word.word() == Some(INITIAL) => Actor::Initial,
         // `:nemesis`, and other threads that are no clients.
         _ => return Ok(None),
     };
@@ -368,14 +370,14 @@ fn event(edn: &Edn, has_tuples: bool, position: u32) -> Result<Option<Event>, St
         Some(Edn::Integer(time)) => u64::try_from(*time).unwrap_or(0),
         _ => u64::from(position) * 1000,
     };
-    Ok(Some(Event {
+    Ok(Some(Entry {
         process,
         kind,
         f,
         key,
         value: value.to_json(),
-        time_ns,
-        error: edn.get("error").filter(|error| **error != Edn::Nil).map(words),
+        time_ns: Some(time_ns),
+        error: edn.get("error").filter(|error| **error != Edn::Nil).map(Edn::to_json),
         saw: edn.get("saw").map(|value| Seen { is: value.to_json() }),
         node: edn.get("node").and_then(Edn::word).map(str::to_owned),
         term: None,

@@ -23,6 +23,17 @@ pub fn edn(history: &History, out: &mut dyn Write) -> io::Result<()> {
     events.sort_unstable();
     let one_object = history.keys() == 1 && history.key(0).is_empty();
     let mut out = io::BufWriter::new(out);
+    for key in 0..history.keys() as u32 {
+        let initial = history.initial(key);
+        if initial != Value::NIL {
+            let value = text(&history.values.json(initial));
+            let key = match one_object {
+                true => String::new(),
+                false => format!(", :key {}", Json::from(history.key(key))),
+            };
+            writeln!(out, "{{:process :init, :type :ok, :f :init{key}, :value {value}}}")?;
+        }
+    }
     for (number, (_, index, is_invocation)) in events.into_iter().enumerate() {
         let operation = &history.operations[index as usize];
         let value = value(history, operation, is_invocation);

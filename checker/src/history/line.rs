@@ -6,11 +6,12 @@
 use memchr::memchr;
 use serde_json::Value as Json;
 
+use super::entry::{Actor, Entry, INITIAL};
 use super::interner::Interner;
 use super::operation::{Function, NO_NODE};
 use super::scan::{Cursor, Fields, scan};
 use super::value::{Value, Values};
-use crate::event::{Event, EventType, Process};
+use crate::event::{Event, EventType};
 
 /// An event in compact form. Numbers are the chunk's.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,15 @@ pub(crate) struct LineError {
     pub(crate) message: String,
 }
 
+/// What a key held before its first operation, as an `init` event tells it.
+#[derive(Clone, Debug)]
+pub(crate) struct Initially {
+    /// The event's position.
+    pub(crate) position: u32,
+    pub(crate) key: String,
+    pub(crate) value: Json,
+}
+
 /// The parsed form of a piece of a history.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
@@ -48,6 +58,8 @@ pub(crate) struct Chunk {
     pub(crate) commands: Vec<(u32, u64, u64)>,
     /// The nemesis's events with their line numbers.
     pub(crate) nemesis: Vec<(u32, Event)>,
+    /// What keys held before the first operation.
+    pub(crate) initial: Vec<Initially>,
     pub(crate) keys: Interner,
     pub(crate) nodes: Interner,
     pub(crate) values: Values,
@@ -83,12 +95,12 @@ impl Chunk {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
-        let event: Event = serde_json::from_slice(line).map_err(|error| LineError {
+        let entry: Entry = serde_json::from_slice(line).map_err(|error| LineError {
             line: 0,
             column: u32::try_from(error.column().max(1)).unwrap_or(u32::MAX),
             message: json_message(&error),
         })?;
-        self.event(event).map_err(|(field, message)| LineError {
+        self.entry(entry).map_err(|(field, message)| LineError {
             line: 0,
             column: column_of(line, field),
             message,
@@ -182,11 +194,16 @@ impl Chunk {
     }
 
     /// Takes an event in its long form. An error names the field it is about.
-    pub(crate) fn event(&mut self, event: Event) -> Result<(), (&'static str, String)> {
-        let Process::Client(process) = event.process else {
-            self.nemesis.push((self.positions, event));
-            return Ok(());
+    pub(crate) fn entry(&mut self, event: Entry) -> Result<(), (&'static str, String)> {
+        let process = match event.process {
+            Actor::Client(process) => process,
+            Actor::Nemesis => {
+                self.nemesis.push((self.positions, event.of_nemesis()));
+                return Ok(());
+            }
+            Actor::Initial => return self.initially(event),
         };
+        let time_ns = event.time_ns.ok_or(("time_ns", "missing field `time_ns`".to_owned()))?;
         let function = Function::of_word(event.f.as_bytes()).ok_or_else(|| {
             let known: Vec<&str> = Function::WORDS.iter().map(|(_, words)| words[0]).collect();
             ("f", format!("unknown operation `{}`; known are {}", event.f, known.join(", ")))
@@ -200,7 +217,7 @@ impl Chunk {
         }
         self.events.push(RawEvent {
             process,
-            time_ns: event.time_ns,
+            time_ns,
             position: self.positions,
             key,
             value,
@@ -212,6 +229,17 @@ impl Chunk {
             kind: event.kind,
             has_error: event.error.is_some(),
         });
+        Ok(())
+    }
+
+    fn initially(&mut self, event: Entry) -> Result<(), (&'static str, String)> {
+        if event.f != INITIAL {
+            let message =
+                format!("process {INITIAL:?} has one operation, {INITIAL:?}, not {:?}", event.f);
+            return Err(("f", message));
+        }
+        let (position, key) = (self.positions, event.key.unwrap_or_default());
+        self.initial.push(Initially { position, key, value: event.value });
         Ok(())
     }
 

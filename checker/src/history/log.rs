@@ -12,8 +12,9 @@
 use std::ops::Range;
 
 use super::edn;
+use super::entry::{Actor, Entry};
 use super::line::{Chunk, LineError};
-use crate::event::{Event, EventType, Process};
+use crate::event::EventType;
 
 /// Parses whole lines.
 pub(super) fn parse(bytes: &[u8]) -> Chunk {
@@ -55,20 +56,20 @@ fn take(chunk: &mut Chunk, line: &[u8]) -> Result<(), (u32, String)> {
     {
         error = Some(more.to_json().to_string());
     }
-    let event = Event {
-        process: Process::Client(found.process),
+    let event = Entry {
+        process: Actor::Client(found.process),
         kind: found.kind,
         f: found.function,
         key: None,
         value: value.to_json(),
-        time_ns: u64::from(chunk.positions) * 1000,
-        error,
+        time_ns: Some(u64::from(chunk.positions) * 1000),
+        error: error.map(Into::into),
         saw: None,
         node: None,
         term: None,
         command: None,
     };
-    chunk.event(event).map_err(|(_, message)| (column(&found.rest), message))
+    chunk.entry(event).map_err(|(_, message)| (column(&found.rest), message))
 }
 
 /// A line's event, up to its value.

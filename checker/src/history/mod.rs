@@ -8,6 +8,7 @@
 mod assemble;
 mod detect;
 mod edn;
+mod entry;
 pub mod export;
 mod interner;
 mod line;
@@ -55,6 +56,8 @@ pub struct History {
     keys: Interner,
     nodes: Interner,
     by_key: ByKey,
+    /// What each key holds before its first operation; empty where all begin absent.
+    initial: Vec<Value>,
 }
 
 impl History {
@@ -71,6 +74,17 @@ impl History {
     /// The number of a key.
     pub fn find_key(&self, name: &str) -> Option<u32> {
         self.keys.find(name)
+    }
+
+    /// What a key holds before its first operation: null unless the file or the caller says otherwise.
+    pub fn initial(&self, key: u32) -> Value {
+        self.initial.get(key as usize).copied().unwrap_or(Value::NIL)
+    }
+
+    /// What the key of some operations of one key holds before the first of them.
+    pub(crate) fn initial_of(&self, operations: &[u32]) -> Value {
+        let first = operations.first().map(|&index| &self.operations[index as usize]);
+        first.map_or(Value::NIL, |operation| self.initial(operation.key))
     }
 
     /// The node that an operation was sent to, or that answered it.

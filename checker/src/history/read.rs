@@ -87,7 +87,7 @@ impl Reading<'_> {
                 text.len() as u64
             }
         };
-        let history = assembler.finish();
+        let history = assembler.finish(&self.options.initial)?;
         Ok(Source { history, format, bytes, parse_ms: begun.elapsed().as_secs_f64() * 1e3 })
     }
 

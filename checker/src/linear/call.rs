@@ -55,14 +55,49 @@ impl Call {
     }
 }
 
-/// The code of the initial state, null.
+/// The code of the initial state: of null, unless the register begins as something else.
 pub(crate) const NIL: u32 = 0;
+
+/// Values of a register as its calls have them. The initial value and null change places, so that every algorithm
+/// begins at [`NIL`], whatever the register begins as: which value is called what means nothing to a register.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Codes {
+    initial: u32,
+}
+
+impl Codes {
+    /// The codes of one key's operations.
+    pub(crate) fn of(history: &History, operations: &[u32]) -> Codes {
+        Codes { initial: history.initial_of(operations).code() }
+    }
+
+    /// The code of a value.
+    #[inline]
+    pub(crate) fn code(self, value: Value) -> u32 {
+        self.exchanged(value.code())
+    }
+
+    /// The value of a code.
+    pub(crate) fn value(self, code: u32) -> Value {
+        Value::of_code(self.exchanged(code))
+    }
+
+    #[inline]
+    fn exchanged(self, code: u32) -> u32 {
+        match code {
+            NIL => self.initial,
+            code if code == self.initial => NIL,
+            code => code,
+        }
+    }
+}
 
 /// Extracts a key's register calls, ordered by invocation. What says nothing is left out: operations
 /// that failed, reads without an answer.
 pub(crate) fn register_calls(history: &History, indices: &[u32], calls: &mut Vec<Call>) {
     calls.clear();
     calls.reserve(indices.len());
+    let codes = Codes::of(history, indices);
     for &index in indices {
         let operation = &history.operations[index as usize];
         let (effect, a, b) = match (operation.function, operation.outcome) {
@@ -89,8 +124,8 @@ pub(crate) fn register_calls(history: &History, indices: &[u32], calls: &mut Vec
         calls.push(Call {
             invoked: operation.invoked,
             returned: operation.completed,
-            a: a.code(),
-            b: b.code(),
+            a: codes.code(a),
+            b: codes.code(b),
             index,
             effect,
         });

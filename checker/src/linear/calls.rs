@@ -40,7 +40,7 @@ pub struct Judgement {
 ///
 /// let write = Interval { invoked: 0, returned: Some(1), operation: Write(Some(7)) };
 /// let stale = Interval { invoked: 2, returned: Some(3), operation: Read(None) };
-/// let judgement = check_calls(&Register, &[write, stale], &Options::default());
+/// let judgement = check_calls(&Register::default(), &[write, stale], &Options::default());
 /// assert_eq!(judgement.verdict, Verdict::Violation);
 /// ```
 pub fn check_calls<M: Model>(

@@ -41,6 +41,9 @@ struct Element {
 
 /// Decides a key.
 pub(crate) fn decide(history: &History, operations: &[u32]) -> Answer {
+    if history.initial_of(operations) != Value::NIL {
+        return Answer::Unsettled;
+    }
     let mut elements: HashMap<Value, Element> = HashMap::new();
     let (mut has_unanswered, mut found_empty) = (false, false);
     for &index in operations {

@@ -53,6 +53,12 @@ pub(crate) fn split(history: &History, operations: &[u32]) -> Option<Elements> {
             calls.entry(element).or_default();
         }
     }
+    // An element that the set begins with is a register whose "absent" and "in" change places.
+    let initial: HashSet<u32> =
+        set_elements(history, history.initial_of(operations)).into_iter().collect();
+    for &element in &initial {
+        calls.entry(element).or_default();
+    }
     if reads.len().saturating_mul(calls.len()) > QUESTIONS_MAX {
         return None;
     }
@@ -64,6 +70,9 @@ pub(crate) fn split(history: &History, operations: &[u32]) -> Option<Elements> {
             own.push(Call { invoked, returned, a, b: NIL, index: *index, effect: Effect::Read });
         }
         own.sort_unstable_by_key(|call| call.invoked);
+        if initial.contains(&element) {
+            own.iter_mut().for_each(|call| call.a = IN - call.a);
+        }
     }
     Some(Elements { calls, is_exact: all_quiet(history, operations, &reads) })
 }

@@ -2,9 +2,12 @@
 
 use super::Model;
 
-/// A counter that begins at 0.
+/// A counter.
 #[derive(Clone, Debug, Default)]
-pub struct Counter;
+pub struct Counter {
+    /// The sum it begins at.
+    pub initial: i64,
+}
 
 /// What a counter can do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +23,7 @@ impl Model for Counter {
     type Operation = CounterOperation;
 
     fn initial(&self) -> i64 {
-        0
+        self.initial
     }
 
     fn step(&self, state: &i64, operation: &CounterOperation) -> Option<i64> {

@@ -6,7 +6,10 @@ use super::Model;
 
 /// A queue of elements given by number.
 #[derive(Clone, Debug, Default)]
-pub struct Queue;
+pub struct Queue {
+    /// The elements it begins with, front first.
+    pub initial: VecDeque<u32>,
+}
 
 /// What a queue can do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +29,7 @@ impl Model for Queue {
     type Operation = QueueOperation;
 
     fn initial(&self) -> Self::State {
-        VecDeque::new()
+        self.initial.clone()
     }
 
     fn step(&self, state: &Self::State, operation: &QueueOperation) -> Option<Self::State> {

@@ -4,7 +4,10 @@ use super::Model;
 
 /// A register of integers; `None` is absent.
 #[derive(Clone, Debug, Default)]
-pub struct Register;
+pub struct Register {
+    /// What it begins as.
+    pub initial: Option<i64>,
+}
 
 /// What a register can do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +27,7 @@ impl Model for Register {
     type Operation = RegisterOperation;
 
     fn initial(&self) -> Self::State {
-        None
+        self.initial
     }
 
     fn step(&self, state: &Self::State, operation: &RegisterOperation) -> Option<Self::State> {

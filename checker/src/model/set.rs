@@ -6,7 +6,10 @@ use super::Model;
 
 /// A set of elements given by number.
 #[derive(Clone, Debug, Default)]
-pub struct Set;
+pub struct Set {
+    /// The elements it begins with.
+    pub initial: BTreeSet<u32>,
+}
 
 /// What a set can do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +29,7 @@ impl Model for Set {
     type Operation = SetOperation;
 
     fn initial(&self) -> Self::State {
-        BTreeSet::new()
+        self.initial.clone()
     }
 
     fn step(&self, state: &Self::State, operation: &SetOperation) -> Option<Self::State> {

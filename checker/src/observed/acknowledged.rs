@@ -51,7 +51,9 @@ pub(crate) fn acknowledged(history: Option<&History>) -> CheckResult {
         };
         let acknowledged: Vec<&Operation> = acknowledged_before(&operations, read).collect();
         let losses = match Kind::of(&operations) {
-            Some(Kind::Register) => lost_write(&operations, &acknowledged, read),
+            Some(Kind::Register) => {
+                lost_write(&operations, &acknowledged, read, history.initial(key))
+            }
             Some(Kind::List) => lost_elements(history, &acknowledged, read),
             None => continue,
         };
@@ -162,6 +164,7 @@ fn lost_write<'a>(
     operations: &[&'a Operation],
     acknowledged: &[&'a Operation],
     read: &Operation,
+    initial: Value,
 ) -> Vec<&'a Operation> {
     let Some(newest) = acknowledged.iter().max_by_key(|operation| operation.invoked) else {
         return Vec::new();
@@ -170,9 +173,9 @@ fn lost_write<'a>(
     let is_lost = match writer {
         // An indeterminate write may have taken effect at any time.
         Some(writer) => writer.outcome == Outcome::Ok && writer.completed < newest.invoked,
-        // Null is also what was there before anything was written. Another value that nobody wrote is
-        // another check's finding.
-        None => read.value == Value::NIL,
+        // Null says that nothing is there any more, and the initial value is what was there before anything was
+        // written. Another value that nobody wrote is another check's finding.
+        None => read.value == Value::NIL || read.value == initial,
     };
     if is_lost { vec![*newest] } else { Vec::new() }
 }

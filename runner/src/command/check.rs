@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use whitewater_checker::analysis::{Analysis, Witness};
 use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
-use whitewater_checker::options::{Format, ModelKind, Progress, ProgressSink};
+use whitewater_checker::options::{Format, Initial, ModelKind, Progress, ProgressSink};
 use whitewater_checker::{
     CheckError, HistoryReport, Options, Verdict, check_history, check_reader, check_run_with_report,
 };
@@ -71,7 +71,10 @@ fn options(arguments: &CheckArguments) -> Options {
         [Format::Jsonl, Format::Edn, Format::Log].into_iter().find(|one| Some(one.word()) == word);
     let word = arguments.model.as_deref();
     let model = ModelKind::ALL.into_iter().find(|one| Some(one.word()) == word);
+    let mut initial = Initial::default();
+    arguments.initial.iter().for_each(|text| initial.take(text));
     Options {
+        initial,
         budget: arguments.budget,
         memory_bytes: arguments.memory,
         threads: arguments.threads,
@@ -151,7 +154,7 @@ fn of_history(report: &HistoryReport) -> Value {
         "operations": report.operations, "keys": report.keys, "parse_ms": report.parse_ms,
         "check_ms": report.check_ms, "format": report.format, "model": report.model,
         "undecided": report.undecided, "keys_by_method": report.keys_by_method,
-        "configurations": report.configurations, "slowest": report.slowest,
+        "configurations": report.configurations, "slowest": report.slowest, "notes": report.notes,
     })
 }
 
@@ -198,6 +201,9 @@ fn text(analysis: &Analysis, figures: &Value) -> String {
             }
             text.push('\n');
         }
+    }
+    for note in figures["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        text += &format!("note: {note}\n");
     }
     let verdict = match analysis.verdict {
         Verdict::Pass => "PASS",

@@ -50,7 +50,8 @@ impl Object for CounterObject<'_> {
             };
             Some((index, call))
         });
-        interned(model::Counter, self.history, calls)
+        let initial = number(self.history.initial_of(operations)).unwrap_or(0);
+        interned(model::Counter { initial }, self.history, calls)
     }
 
     fn words(&self, machine: &Self::Machine, state: u32) -> String {

@@ -8,9 +8,11 @@ mod queue;
 mod register;
 mod set;
 
+use serde_json::Value as Json;
+
 use super::machine::{Interned, Machine, Step};
 use super::search::{Budget, search};
-use crate::history::{History, Operation, Outcome};
+use crate::history::{History, Operation, Outcome, Value};
 use crate::model::Model;
 
 pub(crate) use counter::{CounterObject, whole};
@@ -105,4 +107,13 @@ fn effective<'a>(
         .iter()
         .map(|&index| (index, &history.operations[index as usize]))
         .filter(|(_, operation)| !matches!(operation.outcome, Outcome::Fail | Outcome::Rejected))
+}
+
+/// The code of a JSON value that the history holds; [`Value::UNTOLD`] if it holds it nowhere.
+fn find(history: &History, json: &Json) -> Value {
+    match json.as_u64().and_then(Value::direct) {
+        Some(value) => value,
+        None if json.is_null() => Value::NIL,
+        None => history.values.0.find(&json.to_string()).map_or(Value::UNTOLD, Value::in_table),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Object, Problem, effective, interned, list_words};
+use super::{Object, Problem, effective, find, interned, list_words};
 use crate::history::{Function, History, Outcome, Value};
 use crate::linear::machine::Interned;
 use crate::model;
@@ -10,6 +10,8 @@ use crate::model;
 /// One queue.
 pub(crate) struct QueueObject<'a> {
     history: &'a History,
+    /// What it begins with, front first.
+    initial: Vec<Value>,
     counts: HashMap<(Function, Value), usize>,
     /// Dequeues without an answer: any of them may have taken anything.
     unanswered: Vec<u32>,
@@ -22,7 +24,14 @@ impl<'a> QueueObject<'a> {
             .filter(|(_, operation)| operation.outcome == Outcome::Info)
             .map(|(index, _)| index)
             .collect();
-        QueueObject { history, counts: counts(history, operations), unanswered }
+        let initial = history.initial_of(operations);
+        let members = history.values.list(initial).unwrap_or_default();
+        QueueObject {
+            history,
+            initial: members.iter().map(|json| find(history, json)).collect(),
+            counts: counts(history, operations),
+            unanswered,
+        }
     }
 }
 
@@ -53,7 +62,14 @@ impl Object for QueueObject<'_> {
             };
             (index, call)
         });
-        interned(model::Queue, self.history, calls)
+        let kept = counts(self.history, operations);
+        // An element that is out of view is out of the queue.
+        let is_whole = |value: &Value| {
+            let both = [(Function::Enqueue, *value), (Function::Dequeue, *value)];
+            both.iter().all(|entry| kept.get(entry) == self.counts.get(entry))
+        };
+        let initial = self.initial.iter().copied().filter(is_whole).map(Value::code).collect();
+        interned(model::Queue { initial }, self.history, calls)
     }
 
     fn words(&self, machine: &Self::Machine, state: u32) -> String {
@@ -80,7 +96,8 @@ impl Object for QueueObject<'_> {
                 || kept.contains_key(&(Function::Dequeue, operation.value))
         };
         let all_there = self.unanswered.iter().all(|index| closed.contains(index));
-        (all_there || closed.iter().all(has_dequeue)).then_some(closed)
+        let may_take_others = !closed.iter().all(has_dequeue) || !self.initial.is_empty();
+        (all_there || !may_take_others).then_some(closed)
     }
 
     fn complete(&self, operations: &[u32]) -> Vec<u32> {

@@ -10,13 +10,14 @@
 use std::collections::HashMap;
 
 use super::{Object, Problem};
-use crate::history::{History, Value};
-use crate::linear::call::{Call, Effect, NIL, register_calls};
+use crate::history::History;
+use crate::linear::call::{Call, Codes, Effect, NIL, register_calls};
 use crate::linear::machine::Register;
 
 /// One register.
 pub(crate) struct RegisterObject<'a> {
     history: &'a History,
+    codes: Codes,
     /// Every call that may change it.
     writers: Vec<Call>,
     /// Writers by value.
@@ -32,7 +33,7 @@ impl<'a> RegisterObject<'a> {
         for writer in &writers {
             by_value.entry(writer.leaves().unwrap_or(NIL)).or_default().push(writer.index);
         }
-        RegisterObject { history, writers, by_value }
+        RegisterObject { history, codes: Codes::of(history, operations), writers, by_value }
     }
 
     fn calls(&self, operations: &[u32]) -> Vec<Call> {
@@ -119,7 +120,7 @@ impl Object for RegisterObject<'_> {
     }
 
     fn words(&self, _machine: &Register, state: u32) -> String {
-        self.history.values.words(Value::of_code(state))
+        self.history.values.words(self.codes.value(state))
     }
 
     /// A reader goes with any of the writers that it may have its value from.
@@ -177,7 +178,7 @@ impl Object for RegisterObject<'_> {
     fn presumed(&self, operations: &[u32]) -> Vec<(u32, String)> {
         let mut calls = Vec::new();
         register_calls(self.history, operations, &mut calls);
-        let words = |value: u32| self.history.values.words(Value::of_code(value));
+        let words = |value: u32| self.history.values.words(self.codes.value(value));
         let unexplained = self.unexplained(&calls).into_iter();
         unexplained.map(|place| (calls[place].index, words(calls[place].a))).collect()
     }

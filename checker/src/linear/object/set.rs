@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use serde_json::Value as Json;
-
-use super::{Object, Problem, effective, interned, list_words};
+use super::{Object, Problem, effective, find, interned, list_words};
 use crate::history::{Function, History, Outcome, Value};
 use crate::linear::machine::Interned;
 use crate::model;
@@ -12,6 +10,7 @@ use crate::model;
 /// One set.
 pub(crate) struct SetObject<'a> {
     history: &'a History,
+    initial: Value,
     /// Additions and removals of each element.
     updates: HashMap<u32, usize>,
 }
@@ -19,7 +18,7 @@ pub(crate) struct SetObject<'a> {
 impl<'a> SetObject<'a> {
     pub(crate) fn new(history: &'a History, operations: &[u32]) -> Self {
         let updates = updates(history, operations);
-        SetObject { history, updates }
+        SetObject { history, initial: history.initial_of(operations), updates }
     }
 
     /// Elements with some of their additions and removals left out: out of view.
@@ -48,15 +47,6 @@ pub(crate) fn elements(history: &History, value: Value) -> Vec<u32> {
     codes.into_iter().collect()
 }
 
-/// The code of a JSON value that the history holds; [`Value::UNTOLD`] if it holds it nowhere.
-fn find(history: &History, json: &Json) -> Value {
-    match json.as_u64().and_then(Value::direct) {
-        Some(value) => value,
-        None if json.is_null() => Value::NIL,
-        None => history.values.0.find(&json.to_string()).map_or(Value::UNTOLD, Value::in_table),
-    }
-}
-
 impl Object for SetObject<'_> {
     type Machine = Interned<model::Set>;
 
@@ -80,7 +70,9 @@ impl Object for SetObject<'_> {
             };
             Some((index, call))
         });
-        interned(model::Set, self.history, calls)
+        let mut initial = elements(self.history, self.initial);
+        initial.retain(|element| !hidden.contains(element));
+        interned(model::Set { initial: initial.into_iter().collect() }, self.history, calls)
     }
 
     fn words(&self, machine: &Self::Machine, state: u32) -> String {

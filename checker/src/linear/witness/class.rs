@@ -83,7 +83,7 @@ pub(super) fn register(case: &Case<'_>) -> Told {
         .copied()
         .find(|&index| index != case.blocked && left(case.operation(index)) == Some(value));
     let Some(writer) = writer else {
-        if value != Value::NIL {
+        if value != case.history.initial(blocked.key) {
             return no_writer(case, value);
         }
         return replaced(case, value, None);

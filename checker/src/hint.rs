@@ -1,0 +1,81 @@
+//! What a person may want to say about a history that it does not say itself.
+
+use serde_json::Value as Json;
+
+use crate::analysis::Finding;
+use crate::history::{Function, History, Operation, Outcome, Value};
+use crate::options::ModelKind;
+
+/// Notes on a history that violates: the keys whose first reads agree on a value that nobody wrote, with the option to
+/// paste. Such a key was not absent when the record began.
+pub(crate) fn initial(history: &History, model: ModelKind, findings: &[Finding]) -> Vec<String> {
+    if model != ModelKind::Register {
+        return Vec::new();
+    }
+    let keys = findings.iter().filter(|finding| finding.witness.is_some()).filter_map(|finding| {
+        let key = history.find_key(finding.key.as_deref().unwrap_or_default())?;
+        Some((key, unwritten(history, key)?))
+    });
+    let mut notes: Vec<String> = keys.map(|(key, value)| note(history, key, value)).collect();
+    notes.dedup();
+    notes
+}
+
+fn note(history: &History, key: u32, value: Value) -> String {
+    let (name, words) = (history.key(key), history.values.words(value));
+    let mut option = history.values.json(value).to_string();
+    if !name.is_empty() {
+        option = format!("{name}={option}");
+    }
+    let of_key = if name.is_empty() { String::new() } else { format!(" of key {name:?}") };
+    format!(
+        "the first reads{of_key} saw {words}, which no client wrote: if it was there before the record began, say \
+         --initial {}",
+        quoted(&option)
+    )
+}
+
+/// As a shell wants it.
+fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.,:/".contains(&byte);
+    match text.bytes().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+/// The value that all reads saw which ended before any change can have been seen, if nobody wrote it.
+fn unwritten(history: &History, key: u32) -> Option<Value> {
+    let operations =
+        || history.by_key().operations(key).iter().map(|&at| &history.operations[at as usize]);
+    let changes = |operation: &&Operation| operation.function != Function::Read;
+    let first_change = operations()
+        .filter(changes)
+        .filter(|operation| matches!(operation.outcome, Outcome::Ok | Outcome::Info))
+        .map(|operation| operation.invoked)
+        .min()
+        .unwrap_or(u32::MAX);
+    let reads = || {
+        operations()
+            .filter(|operation| !changes(operation))
+            .filter(|read| read.outcome == Outcome::Ok)
+    };
+    let mut first: Vec<Value> =
+        reads().filter(|read| read.completed < first_change).map(|read| read.value).collect();
+    if first.is_empty() {
+        // Nobody read before the first change: a cas that succeeded tells what it found.
+        let cas =
+            operations().filter(changes).find(|operation| operation.invoked == first_change)?;
+        first.extend(
+            (cas.function == Function::Cas && cas.outcome == Outcome::Ok).then_some(cas.value),
+        );
+    }
+    let value = *first.first()?;
+    let is_written = operations().any(|operation| match operation.function {
+        Function::Write => operation.value == value,
+        Function::Cas => operation.second == value,
+        _ => false,
+    });
+    let is_new = value != history.initial(key) && history.values.json(value) != Json::Null;
+    (first.iter().all(|other| *other == value) && !is_written && is_new).then_some(value)
+}
