@@ -17,21 +17,28 @@ use crate::text_timeline;
 
 /// Evidence lines shown at most; the report has them all.
 const EVIDENCE_MAX: usize = 4;
+/// Narrower than this nothing fits; a reader's eye does not follow longer lines.
+const WIDTH_MIN: usize = 32;
+const WIDTH_MAX: usize = 110;
 
 pub(crate) fn render(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> String {
+    let style = TerminalStyle { width: style.width.clamp(WIDTH_MIN, WIDTH_MAX), ..style };
     let mut lines = head(record, statistics, style);
     if record.verdict != Verdict::Pass {
         lines.extend(story(record, statistics, style));
     }
-    let mut text: String = lines.into_iter().map(|line| line + "\n").collect();
-    if !style.unicode {
-        text = text_timeline::ascii(&text);
-    }
-    text
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// The text in characters that the terminal has, none of which steers it. Before lines are broken: some
+/// take more room in ASCII.
+fn plain(text: &str, style: TerminalStyle) -> String {
+    let text = clean(text);
+    if style.unicode { text } else { text_timeline::ascii(&text) }
 }
 
 /// `PASS  register · kill   98,732 ok operations  6/7 faults had effect  failover p50 1.38 s  [57.0 s]`,
-/// in two lines where one is too narrow.
+/// in more lines where one is too narrow.
 fn head(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> Vec<String> {
     let tone = match record.verdict {
         Verdict::Pass => AnsiColor::Green,
@@ -40,22 +47,25 @@ fn head(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> Ve
         Verdict::Error => AnsiColor::Magenta,
     };
     let word = verdict_word(record.verdict);
-    let what = scenario(record);
-    let took = duration(record.duration_ms * 1_000_000);
-    let came =
-        if record.verdict == Verdict::Pass { passed(statistics) } else { clean(&tagline(record)) };
+    let what = plain(&scenario(record), style);
+    let took = plain(&duration(record.duration_ms * 1_000_000), style);
+    let came = match record.verdict {
+        Verdict::Pass => passed(statistics),
+        _ => tagline(record),
+    };
+    let came = plain(&came, style);
     let length = [word, &what, &came, &took].iter().map(|text| text.chars().count()).sum::<usize>();
-    let word = painted(word, tone.on_default().bold(), style);
+    let painted_word = painted(word, tone.on_default().bold(), style);
     // Blanks and brackets between the parts take nine columns.
     if length + 9 <= style.width {
-        vec![format!("{word}  {what}   {came}  [{took}]")]
-    } else {
-        let mut lines = wrapped(&format!("{what} [{took}]"), style.width.max(48) - 11);
-        lines[0] = format!("{word}  {}", lines[0]);
-        lines.extend(wrapped(&came, style.width.max(48) - 2));
-        let indent = |(index, line)| if index == 0 { line } else { format!("  {line}") };
-        lines.into_iter().enumerate().map(indent).collect()
+        return vec![format!("{painted_word}  {what}   {came}  [{took}]")];
     }
+    let mut lines = wrapped(&format!("{what} [{took}]"), style.width - word.len() - 2);
+    lines[0] = format!("{painted_word}  {}", lines[0]);
+    let more = wrapped(&came, style.width - 2);
+    let indented = lines.drain(1..).chain(more).map(|line| format!("  {line}")).collect::<Vec<_>>();
+    lines.extend(indented);
+    lines
 }
 
 fn passed(statistics: &Statistics) -> String {
@@ -78,46 +88,68 @@ pub(crate) fn scenario(record: &RunRecord) -> String {
 }
 
 fn story(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> Vec<String> {
-    let width = style.width.clamp(48, 110);
-    let mut lines = vec![String::new()];
+    // Every line is indented by two columns.
+    let width = style.width - 2;
+    let paragraph = |text: &str| wrapped(&plain(text, style), width);
     let bold = Style::new().bold();
-    let head = wrapped(&clean(&headline(record, statistics)), width - 4);
-    lines.extend(head.iter().map(|line| format!("  {}", painted(line, bold, style))));
-    for line in wrapped(&clean(&explanation(record, statistics)), width - 4) {
-        lines.push(format!("  {line}"));
-    }
+    let mut lines = vec![String::new()];
+    let head = paragraph(&headline(record, statistics));
+    lines.extend(head.iter().map(|line| painted(line, bold, style)));
+    lines.extend(paragraph(&explanation(record, statistics)));
     let finding = main_finding(&record.analysis).map(|(_, finding)| finding);
     if let Some(finding) = finding {
         let picture =
-            text_timeline::draw(finding, statistics, record.origin_ns, width - 2, style.unicode);
+            text_timeline::draw(finding, statistics, record.origin_ns, width, style.unicode);
         if !picture.is_empty() {
             lines.push(String::new());
-            lines.extend(picture.into_iter().map(|line| format!("  {line}")));
+            lines.extend(picture);
         }
         if !finding.evidence.is_empty() {
             lines.push(String::new());
             for line in finding.evidence.iter().take(EVIDENCE_MAX) {
-                lines.push(format!("  | {}", crate::svg::shortened(&clean(line), width - 4)));
+                // The ellipsis of a line that is cut takes three columns of ASCII.
+                let line = crate::svg::shortened(&plain(line, style), width - 4);
+                lines.push(format!("| {}", plain(&line, style)));
             }
         }
         let clues =
             correlation::of_finding(statistics, Clock::new(record.origin_ns), finding).sentences;
         if !clues.is_empty() {
             lines.push(String::new());
-            let text = format!("Where to look (not proof): {}", clues.join(" "));
-            lines.extend(wrapped(&clean(&text), width - 4).iter().map(|line| format!("  {line}")));
+            lines.extend(paragraph(&format!("Where to look (not proof): {}", clues.join(" "))));
         }
     }
     if !record.settings.command.is_empty() {
         lines.push(String::new());
-        lines.push(format!("  again   {}", clean(&record.settings.command)));
+        lines.extend(command(&plain(&record.settings.command, style), width));
     }
     let all: usize = record.analysis.checks.iter().map(|check| check.findings.len()).sum();
     if all > 1 {
         let more = counted(all as u64 - 1, "more finding");
-        lines.extend([String::new(), format!("  {more} in the report.")]);
+        lines.extend([String::new(), format!("{more} in the report.")]);
     }
-    lines
+    let indented = |line: String| if line.is_empty() { line } else { format!("  {line}") };
+    lines.into_iter().map(indented).collect()
+}
+
+/// The command that repeats the run. Broken so that it can still be pasted into a shell as it stands.
+fn command(line: &str, width: usize) -> Vec<String> {
+    const NAME: &str = "again   ";
+    if NAME.len() + line.chars().count() <= width {
+        return vec![format!("{NAME}{line}")];
+    }
+    // A blank within quotes must not become the end of a line.
+    if line.contains(['\'', '"']) {
+        return vec!["again".to_owned(), line.to_owned()];
+    }
+    let parts = wrapped(line, width - NAME.len() - 2);
+    let last = parts.len() - 1;
+    let part = |(index, part): (usize, String)| {
+        let name = if index == 0 { NAME } else { "        " };
+        let end = if index < last { " \\" } else { "" };
+        format!("{name}{part}{end}")
+    };
+    parts.into_iter().enumerate().map(part).collect()
 }
 
 /// Text with control characters replaced, so that nothing recorded can steer the terminal.
@@ -129,16 +161,23 @@ fn painted(text: &str, style: Style, terminal: TerminalStyle) -> String {
     if terminal.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
-/// Breaks a text into lines of at most `width` characters, at spaces.
+/// Breaks a text into lines of at most `width` characters: at spaces, and within a word only where it
+/// is longer than a line.
 pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
+        let length = word.chars().count();
         match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+            Some(line) if line.chars().count() + 1 + length <= width => {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(word.to_owned()),
+            _ if length <= width => lines.push(word.to_owned()),
+            _ => {
+                let characters: Vec<char> = word.chars().collect();
+                lines.extend(characters.chunks(width).map(|part| part.iter().collect::<String>()));
+            }
         }
     }
     lines
@@ -152,7 +191,8 @@ mod tests {
     fn lines_break_at_spaces() {
         assert_eq!(wrapped("one two  three", 7), ["one two", "three"]);
         assert_eq!(wrapped("", 7), Vec::<String>::new());
-        assert_eq!(wrapped("overlong x", 3), ["overlong", "x"]);
+        assert_eq!(wrapped("overlong x", 3), ["ove", "rlo", "ng", "x"]);
+        assert_eq!(wrapped("overlong x", 4), ["over", "long", "x"]);
     }
 
     #[test]

@@ -70,3 +70,53 @@ fn a_pass_leaves_no_explanation() {
     let reported = Reported::new(Shape::Pass, OPERATIONS);
     assert!(!reported.folder.join("witness/explain.txt").exists());
 }
+
+/// The columns of each bar in the picture's rows of clients.
+fn bars(text: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let line: Vec<char> = line.chars().collect();
+        if line.get(2) != Some(&'c') || !line.get(3).is_some_and(char::is_ascii_digit) {
+            continue;
+        }
+        let mut open = None;
+        for (at, c) in line.iter().enumerate() {
+            match c {
+                '[' => open = Some(at),
+                ']' => found.extend(open.take().map(|from| (from, at))),
+                _ => {}
+            }
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+#[test]
+fn what_ended_before_another_began_stands_before_it() {
+    let reported = Reported::new(Shape::StaleRead, OPERATIONS);
+    for width in [40, 60, 80, 100, 200] {
+        let text = terminal_text(&reported, TerminalStyle { width, ..PLAIN });
+        // All four operations come one after the other, the last two within 14 ms and 4 ms.
+        let bars = bars(&text);
+        assert_eq!(bars.len(), 4, "{text}");
+        assert!(bars.windows(2).all(|pair| pair[0].1 < pair[1].0), "{text}");
+    }
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for (shape, name) in SHAPES {
+        let reported = Reported::new(shape, OPERATIONS);
+        for width in [40, 60, 80, 100, 200] {
+            for unicode in [true, false] {
+                let text = terminal_text(&reported, TerminalStyle { unicode, width, ..PLAIN });
+                for line in text.lines() {
+                    let length = line.chars().count();
+                    assert!(length <= width, "{name} at {width}: {length} columns: {line}");
+                }
+                assert!(unicode || text.is_ascii(), "{name}: {text}");
+            }
+        }
+    }
+}

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -273,7 +272,7 @@ fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
         false => anstream::AutoStream::choice(&std::io::stdout()),
     };
     let color = choice != anstream::ColorChoice::Never;
-    let style = TerminalStyle { color, unicode: is_unicode(), width: width() };
+    let style = TerminalStyle { color, unicode: is_unicode(), width: crate::progress::width() };
     let mut text = whitewater_reports::terminal(record, &statistics, style);
     let report = seen_from_here(&stage.folder.join("report.html"));
     text += &format!("  seed    {}\n  report  {}\n", record.seed, report.display());
@@ -309,15 +308,6 @@ fn is_unicode() -> bool {
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     locale.is_some_and(|locale| locale.to_lowercase().contains("utf"))
-}
-
-/// Columns of the terminal on stdout; enough for a log where it is none.
-fn width() -> usize {
-    const WIDTH_DEFAULT: usize = 100;
-    if !std::io::stdout().is_terminal() {
-        return WIDTH_DEFAULT;
-    }
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(WIDTH_DEFAULT)
 }
 
 #[cfg(test)]
