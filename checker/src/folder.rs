@@ -76,6 +76,8 @@ fn planned(path: &Path) -> Result<(Option<Requirements>, Option<Promises>), Chec
     struct Plan {
         requirements: Option<Requirements>,
         promises: Option<Promises>,
+        #[serde(default)]
+        families: Vec<String>,
     }
     if !path.exists() {
         return Ok((None, None));
@@ -87,7 +89,14 @@ fn planned(path: &Path) -> Result<(Option<Requirements>, Option<Promises>), Chec
         column: error.column() as u64,
         message: format!("a plan was expected: {}", without_place(&error)),
     })?;
-    Ok((plan.requirements, plan.promises))
+    // What was asked for is required, also by a plan of an older version, which required what it held.
+    let requirements = plan.requirements.map(|mut requirements| {
+        requirements.fault_kinds.extend(plan.families);
+        requirements.fault_kinds.sort_unstable();
+        requirements.fault_kinds.dedup();
+        requirements
+    });
+    Ok((requirements, plan.promises))
 }
 
 /// The lines of a file; `None` where there is none. A torn last line is left out.

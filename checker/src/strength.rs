@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{CheckResult, CheckState, Finding};
-use crate::fault::FaultRecord;
+use crate::fault::{FaultRecord, FaultStatus};
 use crate::history::{History, Outcome};
 use crate::observed::Phases;
 use crate::run::grouped;
 
 const NAME: &str = "strength";
 const TITLE: &str = "enough happened for a pass to mean something";
+/// Faults that could not strike and are named one by one.
+const SKIPPED_SHOWN_MAX: usize = 5;
 
 /// What a run must have seen. Part of `plan.json`, field `requirements`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +27,30 @@ pub struct Requirements {
     pub operations_ok_min: BTreeMap<String, PhaseMinimum>,
     /// Fault kinds asked for; each must have had an observed effect at least once.
     pub fault_kinds: Vec<String>,
-    /// At least one effective fault must have struck the leader of the moment.
+    /// What each of them must have done; a plan of an older version does not say it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub families: BTreeMap<String, FamilyMinimum>,
+    /// At least one effective fault of any kind must have struck the leader of the moment. Only plans of
+    /// an older version ask for it: [`Requirements::families`] asks it of each kind.
+    #[serde(skip_serializing_if = "is_false")]
     pub leader_hit: bool,
-    /// At least one effective fault must have spared the leader of the moment.
+    /// The same of one that spared it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub leader_spared: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// What the effective faults of one family must have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FamilyMinimum {
+    /// One must have struck the leader of its moment.
+    pub leader_hit: bool,
+    /// One must have spared it.
     pub leader_spared: bool,
 }
 
@@ -65,12 +88,13 @@ pub(crate) fn strength(required: Option<&Requirements>, happened: &Happened<'_>)
     let mut reasons = too_few(required, &counts);
     reasons.extend(without_effect(required, happened.faults));
     reasons.extend(leader_spared_or_hit(required, happened.faults));
+    reasons.extend(skipped(happened.faults));
     let state = if reasons.is_empty() { CheckState::Holds } else { CheckState::Undecided };
     CheckResult {
         name: NAME.to_owned(),
         title: TITLE.to_owned(),
         state,
-        summary: summary(&counts, happened.faults),
+        summary: summary(required, &counts, happened.faults),
         findings: reasons.into_iter().map(finding).collect(),
         ..CheckResult::default()
     }
@@ -154,18 +178,52 @@ fn without_effect(required: &Requirements, faults: &[FaultRecord]) -> Vec<String
 }
 
 fn leader_spared_or_hit(required: &Requirements, faults: &[FaultRecord]) -> Vec<String> {
-    let has = |hit| faults.iter().any(|fault| fault.effective && fault.leader_hit == Some(hit));
+    let has = |hit, family: Option<&str>| {
+        let mut of_family =
+            faults.iter().filter(|it| family.is_none_or(|family| it.kind == family));
+        of_family.any(|fault| fault.effective && fault.leader_hit == Some(hit))
+    };
     let mut reasons = Vec::new();
-    if required.leader_hit && !has(true) {
+    for (family, minimum) in &required.families {
+        // A family without any effect has been told of.
+        if !faults.iter().any(|fault| &fault.kind == family && fault.effective) {
+            continue;
+        }
+        if minimum.leader_hit && !has(true, Some(family)) {
+            reasons.push(format!("No effective {family} fault struck the leader of its moment."));
+        }
+        if minimum.leader_spared && !has(false, Some(family)) {
+            reasons.push(format!("No effective {family} fault spared the leader of its moment."));
+        }
+    }
+    if required.leader_hit && !has(true, None) {
         reasons.push("No effective fault struck the leader of its moment.".to_owned());
     }
-    if required.leader_spared && !has(false) {
+    if required.leader_spared && !has(false, None) {
         reasons.push("No effective fault spared the leader of its moment.".to_owned());
     }
     reasons
 }
 
-fn summary(counts: &Counts, faults: &[FaultRecord]) -> String {
+/// What was planned and could not strike: another schedule was run than the one that was asked for.
+fn skipped(faults: &[FaultRecord]) -> Option<String> {
+    let told: Vec<String> = faults
+        .iter()
+        .filter_map(|fault| match &fault.status {
+            FaultStatus::Skipped { reason } => Some(format!("{} ({reason})", fault.name)),
+            FaultStatus::Installed | FaultStatus::Indeterminate { .. } => None,
+        })
+        .collect();
+    if told.is_empty() {
+        return None;
+    }
+    let (count, all) = (grouped(told.len() as u64), grouped(faults.len() as u64));
+    let more = if told.len() > SKIPPED_SHOWN_MAX { ", …" } else { "" };
+    let shown = told[..told.len().min(SKIPPED_SHOWN_MAX)].join(", ");
+    Some(format!("{count} of {all} planned faults could not strike: {shown}{more}."))
+}
+
+fn summary(required: &Requirements, counts: &Counts, faults: &[FaultRecord]) -> String {
     let mut effective: BTreeMap<&str, u64> = BTreeMap::new();
     for fault in faults {
         *effective.entry(&fault.kind).or_default() += u64::from(fault.effective);
@@ -173,6 +231,9 @@ fn summary(counts: &Counts, faults: &[FaultRecord]) -> String {
     let mut summary = format!("{} ok operations", grouped(counts.total()));
     for (kind, count) in effective {
         summary.push_str(&format!(", {kind} effective {}", times(count)));
+    }
+    if required.fault_kinds.is_empty() {
+        summary.push_str(", no faults asked for: what faults bring out was not required");
     }
     summary
 }
@@ -189,7 +250,6 @@ fn times(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::FaultStatus;
     use crate::history;
     use crate::options::Options;
 
@@ -239,8 +299,11 @@ mod tests {
         Requirements {
             operations_ok_min: BTreeMap::from([("write".to_owned(), minimum)]),
             fault_kinds: vec!["kill".to_owned()],
-            leader_hit: true,
-            leader_spared: true,
+            families: BTreeMap::from([(
+                "kill".to_owned(),
+                FamilyMinimum { leader_hit: true, leader_spared: true },
+            )]),
+            ..Requirements::default()
         }
     }
 
@@ -268,8 +331,6 @@ mod tests {
                 "2 write operations succeeded during the faults; 3 needed.",
                 "0 write operations succeeded after the faults; 1 needed.",
                 "None of the 1 kill faults had an observed effect.",
-                "No effective fault struck the leader of its moment.",
-                "No effective fault spared the leader of its moment.",
             ]
         );
         let none = judge([2, 3, 1], &[]);
@@ -277,6 +338,63 @@ mod tests {
             none.findings[0].explanation,
             "No kill fault struck, and the plan asked for one."
         );
+    }
+
+    fn reasons(check: &CheckResult) -> Vec<&str> {
+        check.findings.iter().map(|finding| finding.explanation.as_str()).collect()
+    }
+
+    #[test]
+    fn every_family_has_to_hit_and_to_spare_the_leader_itself() {
+        let kills = [fault("kill", true, Some(true)), fault("kill", true, Some(false))];
+        let mut required = required();
+        required.fault_kinds.push("pause".to_owned());
+        let hits = FamilyMinimum { leader_hit: true, leader_spared: false };
+        required.families.insert("pause".to_owned(), hits);
+        let judge = |faults: Vec<FaultRecord>| {
+            let history = history([2, 3, 1]);
+            strength(Some(&required), &Happened { history: Some(&history), faults: &faults })
+        };
+        let pauses = |pause: FaultRecord| kills.iter().cloned().chain([pause]).collect();
+        assert_eq!(judge(pauses(fault("pause", true, Some(true)))).state, CheckState::Holds);
+        let spared = judge(pauses(fault("pause", true, Some(false))));
+        assert_eq!(reasons(&spared), ["No effective pause fault struck the leader of its moment."]);
+        let nobody_led = judge(pauses(fault("pause", true, None)));
+        assert_eq!(nobody_led.state, CheckState::Undecided);
+        let none = judge(kills.to_vec());
+        assert_eq!(reasons(&none), ["No pause fault struck, and the plan asked for one."]);
+    }
+
+    #[test]
+    fn a_fault_that_could_not_strike_costs_the_pass() {
+        let mut skipped = fault("kill", false, None);
+        skipped.status = FaultStatus::Skipped { reason: "no node led".to_owned() };
+        skipped.name = "kill -9 leader".to_owned();
+        let faults = [fault("kill", true, Some(true)), fault("kill", true, Some(false)), skipped];
+        let check = judge([2, 3, 1], &faults);
+        assert_eq!(check.state, CheckState::Undecided);
+        let told = "1 of 3 planned faults could not strike: kill -9 leader (no node led).";
+        assert_eq!(reasons(&check), [told]);
+    }
+
+    #[test]
+    fn a_plan_of_an_older_version_asks_it_of_all_faults_together() {
+        let old = Requirements { leader_hit: true, leader_spared: true, ..Requirements::default() };
+        let faults = [fault("kill", true, Some(true)), fault("pause", true, Some(false))];
+        let judge = |faults| strength(Some(&old), &Happened { history: None, faults });
+        assert_eq!(judge(&faults).state, CheckState::Holds);
+        assert_eq!(
+            reasons(&judge(&faults[..1])),
+            ["No effective fault spared the leader of its moment."]
+        );
+    }
+
+    #[test]
+    fn a_run_that_asked_for_no_faults_says_so() {
+        let required = Requirements::default();
+        let check = strength(Some(&required), &Happened { history: None, faults: &[] });
+        assert_eq!(check.state, CheckState::Holds);
+        assert!(check.summary.contains("no faults asked for"), "{}", check.summary);
     }
 
     #[test]

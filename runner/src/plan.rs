@@ -6,7 +6,7 @@
 //!
 //! Pure: no clock, no file, no process.
 
-mod requirements;
+pub(crate) mod requirements;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -87,11 +87,17 @@ pub(crate) struct PlanSettings {
 }
 
 impl Plan {
-    /// Decides a run.
+    /// Decides a run. Refuses what cannot come to a pass: a time too short for every family asked for,
+    /// and a workload too small for what must succeed.
     pub(crate) fn new(settings: PlanSettings) -> Result<Self, String> {
         let PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries } = settings;
+        let least_ms = schedule::least_ms(nodes, &families)?;
+        if time_ms < least_ms {
+            return Err(too_short(time_ms, least_ms, nodes, &families));
+        }
         let faults = schedule::faults(seed, nodes, time_ms, &families)?;
-        let requirements = requirements::of(&faults, &workload, time_ms);
+        let requirements = requirements::of(&families, nodes, &workload, time_ms)?;
+        requirements::reachable(&requirements, &workload, time_ms)?;
         let schema_version = SCHEMA_VERSION;
         let plan = Self {
             schema_version,
@@ -107,6 +113,13 @@ impl Plan {
         };
         plan.validate()?;
         Ok(plan)
+    }
+
+    /// A plan of a file, judged by the families that it names: what these require is added where the file
+    /// does not say it itself.
+    pub(crate) fn judged_by_its_families(mut self) -> Result<Self, String> {
+        requirements::complete(&mut self.requirements, &self.families, self.nodes)?;
+        Ok(self)
     }
 
     /// The same plan, for a target that promises this.
@@ -150,9 +163,28 @@ impl Plan {
                     self.nodes
                 ));
             }
+            if !self.families.iter().any(|family| family == fault.family()) {
+                return Err(format!(
+                    "faults[{at}] `{}` is of the family `{}`, which `families` does not name",
+                    planned.fault,
+                    fault.family()
+                ));
+            }
             Ok(())
         })
     }
+}
+
+/// Why a run of this length is refused, and the least length in hundredths of a second.
+fn too_short(time_ms: u64, least_ms: u64, nodes: u32, families: &[String]) -> String {
+    let shown = |ms: u64| format!("{}", ms as f64 / 1000.0);
+    format!(
+        "--time {}s is too short for {} on {nodes} nodes: to strike with each, hitting and sparing the \
+         leader where that can be, the least --time is {}s",
+        shown(time_ms),
+        families.join(", "),
+        shown(least_ms.next_multiple_of(10)),
+    )
 }
 
 /// More nodes than anyone runs on one machine, few enough for the proxies.

@@ -28,7 +28,7 @@ fn lines(output: &Output) -> Vec<Value> {
 fn the_same_seeds_print_the_same_hashes() {
     let runs = tempfile::tempdir().unwrap();
     let hashes = |threads: &str| {
-        let arguments = ["sim", "--seeds", "1..3", "--time", "4s", "--threads", threads, "--json"];
+        let arguments = ["sim", "--seeds", "1..3", "--time", "8s", "--threads", threads, "--json"];
         let output = whitewater(&arguments, runs.path());
         let mut hashes: Vec<(u64, String)> = lines(&output)
             .iter()
@@ -60,7 +60,7 @@ fn a_clean_batch_sums_up_and_leaves_nothing_behind() {
 #[test]
 fn a_failing_seed_ends_with_the_line_that_repeats_it_and_leaves_a_report() {
     let runs = tempfile::tempdir().unwrap();
-    let arguments = ["sim", "--seeds", "5..6", "--time", "5s", "--mutant", "ack-on-append"];
+    let arguments = ["sim", "--seeds", "5..6", "--time", "8s", "--mutant", "ack-on-append"];
     let output = whitewater(&arguments, runs.path());
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");

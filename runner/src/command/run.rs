@@ -134,7 +134,7 @@ fn read_plan(path: &Path) -> anyhow::Result<Plan> {
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let plan: Plan = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     plan.validate().map_err(wrong)?;
-    Ok(plan)
+    Ok(plan.judged_by_its_families().map_err(wrong)?)
 }
 
 fn check_executable(server: &Path) -> Result<(), Refusal> {

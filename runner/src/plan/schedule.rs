@@ -10,6 +10,8 @@ use crate::nemesis::{Fault, PlannedFault, catalogue};
 
 /// Separates this part's draws from the others'.
 const PURPOSE: u64 = 1;
+/// The first fault strikes within this, milliseconds.
+const FIRST_MS: (u64, u64) = (100, 400);
 /// A fault lasts this long, milliseconds: longer than two election timeouts (600 ms), so that a new
 /// leader is there before the old one comes back; short enough for many.
 const DURATION_MS: (u64, u64) = (800, 2500);
@@ -37,9 +39,9 @@ pub(super) fn faults(
     }
     let mut deck: Vec<&dyn Fault> = Vec::new();
     let required = required(&decks, &mut dice);
-    let slot_max_ms = time_ms / (required.len() as u64).max(1);
+    let longest = Longest::of(time_ms, required.len() as u64);
     let mut planned = Vec::new();
-    let mut at_ms = dice.between(100, 400);
+    let mut at_ms = dice.between(FIRST_MS.0, FIRST_MS.1);
     deck.extend(required.into_iter().rev());
     loop {
         let Some(fault) = deck.pop() else {
@@ -47,8 +49,8 @@ pub(super) fn faults(
             dice.shuffle(&mut deck);
             continue;
         };
-        let duration_ms = drawn(&mut dice, DURATION_MS, slot_max_ms * 3 / 5, DURATION_LEAST_MS);
-        let recovery_ms = drawn(&mut dice, RECOVERY_MS, slot_max_ms * 2 / 5, RECOVERY_LEAST_MS);
+        let duration_ms = drawn(&mut dice, DURATION_MS.0, longest.duration_ms);
+        let recovery_ms = drawn(&mut dice, RECOVERY_MS.0, longest.recovery_ms);
         if at_ms + duration_ms > time_ms {
             return Ok(planned);
         }
@@ -63,9 +65,75 @@ pub(super) fn faults(
     }
 }
 
-/// A time within the range, but no longer than `most` where the run is short, and never below `least`.
-fn drawn(dice: &mut Dice, (from, to): (u64, u64), most: u64, least: u64) -> u64 {
-    let to = to.min(most).max(least);
+/// The longest that may be drawn in a run of this length, so that everything required has its place.
+struct Longest {
+    duration_ms: u64,
+    recovery_ms: u64,
+}
+
+impl Longest {
+    /// Each of `required` faults has an equal part of the time, three fifths of it to last.
+    fn of(time_ms: u64, required: u64) -> Self {
+        let slot_ms = time_ms / required.max(1);
+        Self {
+            duration_ms: DURATION_MS.1.min(slot_ms * 3 / 5).max(DURATION_LEAST_MS),
+            recovery_ms: RECOVERY_MS.1.min(slot_ms * 2 / 5).max(RECOVERY_LEAST_MS),
+        }
+    }
+
+    /// When the last of `required` faults has ended, whatever is drawn.
+    fn end_ms(&self, required: u64) -> u64 {
+        let between = required.saturating_sub(1) * self.recovery_ms;
+        FIRST_MS.1 + required * self.duration_ms + between
+    }
+}
+
+/// The least length of a fault phase that holds everything that these families require, for every seed.
+///
+/// A longer phase holds it as well: what may be drawn grows no faster than the phase.
+///
+/// # Errors
+/// Where a family means nothing in a cluster of this size.
+pub(super) fn least_ms(nodes: u32, families: &[String]) -> Result<u64, String> {
+    let mut required = 0;
+    for family in families {
+        let deck = usable(family, nodes)?;
+        let roles = [true, false].into_iter();
+        required += roles.filter(|hits| has_role(&deck, *hits)).count() as u64;
+    }
+    if required == 0 {
+        return Ok(0);
+    }
+    // A part of the time shorter than the least it is filled with makes no difference any more.
+    let most_ms = required * (DURATION_MS.1 + RECOVERY_MS.1) + FIRST_MS.1;
+    let mut range = (0, most_ms);
+    while range.0 < range.1 {
+        let middle_ms = u64::midpoint(range.0, range.1);
+        match Longest::of(middle_ms, required).end_ms(required) <= middle_ms {
+            true => range.1 = middle_ms,
+            false => range.0 = middle_ms + 1,
+        }
+    }
+    Ok(range.1)
+}
+
+/// Whether a family can be asked to hit the leader, and to spare it, in a cluster of this size.
+pub(super) fn roles(family: &str, nodes: u32) -> Result<(bool, bool), String> {
+    let deck = usable(family, nodes)?;
+    Ok((has_role(&deck, true), has_role(&deck, false)))
+}
+
+/// Whether one of these faults hits the leader, or spares it, for certain, and leaves a majority.
+fn has_role(deck: &[&'static dyn Fault], hits: bool) -> bool {
+    deck.iter().any(|fault| is_of_role(*fault, hits))
+}
+
+fn is_of_role(fault: &dyn Fault, hits: bool) -> bool {
+    fault.strikes_leader() == Some(hits) && fault.keeps_quorum()
+}
+
+/// A time between `from` and `to`, or `to` where the run is too short for `from`.
+fn drawn(dice: &mut Dice, from: u64, to: u64) -> u64 {
     dice.between(from.min(to), to)
 }
 
@@ -86,10 +154,7 @@ fn required(decks: &[Vec<&'static dyn Fault>], dice: &mut Dice) -> Vec<&'static 
     for deck in decks {
         let strikes_first = dice.once_in(2);
         for (round, strikes) in [strikes_first, !strikes_first].into_iter().enumerate() {
-            let is_choice = |fault: &&&dyn Fault| {
-                fault.strikes_leader() == Some(strikes) && fault.keeps_quorum()
-            };
-            let choice: Vec<_> = deck.iter().filter(is_choice).collect();
+            let choice: Vec<_> = deck.iter().filter(|it| is_of_role(**it, strikes)).collect();
             if !choice.is_empty() {
                 rounds[round].push(*choice[dice.index(choice.len())]);
             }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use whitewater_checker::strength::FamilyMinimum;
+
 use super::*;
-use crate::nemesis::FAMILIES;
+use crate::nemesis::{ALL_FAMILIES, FAMILIES};
 
 fn workload() -> WorkloadPlan {
     WorkloadPlan {
@@ -58,26 +60,144 @@ fn twenty_seconds_hit_and_spare_the_leader_with_every_family() {
                     assert!(is_there, "seed {seed}, {nodes} nodes: {family}, leader {strikes}");
                 }
             }
-            assert!(plan.requirements.leader_hit && plan.requirements.leader_spared);
             assert_eq!(plan.requirements.fault_kinds, ["kill", "partition", "pause"]);
+            for minimum in plan.requirements.families.values() {
+                assert!(minimum.leader_hit && minimum.leader_spared, "{:?}", plan.requirements);
+            }
         }
     }
 }
 
-#[test]
-fn a_short_run_still_has_every_family_once() {
-    for seed in 0..200 {
-        let plan = plan(seed, 3, 6_000);
-        let families: BTreeSet<&str> =
-            plan.faults.iter().map(|planned| find(&planned.fault).unwrap().family()).collect();
-        assert_eq!(families.len(), 3, "seed {seed}: {:?}", plan.faults);
+fn settings(nodes: u32, time_ms: u64, families: Vec<String>) -> PlanSettings {
+    PlanSettings { seed: 1, nodes, time_ms, workload: workload(), families, snapshot_entries: None }
+}
+
+/// Every set of families.
+fn all_sets() -> impl Iterator<Item = Vec<String>> {
+    (0..1u32 << ALL_FAMILIES.len()).map(|set| {
+        let chosen = ALL_FAMILIES.iter().enumerate().filter(|(at, _)| set & (1 << at) != 0);
+        chosen.map(|(_, family)| (*family).to_owned()).collect()
+    })
+}
+
+/// What the requirements ask of families and the plan does not hold.
+fn missing(plan: &Plan) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (family, minimum) in &plan.requirements.families {
+        for (hits, is_required) in [(true, minimum.leader_hit), (false, minimum.leader_spared)] {
+            let is_there = plan.faults.iter().any(|planned| {
+                let fault = find(&planned.fault).unwrap();
+                fault.family() == family && fault.strikes_leader() == Some(hits)
+            });
+            if is_required && !is_there {
+                missing.push(format!("{family}, leader hit {hits}"));
+            }
+        }
     }
+    missing
+}
+
+#[test]
+fn the_least_time_holds_everything_asked_for_whatever_the_seed() {
+    for families in all_sets() {
+        for nodes in 1..=15 {
+            let Ok(least_ms) = schedule::least_ms(nodes, &families) else {
+                let refused = Plan::new(settings(nodes, 600_000, families.clone())).unwrap_err();
+                assert!(refused.contains("needs more nodes"), "{refused}");
+                continue;
+            };
+            for (seed, more_ms) in (0..12).zip([0, 0, 0, 0, 0, 1, 7, 100, 450, 999, 2_000, 30_000])
+            {
+                let time_ms = (least_ms + more_ms).max(1_000);
+                let seed = seed * 1_000 + u64::from(nodes);
+                let settings = PlanSettings { seed, ..settings(nodes, time_ms, families.clone()) };
+                let plan = Plan::new(settings).unwrap();
+                assert_eq!(missing(&plan), [""; 0], "{families:?}, {nodes} nodes, seed {seed}");
+                assert_eq!(plan.requirements.families.len(), families.len());
+                let kinds = &plan.requirements.fault_kinds;
+                assert!(families.iter().all(|family| kinds.contains(family)), "{kinds:?}");
+            }
+            if least_ms > 0 {
+                let refused = Plan::new(settings(nodes, least_ms - 1, families.clone()));
+                let said = refused.unwrap_err();
+                assert!(said.contains("is too short for"), "{said}");
+            }
+        }
+    }
+}
+
+/// The bound is no more than it has to be: with a tenth less, some seed lacks something.
+#[test]
+fn less_than_the_least_time_lacks_something_for_some_seed() {
+    let families = FAMILIES.map(str::to_owned).to_vec();
+    for nodes in [3, 4, 5] {
+        let short_ms = schedule::least_ms(nodes, &families).unwrap() * 9 / 10;
+        let lacks = (0..500).any(|seed| {
+            let faults = schedule::faults(seed, nodes, short_ms, &families).unwrap();
+            missing(&Plan { faults, ..plan(seed, nodes, 20_000) }) != [""; 0]
+        });
+        assert!(lacks, "{nodes} nodes, {short_ms} ms");
+    }
+}
+
+#[test]
+fn a_time_too_short_is_refused_with_the_least_that_does() {
+    for (nodes, time_ms) in [(5, 2_000), (4, 3_000), (5, 5_000)] {
+        let families = FAMILIES.map(str::to_owned).to_vec();
+        let said = Plan::new(settings(nodes, time_ms, families)).unwrap_err();
+        assert!(said.contains("the least --time is 7.24s"), "{said}");
+    }
+    let kill = vec!["kill".to_owned()];
+    let said = Plan::new(settings(5, 1_000, kill.clone())).unwrap_err();
+    assert!(said.contains("the least --time is 2.3s"), "{said}");
+    // Alone, a leader cannot be spared.
+    let alone = Plan::new(settings(1, 2_000, kill)).unwrap().requirements;
+    assert_eq!(alone.families["kill"], FamilyMinimum { leader_hit: true, leader_spared: false });
+}
+
+#[test]
+fn a_plan_of_a_file_is_judged_by_its_own_families() {
+    let mut short = plan(1, 5, 20_000);
+    short.faults.truncate(1);
+    short.requirements = Requirements::default();
+    let judged = short.clone().judged_by_its_families().unwrap();
+    assert_eq!(judged.requirements.fault_kinds, ["kill", "partition", "pause"]);
+    assert_eq!(judged.requirements.families.len(), 3);
+    // What the file says of a family itself stands.
+    let hits = FamilyMinimum { leader_hit: true, leader_spared: false };
+    short.requirements.families.insert("kill".into(), hits);
+    let judged = short.clone().judged_by_its_families().unwrap();
+    assert_eq!(judged.requirements.families["kill"], hits);
+    assert!(judged.requirements.families["pause"].leader_spared);
+    // What is done without having been asked for cannot be judged.
+    let quiet = Plan { families: Vec::new(), ..short };
+    assert!(quiet.validate().unwrap_err().contains("which `families` does not name"));
+}
+
+#[test]
+fn a_workload_too_small_for_what_is_required_is_refused_with_the_numbers() {
+    let families = vec!["kill".to_owned()];
+    let with = |rate, clients, name: &str, time_ms| {
+        let workload = WorkloadPlan { rate, clients, name: name.into(), ..workload() };
+        Plan::new(PlanSettings { workload, ..settings(3, time_ms, families.clone()) })
+    };
+    let said = with(5, 10, "register", 20_000).unwrap_err();
+    let expected = "--rate 5 with 10 clients offers 5 cas operations in the 10 s after the faults, of \
+                    which 50 % can be counted on; 20 must succeed for a pass to mean something; the \
+                    least --rate for this is 40";
+    assert_eq!(said, expected);
+    assert!(with(39, 10, "register", 20_000).is_err() && with(40, 10, "register", 20_000).is_ok());
+    // Half of ten clients read only; a single one does everything.
+    assert!(with(20, 1, "register", 20_000).is_ok());
+    assert!(with(20, 10, "append", 20_000).is_ok());
+    assert!(with(40, 10, "register", 3_000).unwrap_err().contains("in the 3 s during the faults"));
+    assert!(with(0, 1, "register", 3_000).is_ok());
 }
 
 #[test]
 fn faults_never_overlap_and_end_within_the_phase() {
     for seed in 0..200 {
-        for time_ms in [3_000, 6_000, 20_000, 60_000] {
+        for time_ms in [7_250, 8_000, 20_000, 60_000] {
             let plan = plan(seed, 5, time_ms);
             for pair in plan.faults.windows(2) {
                 assert!(pair[0].at_ms + pair[0].duration_ms + 500 <= pair[1].at_ms, "seed {seed}");

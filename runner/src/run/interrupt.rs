@@ -1,16 +1,20 @@
 //! What ends a run from outside: SIGINT, SIGTERM, and the limit of its time.
 //!
-//! The first signal ends the run in good order, the second one at once. This has a thread of its own,
-//! so that it works even where everything else hangs.
+//! The first signal ends the run in good order, one that comes later at once. Several within a second are
+//! one request: `timeout` signals the process and then its whole group, a terminal and a supervisor may both
+//! pass one on. This has a thread of its own, so that it works even where everything else hangs.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::exit::Exit;
+
+/// Signals that come within this are one request.
+const ONE_REQUEST: Duration = Duration::from_secs(1);
 
 /// Listens for what ends a run.
 pub(super) struct Interrupt {
@@ -49,6 +53,7 @@ async fn relay(seen: &watch::Sender<Option<Exit>>, limit: Duration) -> anyhow::R
     let mut terminations = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let limit_reached = tokio::time::sleep(limit);
     tokio::pin!(limit_reached);
+    let mut first: Option<Instant> = None;
     loop {
         let exit = tokio::select! {
             _ = interrupts.recv() => Exit::Interrupted,
@@ -58,10 +63,46 @@ async fn relay(seen: &watch::Sender<Option<Exit>>, limit: Duration) -> anyhow::R
                 Exit::Internal
             }
         };
-        if exit == Exit::Internal || seen.borrow().is_some() {
+        let since_first = first.map(|first| first.elapsed());
+        match (exit, answer(since_first)) {
             // No more good order. The servers die with this process.
-            std::process::exit(exit.code().into());
+            (Exit::Internal, _) | (_, Answer::EndAtOnce) => std::process::exit(exit.code().into()),
+            (_, Answer::EndInOrder) => {
+                first = Some(Instant::now());
+                seen.send_replace(Some(exit));
+            }
+            (_, Answer::Ignore) => {}
         }
-        seen.send_replace(Some(exit));
+    }
+}
+
+/// What a signal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    EndInOrder,
+    /// It belongs to the request before.
+    Ignore,
+    EndAtOnce,
+}
+
+/// What a signal means that comes so long after the first one; `None`: it is the first.
+fn answer(since_first: Option<Duration>) -> Answer {
+    match since_first {
+        None => Answer::EndInOrder,
+        Some(since) if since < ONE_REQUEST => Answer::Ignore,
+        Some(_) => Answer::EndAtOnce,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_within_a_second_are_one_request_and_a_later_one_ends_at_once() {
+        assert_eq!(answer(None), Answer::EndInOrder);
+        assert_eq!(answer(Some(Duration::ZERO)), Answer::Ignore);
+        assert_eq!(answer(Some(Duration::from_millis(999))), Answer::Ignore);
+        assert_eq!(answer(Some(Duration::from_secs(1))), Answer::EndAtOnce);
     }
 }

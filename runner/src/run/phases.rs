@@ -13,6 +13,7 @@ use crate::clock::monotonic_ns;
 use crate::exit::Exit;
 use crate::nemesis::{Injector, nemesis_event};
 use crate::plan::Plan;
+use crate::plan::requirements::{RECOVERY_S, WARM_UP_S};
 use crate::progress::{Moment, Progress};
 use crate::target::NodeStatus;
 use crate::workload::{Action, Client, Counts, Generator, Load, Operation, Tally, kinds, sweep};
@@ -20,9 +21,9 @@ use crate::workload::{Action, Client, Counts, Generator, Load, Operation, Tally,
 /// How long a cluster may take to elect its first leader. Loaded CI machines need a while.
 const HEALTHY_DEADLINE: Duration = Duration::from_secs(20);
 /// How long the first operations of every kind may take.
-const WARM_UP_DEADLINE: Duration = Duration::from_secs(20);
+const WARM_UP_DEADLINE: Duration = Duration::from_secs(WARM_UP_S);
 /// How long the cluster may take to serve again after the last fault; part of the verdict.
-const RECOVERY_DEADLINE: Duration = Duration::from_secs(10);
+const RECOVERY_DEADLINE: Duration = Duration::from_secs(RECOVERY_S);
 /// How long the nodes may take to agree once nothing is asked of them any more.
 const QUIESCE_DEADLINE: Duration = Duration::from_secs(10);
 /// How much longer than planned the faults may take: restarts and recoveries of a loaded machine.

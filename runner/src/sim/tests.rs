@@ -45,16 +45,16 @@ fn the_same_seed_is_the_same_run() {
 
 #[test]
 fn a_batch_gives_each_seed_the_outcome_it_has_alone() {
-    let batch = batch(None, "append", 6_000);
+    let batch = batch(None, "append", 8_000);
     let summary = batch.run(|_| {}).unwrap();
     for outcome in &summary.seeds {
         let alone = simulate(&batch.plan(outcome.seed).unwrap(), None);
         assert_eq!(outcome.hash, alone.hash(), "seed {}", outcome.seed);
         let line =
-            format!("whitewater sim --seeds {0}..{0} --time 6s --workload append", outcome.seed);
+            format!("whitewater sim --seeds {0}..{0} --time 8s --workload append", outcome.seed);
         assert_ne!(outcome.verdict, Verdict::Violation, "{:?}: {line}", outcome.finding);
     }
-    assert!(summary.simulated().as_secs() >= 18, "{:?}", summary.simulated());
+    assert!(summary.simulated().as_secs() >= 24, "{:?}", summary.simulated());
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_server_that_panics_ends_and_the_run_goes_on() {
 #[test]
 fn a_kept_run_is_judged_alike_from_its_folder() {
     let runs = tempfile::tempdir().unwrap();
-    let plan = batch(None, "register", 6_000).plan(2).unwrap();
+    let plan = batch(None, "register", 8_000).plan(2).unwrap();
     let mutant = Some(Mutant::AckOnAppend);
     let run = simulate(&plan, mutant);
     let analysis = judge(&plan, &run);

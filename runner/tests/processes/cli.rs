@@ -69,7 +69,7 @@ fn a_server_that_ends_at_once_is_reported_with_its_last_words() {
     fs::write(&server, "#!/bin/sh\necho cannot find my heart\nexit 9\n").unwrap();
     fs::set_permissions(&server, fs::Permissions::from_mode(0o755)).unwrap();
     let outcome =
-        bench.call(&format!("run --json --time 2s --server {}", server.display())).expect(4);
+        bench.call(&format!("run --json --time 8s --server {}", server.display())).expect(4);
     assert_eq!(outcome.json()["verdict"], "error");
     let record = fs::read_to_string(bench.latest().join("run.json")).unwrap();
     assert!(record.contains("exit code 9") && record.contains("cannot find my heart"), "{record}");
