@@ -151,13 +151,16 @@ fn page(entries: &[Entry], left_out: usize) -> Page {
 
 /// What the newest run brought, seen against the earlier runs of its scenario.
 fn news(entries: &[Entry]) -> (&'static str, String, String, String, String) {
+    // A run that is going on, or was killed, says nothing; it must not hide one that did.
+    let finished = entries.iter().rposition(|entry| !entry.is_incomplete);
+    let entries = &entries[..finished.map_or(entries.len(), |index| index + 1)];
     let Some(newest) = entries.last() else {
         let text = "whitewater run makes the first one.".to_owned();
         return ("undecided", "? no runs".to_owned(), "No run yet".to_owned(), text, String::new());
     };
     let earlier: Vec<&Entry> = entries[..entries.len() - 1]
         .iter()
-        .filter(|entry| entry.scenario == newest.scenario)
+        .filter(|entry| entry.scenario == newest.scenario && !entry.is_incomplete)
         .collect();
     let failed = earlier.iter().filter(|entry| entry.verdict == Verdict::Violation).count();
     let scenario = &newest.scenario;
@@ -259,7 +262,8 @@ fn state(runs: &[&Entry]) -> (&'static str, String) {
     match (failures, newest_bad) {
         (0, _) => ("", String::new()),
         (1, true) if runs.len() > 1 => ("bad", "✕ new".to_owned()),
-        (count, true) if count == runs.len() => ("bad", format!("✕ {what}always")),
+        (1, true) => ("bad", format!("✕ {what}in its only run")),
+        (count, true) if count == runs.len() => ("bad", format!("✕ {what}in all {count} runs")),
         (count, _) => {
             let (low, high) = wilson(count, runs.len());
             let text = format!(
@@ -396,6 +400,15 @@ mod tests {
         assert_eq!(state(&runs[1..]).1, "");
         let fresh = [entry("1", Verdict::Pass, None), entry("2", Verdict::Violation, None)];
         assert_eq!(state(&fresh.iter().collect::<Vec<_>>()).1, "✕ new");
+    }
+
+    #[test]
+    fn a_killed_run_hides_no_verdict() {
+        let mut killed = entry("2", Verdict::Undecided, None);
+        killed.is_incomplete = true;
+        let runs = [entry("1", Verdict::Pass, None), entry("2", Verdict::Violation, None), killed];
+        assert_eq!(news(&runs).2, "register · kill fails for the first time in 2 runs");
+        assert_eq!(state(&[&runs[1]]).1, "✕ in its only run");
     }
 
     #[test]

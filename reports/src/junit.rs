@@ -1,82 +1,173 @@
-//! junit.xml: one suite for the run, one case for each check, so that CI names the broken promise.
+//! junit.xml: one suite for the scenario, one case for each check, so that CI names the broken promise.
 //!
-//! violation is `<failure>`, error is `<error>`, undecided is `<skipped>` with its reason: a CI
-//! system that shows skipped cases must not show them green.
+//! A violation is `<failure>`, an error is `<error>`; undecided and not exercised are `<skipped>` with
+//! the reason: a CI system that shows skipped cases must not show them green.
+//!
+//! Two schemas are in use and no library writes what both take: Ant's (JUnit.xsd) wants host, time and
+//! outputs and knows no attributes of `testsuites`; Jenkins's xunit plugin (junit-10.xsd) knows no
+//! `disabled`. What is written here is in both; `reports/tests/reports/junit.rs` holds their rules.
 
-use std::time::Duration;
+use std::fmt::Write as _;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::{CheckResult, CheckState, Finding};
 
+use crate::checks;
 use crate::load::Run;
 use crate::story::Story;
+use crate::svg::escape;
 use crate::terminal::scenario;
 
-pub(crate) fn render(run: &Run, story: &Story<'_>) -> Result<String, quick_junit::SerializeError> {
+/// How a case ended, as the element in it.
+struct Ending {
+    element: &'static str,
+    kind: String,
+    message: String,
+    text: String,
+}
+
+struct Case {
+    name: String,
+    ending: Option<Ending>,
+}
+
+pub(crate) fn render(run: &Run, story: &Story<'_>) -> String {
     let record = &run.record;
-    let mut suite = TestSuite::new(scenario(record));
-    suite.set_time(Duration::from_millis(record.duration_ms));
-    suite.add_property(("seed", record.seed.to_string().as_str()));
-    suite.add_property(("run", record.id.as_str()));
-    suite.add_property(("report", format!("{}/report.html", run.path_shown()).as_str()));
-    if let Some(command) = story.repeat() {
-        suite.add_property(("repeat", command.line.as_str()));
-    }
-    if let Some(signature) = &story.signature {
-        suite.add_property(("signature", signature.as_str()));
-    }
-    let class = format!("whitewater.seed-{}", record.seed);
-    for check in &record.analysis.checks {
-        let mut case = TestCase::new(check.title.clone(), status(check));
-        case.set_classname(class.clone());
-        case.set_system_out(check.summary.clone());
-        suite.add_test_case(case);
-    }
+    let mut cases: Vec<Case> = checks::sorted(&record.analysis)
+        .into_iter()
+        .map(|check| Case { name: check.title.clone(), ending: of_check(check) })
+        .collect();
     if !record.analysis.checks.iter().any(|check| check.state.verdict() == record.verdict) {
-        suite.add_test_case(run_case(story, &class));
+        let ending = element(record.verdict).map(|element| Ending {
+            element,
+            kind: element.to_owned(),
+            message: story.headline.clone(),
+            text: story.explanation.clone(),
+        });
+        cases.push(Case { name: "the run as a whole".to_owned(), ending });
     }
-    let mut report = Report::new("whitewater");
-    report.set_time(Duration::from_millis(record.duration_ms));
-    report.add_test_suite(suite);
-    report.to_string()
+    let outputs = record.analysis.checks.iter().filter(|check| !check.summary.is_empty());
+    let outputs: Vec<String> =
+        outputs.map(|check| format!("{}: {}", check.title, check.summary)).collect();
+    let name = match scenario(record).as_str() {
+        "" => "history".to_owned(),
+        name => name.to_owned(),
+    };
+    written(&name, run, &properties(run, story), &cases, &outputs)
 }
 
-/// The run as a case of its own, where no check carries its verdict (it was cut short, say).
-fn run_case(story: &Story<'_>, class: &str) -> TestCase {
-    let mut status = bare_status(story.verdict);
-    if story.verdict != Verdict::Pass {
-        status.set_message(story.headline.clone());
-        status.set_description(story.explanation.clone());
+fn properties(run: &Run, story: &Story<'_>) -> Vec<(&'static str, String)> {
+    let mut list = Vec::new();
+    if !run.is_history() {
+        list.push(("seed", run.record.seed.to_string()));
+        list.push(("run", run.record.id.clone()));
+        list.push(("report", format!("{}/report.html", run.path_shown())));
     }
-    let mut case = TestCase::new("the run as a whole", status);
-    case.set_classname(class.to_owned());
-    case
+    list.extend(story.repeat().map(|command| ("repeat", command.line.clone())));
+    list.extend(story.signature.as_ref().map(|signature| ("signature", signature.clone())));
+    list
 }
 
-fn bare_status(verdict: Verdict) -> TestCaseStatus {
+fn written(
+    name: &str,
+    run: &Run,
+    properties: &[(&'static str, String)],
+    cases: &[Case],
+    outputs: &[String],
+) -> String {
+    let record = &run.record;
+    let count = |element: &str| {
+        let own = |case: &&Case| case.ending.as_ref().is_some_and(|one| one.element == element);
+        cases.iter().filter(own).count()
+    };
+    let host = match record.environment.host.as_str() {
+        "" => "unknown",
+        host => host,
+    };
+    // Ant's schema takes the time without a zone, to the second.
+    let began = record.started_at.get(..19).unwrap_or("1970-01-01T00:00:00");
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
+    let _ = writeln!(
+        text,
+        "  <testsuite id=\"0\" package=\"whitewater\" name=\"{}\" timestamp=\"{}\" hostname=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{:.3}\">\n    <properties>",
+        quoted(name),
+        quoted(began),
+        quoted(host),
+        cases.len(),
+        count("failure"),
+        count("error"),
+        count("skipped"),
+        record.duration_ms as f64 / 1e3,
+    );
+    for (name, value) in properties {
+        let _ = writeln!(text, "      <property name=\"{name}\" value=\"{}\"/>", quoted(value));
+    }
+    text.push_str("    </properties>\n");
+    for case in cases {
+        let _ = write!(
+            text,
+            "    <testcase name=\"{}\" classname=\"whitewater.{}\" time=\"0\"",
+            quoted(&case.name),
+            quoted(&name.replace([' ', '.'], "-")),
+        );
+        let Some(ending) = &case.ending else {
+            text.push_str("/>\n");
+            continue;
+        };
+        let Ending { element, kind, message, text: more } = ending;
+        let kind = match *element {
+            "skipped" => String::new(),
+            _ => format!(" type=\"{}\"", quoted(kind)),
+        };
+        let _ = writeln!(
+            text,
+            ">\n      <{element}{kind} message=\"{}\">{}</{element}>\n    </testcase>",
+            quoted(message),
+            body(more)
+        );
+    }
+    let _ = writeln!(text, "    <system-out>{}</system-out>", body(&outputs.join("\n")));
+    text.push_str("    <system-err></system-err>\n  </testsuite>\n</testsuites>\n");
+    text
+}
+
+/// Text of an element. XML has no place for the two characters that are none.
+fn body(text: &str) -> String {
+    escape(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+}
+
+/// Text of an attribute, where a line's end would be lost.
+fn quoted(text: &str) -> String {
+    body(&text.replace(['\n', '\t'], " "))
+}
+
+fn element(verdict: Verdict) -> Option<&'static str> {
     match verdict {
-        Verdict::Pass => TestCaseStatus::success(),
-        Verdict::Violation => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        Verdict::Error => TestCaseStatus::non_success(NonSuccessKind::Error),
-        Verdict::Undecided => TestCaseStatus::skipped(),
+        Verdict::Pass => None,
+        Verdict::Violation => Some("failure"),
+        Verdict::Error => Some("error"),
+        Verdict::Undecided => Some("skipped"),
     }
 }
 
-fn status(check: &CheckResult) -> TestCaseStatus {
+fn of_check(check: &CheckResult) -> Option<Ending> {
+    let ending = |element, kind: &str, message: String, text: String| Ending {
+        element,
+        kind: kind.to_owned(),
+        message,
+        text,
+    };
     if check.state == CheckState::NotExercised {
-        let mut status = TestCaseStatus::skipped();
-        status.set_message(format!("not exercised: {}", check.summary));
-        return status;
+        let message = format!("not exercised: {}", check.summary);
+        let how = check.exercise.as_ref().map(|how| format!("would be exercised by {how}"));
+        return Some(ending("skipped", "", message, how.unwrap_or_default()));
     }
-    let mut status = bare_status(check.state.verdict());
-    if let Some(finding) = check.findings.first().filter(|_| check.state != CheckState::Holds) {
-        status.set_type(finding.anomaly.clone());
-        status.set_message(finding.headline.clone());
-        let texts: Vec<String> = check.findings.iter().map(description).collect();
-        status.set_description(texts.join("\n\n"));
-    }
-    status
+    let element = element(check.state.verdict())?;
+    let Some(first) = check.findings.first() else {
+        return Some(ending(element, &check.name, check.summary.clone(), String::new()));
+    };
+    let texts: Vec<String> = check.findings.iter().map(description).collect();
+    Some(ending(element, &first.anomaly, first.headline.clone(), texts.join("\n\n")))
 }
 
 fn description(finding: &Finding) -> String {

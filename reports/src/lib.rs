@@ -12,6 +12,7 @@
 //! - `load` reads a run folder; `story` puts it into the words that all outputs share, `correlation`
 //!   adds where to look.
 //! - `page` and `templates/` make the HTML; `timeline` and `role_lanes` draw the violation as SVG.
+//! - `checks` orders the checks and lists what was not tested.
 //! - `summary`, `junit`, `explain`, `witness_history` and `terminal` are one output each, `text_timeline` is the
 //!   drawing in characters that three of them use.
 //! - `index` is the page over all runs; `figures` is what it keeps of each.
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use whitewater_checker::statistics::Statistics;
 
+mod checks;
 mod clock;
 mod correlation;
 mod explain;
@@ -44,6 +46,7 @@ mod text_timeline;
 mod timeline;
 mod witness_history;
 
+pub use checks::FAULT_FAMILIES;
 use load::Run;
 use run::RunRecord;
 use story::Story;
@@ -74,12 +77,6 @@ pub enum ReportError {
     Template {
         /// What askama said.
         source: askama::Error,
-    },
-    /// The JUnit file could not be put together.
-    #[error("put junit.xml together: {source}")]
-    Junit {
-        /// What the writer said.
-        source: quick_junit::SerializeError,
     },
 }
 
@@ -113,6 +110,12 @@ pub fn terminal(record: &RunRecord, statistics: &Statistics, style: TerminalStyl
     terminal::render(record, statistics, style)
 }
 
+/// The headline of a run and what explains it, each without what only figures tell.
+pub fn sentences(record: &RunRecord) -> (String, String) {
+    let none = Statistics::default();
+    (story::headline(record, &none), story::explanation(record, &none))
+}
+
 /// Writes `index.html` of a folder of runs.
 pub fn write_index(runs_dir: &Path) -> Result<(), ReportError> {
     index::write(runs_dir)
@@ -120,7 +123,7 @@ pub fn write_index(runs_dir: &Path) -> Result<(), ReportError> {
 
 fn write_outputs(run: &Run) -> Result<(), ReportError> {
     let story = Story::of(run);
-    let junit = junit::render(run, &story).map_err(|source| ReportError::Junit { source })?;
+    let junit = junit::render(run, &story);
     // The smallest files first: whatever stops a later one, CI still learns the verdict.
     write(&run.folder.join("junit.xml"), &junit)?;
     write(&run.folder.join("summary.md"), &summary::render(run, &story))?;

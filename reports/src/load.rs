@@ -52,6 +52,11 @@ impl Run {
         Ok(Run { folder: folder.to_owned(), record, recording, statistics })
     }
 
+    /// Whether there is a history and no run around it: then nothing is known of nodes, faults or seed.
+    pub(crate) fn is_history(&self) -> bool {
+        self.folder.as_os_str().is_empty()
+    }
+
     /// The folder as a person would type it here.
     pub(crate) fn path_shown(&self) -> String {
         let here = std::env::current_dir().unwrap_or_default();

@@ -19,7 +19,8 @@ mod proof;
 use askama::Template;
 
 use crate::ReportError;
-use crate::clock::{counted, thousands};
+use crate::checks;
+use crate::clock::{Clock, counted, thousands};
 use crate::load::Run;
 use crate::palette;
 use crate::run::RunRecord;
@@ -80,6 +81,11 @@ struct Page<'a> {
     others: Vec<proof::Other>,
     others_note: String,
     tested: Vec<Fact>,
+    untested: Vec<checks::Untested>,
+    is_history: bool,
+    /// The page over all runs; empty where there is none.
+    index_link: &'static str,
+    files: Vec<String>,
     checks: Vec<facts::CheckRow>,
     figures: Vec<facts::Figure>,
     availability_note: String,
@@ -107,14 +113,18 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> Result<String, ReportError
         story,
         style: [palette::style_sheet()].into_iter().chain(STYLE.map(str::to_owned)).collect(),
         script: SCRIPT.concat(),
-        sections: sections(picture.is_some(), proof.is_some(), !logs.rows.is_empty()),
+        sections: sections(picture.is_some(), proof.is_some(), !logs.rows.is_empty(), run),
         banner: banner::Banner::of(run, story),
         picture_note: proof::picture_note(story.finding, operations, run.recording.faults.len()),
         picture,
         evidence: story.finding.map(|finding| finding.evidence.clone()).unwrap_or_default(),
-        others: proof::others(story),
+        others: proof::others(story, Clock::new(run.record.origin_ns)),
         others_note: counted(story.others.len() as u64, "finding"),
         tested: facts::tested(run),
+        untested: checks::untested(run, story),
+        is_history: run.is_history(),
+        index_link: index_link(run),
+        files: files(run),
         checks: facts::checks(&run.record.analysis),
         figures: facts::figures(run),
         availability_note: facts::availability_note(run),
@@ -138,16 +148,48 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> Result<String, ReportError
 }
 
 /// The sections that the page has, for its menu.
-fn sections(picture: bool, proof: bool, logs: bool) -> Vec<(&'static str, &'static str)> {
+fn sections(
+    picture: bool,
+    proof: bool,
+    logs: bool,
+    run: &Run,
+) -> Vec<(&'static str, &'static str)> {
     let all = [
         (picture, "witness", "Violation"),
         (proof, "why", "Why"),
         (true, "tested", "Tested"),
+        (true, "untested", "Not tested"),
         (true, "run", "Whole run"),
-        (true, "faults", "Faults"),
+        (!run.is_history(), "faults", "Faults"),
         (logs, "logs", "Logs"),
         (true, "reproduce", "Reproduce"),
         (true, "environment", "Environment"),
     ];
     all.into_iter().filter(|(shown, ..)| *shown).map(|(_, id, name)| (id, name)).collect()
+}
+
+/// The runner notes every run in `index.jsonl` before it draws its report, and the page after it.
+fn index_link(run: &Run) -> &'static str {
+    let runs = run.folder.parent().filter(|_| !run.is_history());
+    let is_listed = runs.is_some_and(|runs| {
+        ["index.html", "index.jsonl"].iter().any(|name| runs.join(name).exists())
+    });
+    if is_listed { "../index.html" } else { "" }
+}
+
+/// Files of the run folder that a reader may want to open, the logs first.
+fn files(run: &Run) -> Vec<String> {
+    if run.is_history() {
+        return Vec::new();
+    }
+    let nodes = run.statistics.nodes.iter().map(|node| node.node.as_str());
+    // A name read from a record must not lead out of the folder.
+    let plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let nodes: Vec<&str> = nodes.filter(plain).collect();
+    let logs = nodes.iter().map(|node| format!("logs/{node}.log"));
+    let traces = nodes.iter().map(|node| format!("trace/{node}.jsonl"));
+    let named = ["history.jsonl", "faults.jsonl", "status.jsonl", "processes.jsonl", "plan.json"];
+    let named =
+        named.iter().chain(&["run.json", "witness/history.jsonl"]).map(|one| (*one).to_owned());
+    logs.chain(traces).chain(named).filter(|name| run.folder.join(name).is_file()).collect()
 }

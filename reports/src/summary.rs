@@ -81,7 +81,7 @@ fn checks(run: &Run) -> String {
         return String::new();
     }
     let mut text = "\n| | check | looked at |\n|---|---|---|\n".to_owned();
-    for check in &run.record.analysis.checks {
+    for check in crate::checks::sorted(&run.record.analysis) {
         let sign = state_sign(check.state);
         text.push_str(&format!(
             "| {sign} | {} | {} |\n",

@@ -9,6 +9,7 @@
 
 mod addresses;
 mod bench;
+mod ci;
 mod cli;
 mod clock;
 mod cluster;

@@ -15,7 +15,7 @@ use crate::exit::Refusal;
 const RUN_JSON: &str = "run.json";
 /// The name of the link to the newest run.
 const LATEST: &str = "latest";
-/// The name of the link to the newest run that did not pass.
+/// The name of the link to the newest run with a violation.
 const LAST_FAILED: &str = "last-failed";
 
 /// A folder of runs.
@@ -91,7 +91,7 @@ impl Store {
     /// Writes the run's record, last and by rename, and notes it in the index.
     pub(crate) fn complete(&self, folder: &RunFolder, record: &RunRecord) -> anyhow::Result<()> {
         write_json(&folder.join(RUN_JSON), record)?;
-        if record.verdict != whitewater_checker::Verdict::Pass {
+        if record.verdict == whitewater_checker::Verdict::Violation {
             self.link(LAST_FAILED, folder)?;
         }
         let line = serde_json::json!({

@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) headline: String,
     pub(super) seed: String,
     pub(super) duration_ms: u64,
+    /// How long faults were injected: runs of other lengths are not compared.
+    pub(super) time_ms: u64,
     pub(super) figures: Option<Figures>,
     /// Relative to the index; empty where there is no report.
     pub(super) link: String,
@@ -82,12 +84,13 @@ fn entry(folder: &Path, name: &str) -> Entry {
             headline: headline(tagline(&record)),
             seed: record.seed.to_string(),
             duration_ms: record.duration_ms,
+            time_ms: record.settings.time_ms,
             figures,
             link,
         },
         other => Entry {
             id: name.to_owned(),
-            began: name.get(..20).unwrap_or(name).to_owned(),
+            began: of_name(name),
             scenario: "unknown".to_owned(),
             verdict: Verdict::Undecided,
             is_incomplete: true,
@@ -108,6 +111,16 @@ fn readable(time: &str) -> String {
     text.split('.').next().unwrap_or_default().to_owned()
 }
 
+/// `2026-11-24T06-40-00Z-7f3a` as `2026-11-24 06:40:00`, the form of every other run's time: another
+/// form would sort elsewhere. A name that tells no time stands as it is.
+fn of_name(name: &str) -> String {
+    let time = name.get(..20).and_then(|time| time.strip_suffix('Z')?.split_once('T'));
+    time.map_or_else(
+        || name.to_owned(),
+        |(date, time)| format!("{date} {}", time.replace('-', ":")),
+    )
+}
+
 /// A folder's name within an address.
 fn encoded(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
@@ -124,12 +137,14 @@ fn encoded(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{encoded, readable};
+    use super::{encoded, of_name, readable};
 
     #[test]
     fn times_read_and_sort() {
         assert_eq!(readable("2026-11-24T06:40:00.123Z"), "2026-11-24 06:40:00");
         assert_eq!(readable(""), "");
+        assert_eq!(of_name("2026-11-24T06-40-00Z-7f3a"), "2026-11-24 06:40:00");
+        assert_eq!(of_name("notes"), "notes");
     }
 
     #[test]

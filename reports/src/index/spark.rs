@@ -16,7 +16,7 @@ const RUNS_MAX: usize = 60;
 
 /// One chart.
 pub(super) struct Trend {
-    pub(super) title: &'static str,
+    pub(super) title: String,
     pub(super) drawing: String,
 }
 
@@ -28,7 +28,8 @@ struct Chart {
     words: fn(u64) -> String,
 }
 
-/// The charts of all runs without a planted bug, oldest first; none for fewer than two runs.
+/// The charts of the newest run's scenario and length, oldest first; none for fewer than two runs.
+/// Another scenario, or a longer run, has other figures by its nature, and a planted bug proves nothing.
 pub(super) fn trends(entries: &[Entry]) -> Vec<Trend> {
     let charts = [
         Chart {
@@ -50,9 +51,12 @@ pub(super) fn trends(entries: &[Entry]) -> Vec<Trend> {
             words: thousands,
         },
     ];
+    let comparable = |entry: &&Entry| !entry.is_canary() && !entry.is_incomplete;
+    let Some(newest) = entries.iter().rfind(comparable) else { return Vec::new() };
     let own: Vec<&Figures> = entries
         .iter()
-        .filter(|entry| !entry.is_canary())
+        .filter(comparable)
+        .filter(|entry| entry.scenario == newest.scenario && entry.time_ms == newest.time_ms)
         .filter_map(|entry| entry.figures.as_ref())
         .collect();
     let own = &own[own.len().saturating_sub(RUNS_MAX)..];
@@ -61,8 +65,10 @@ pub(super) fn trends(entries: &[Entry]) -> Vec<Trend> {
         .filter_map(|chart| {
             let values: Vec<u64> =
                 own.iter().filter_map(|figures| (chart.value)(figures)).collect();
-            (values.len() >= 2)
-                .then(|| Trend { title: chart.title, drawing: draw(&chart, &values) })
+            (values.len() >= 2).then(|| Trend {
+                title: format!("{} · {}", chart.title, newest.scenario),
+                drawing: draw(&chart, &values),
+            })
         })
         .collect()
 }

@@ -1,9 +1,11 @@
 //! The first screen: what came out, in words, and the facts a reader asks for first.
 
 use whitewater_checker::Verdict;
+use whitewater_checker::analysis::CheckState;
 
 use super::Fact;
 use super::facts::state_class;
+use crate::checks;
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::index;
 use crate::load::Run;
@@ -85,20 +87,42 @@ fn emphasised(story: &Story<'_>) -> (String, String, String) {
     (text.clone(), String::new(), String::new())
 }
 
+/// What is wrong by name, then what is weak; what held and what was not looked at as one chip each.
 fn chips(run: &Run, story: &Story<'_>) -> Vec<Chip> {
-    let checks = run.record.analysis.checks.iter().map(|check| Chip {
-        class: state_class(check.state),
-        sign: state_sign(check.state),
-        text: short_title(check),
-        title: format!("{}: {}", check.title, check.summary),
-    });
-    let weak = story.weaknesses.iter().map(|weakness| Chip {
+    let sorted = checks::sorted(&run.record.analysis);
+    let mut chips: Vec<Chip> = sorted
+        .iter()
+        .filter(|check| check.state > CheckState::NotExercised)
+        .map(|check| Chip {
+            class: state_class(check.state),
+            sign: state_sign(check.state),
+            text: short_title(check),
+            title: format!("{}: {}", check.title, check.summary),
+        })
+        .collect();
+    chips.extend(story.weaknesses.iter().map(|weakness| Chip {
         class: "warn",
         sign: "!",
         text: weakness.clone(),
         title: String::new(),
-    });
-    checks.chain(weak).collect()
+    }));
+    for (state, word) in [(CheckState::Holds, "held"), (CheckState::NotExercised, "not exercised")]
+    {
+        let own: Vec<&str> = sorted
+            .iter()
+            .filter(|check| check.state == state)
+            .map(|check| check.title.as_str())
+            .collect();
+        if !own.is_empty() {
+            chips.push(Chip {
+                class: state_class(state),
+                sign: state_sign(state),
+                text: format!("{} {word}", own.len()),
+                title: own.join("; "),
+            });
+        }
+    }
+    chips
 }
 
 fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
@@ -137,7 +161,9 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
     if record.duration_ms > 0 {
         facts.push(Fact::new("Lasted", duration(record.duration_ms * 1_000_000)));
     }
-    facts.push(Fact::code("Seed", record.seed.to_string()));
+    if !run.is_history() {
+        facts.push(Fact::code("Seed", record.seed.to_string()));
+    }
     if !record.started_at.is_empty() {
         facts.push(Fact::new("Began", record.started_at.clone()));
     }

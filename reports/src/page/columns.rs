@@ -87,24 +87,32 @@ pub(super) fn encode(run: &Run, finding: Option<&Finding>) -> Columns {
 }
 
 /// Chooses what is worth its bytes: every unknown outcome, then what lies near the violation, then
-/// what lies near the edges of faults, until the budget is used up.
+/// what lies near the edges of faults, then the rest; evenly over the run where not all of a kind fit.
 fn select(recording: &Recording, finding: Option<&Finding>) -> Vec<bool> {
     let operations = &recording.operations;
     let mut kept: Vec<bool> =
         operations.iter().map(|operation| operation.outcome == Outcome::Info).collect();
     let mut left = OPERATIONS_MAX.saturating_sub(kept.iter().filter(|kept| **kept).count());
-    let violation = finding.and_then(|finding| finding.at_ns).map(|at| (at, VIOLATION_REACH_NS));
-    let faults = recording.faults.iter().filter_map(|fault| fault_span(fault, recording.last_ns));
-    let edges = faults.flat_map(|(from, to)| [(from, FAULT_REACH_NS), (to, FAULT_REACH_NS)]);
-    for (at_ns, reach_ns) in violation.into_iter().chain(edges) {
+    let range = |at_ns: u64, reach_ns: u64| {
         let from = at_ns.saturating_sub(reach_ns);
         let first = operations.partition_point(|operation| operation.invoked_at_ns < from);
-        let end =
-            operations.partition_point(|operation| operation.invoked_at_ns <= at_ns + reach_ns);
-        for kept in kept[first..end].iter_mut().filter(|kept| !**kept).take(left) {
-            *kept = true;
-            left -= 1;
+        first..operations.partition_point(|operation| operation.invoked_at_ns <= at_ns + reach_ns)
+    };
+    let violation = finding.and_then(|finding| finding.at_ns);
+    let near: Vec<usize> =
+        violation.into_iter().flat_map(|at_ns| range(at_ns, VIOLATION_REACH_NS)).collect();
+    let faults = recording.faults.iter().filter_map(|fault| fault_span(fault, recording.last_ns));
+    let edges = faults.flat_map(|(from, to)| [from, to]);
+    let mut edges: Vec<usize> = edges.flat_map(|at_ns| range(at_ns, FAULT_REACH_NS)).collect();
+    edges.sort_unstable();
+    edges.dedup();
+    for wanted in [near, edges, (0..operations.len()).collect()] {
+        let wanted: Vec<usize> = wanted.into_iter().filter(|index| !kept[*index]).collect();
+        let taken = wanted.len().min(left);
+        for number in 0..taken {
+            kept[wanted[number * wanted.len() / taken]] = true;
         }
+        left -= taken;
     }
     kept
 }
@@ -218,18 +226,21 @@ mod tests {
         assert!(shown <= OPERATIONS_MAX, "{shown} kept");
         for (operation, kept) in recording.operations.iter().zip(&kept) {
             let near = operation.invoked_at_ns.abs_diff(20_000_000_000) <= VIOLATION_REACH_NS;
-            assert_eq!(
-                *kept,
-                near || operation.outcome == Outcome::Info,
-                "at {}",
-                operation.invoked_at_ns
-            );
+            let must = near || operation.outcome == Outcome::Info;
+            assert!(*kept || !must, "at {}", operation.invoked_at_ns);
         }
+        // What is left of the budget is spread over the run, not spent on its beginning.
+        let far = &kept[260_000..];
+        let shares: Vec<usize> =
+            far.chunks(9_000).map(|part| part.iter().filter(|kept| **kept).count()).collect();
+        assert!(shares.iter().all(|share| share.abs_diff(shares[0]) < 20), "{shares:?}");
+        assert!(shares[0] > 1_000, "{shares:?}");
         let binned =
             recording.operations.iter().zip(&kept).filter(|(_, kept)| !**kept).map(|pair| pair.0);
         let sum: u64 = grid(binned, &recording).into_iter().map(u64::from).sum();
         assert_eq!(sum + shown as u64, count);
     }
+
     #[test]
     fn a_million_operations_stay_small() {
         let mut seed = 7u64;

@@ -37,9 +37,8 @@ pub(super) fn state_class(state: CheckState) -> &'static str {
 }
 
 pub(super) fn checks(analysis: &Analysis) -> Vec<CheckRow> {
-    analysis
-        .checks
-        .iter()
+    crate::checks::sorted(analysis)
+        .into_iter()
         .map(|check| CheckRow {
             class: state_class(check.state),
             sign: state_sign(check.state),

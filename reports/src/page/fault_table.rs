@@ -16,6 +16,9 @@ pub(super) struct Row {
     pub(super) name: String,
     pub(super) target: String,
     pub(super) struck: String,
+    /// Seconds from and to, for jumping to the chart; empty where it was never in force.
+    pub(super) from: String,
+    pub(super) to: String,
     pub(super) start: String,
     pub(super) lasted: String,
     pub(super) gap: String,
@@ -47,7 +50,10 @@ fn row(fault: &FaultRecord, figures: &FaultStatistics, clock: Clock, story: &Sto
         let plural = if figures.elections_won == 1 { "" } else { "s" };
         effects.push(format!("{} election{plural}", figures.elections_won));
     }
+    let bare = |time: Option<u64>| time.map(|time| clock.bare(time)).unwrap_or_default();
     Row {
+        from: bare(figures.start_ns),
+        to: bare(figures.end_ns),
         id: fault.id,
         kind: fault.kind.clone(),
         class: fault_class(&fault.kind),

@@ -3,7 +3,7 @@
 use whitewater_checker::analysis::{CheckResult, Finding, Witness};
 
 use super::facts::state_class;
-use crate::clock::{counted, listed, thousands};
+use crate::clock::{Clock, counted, listed, thousands};
 use crate::story::{Story, short_title, state_sign, words};
 
 /// The proof in the form of the page.
@@ -45,6 +45,8 @@ pub(super) struct Other {
     /// The evidence of the first one.
     pub(super) lines: Vec<String>,
     pub(super) open: bool,
+    /// Seconds on the run's clock, for jumping to the chart; empty where it has no moment.
+    pub(super) at: String,
 }
 
 /// More kinds than this are counted by the checks table and shown no further.
@@ -155,7 +157,7 @@ pub(super) fn picture_note(finding: Option<&Finding>, operations: u64, faults: u
 }
 
 /// The other findings, those of one kind together: forty of one kind are one problem.
-pub(super) fn others(story: &Story<'_>) -> Vec<Other> {
+pub(super) fn others(story: &Story<'_>, clock: Clock) -> Vec<Other> {
     let mut groups: Vec<Vec<(&CheckResult, &Finding)>> = Vec::new();
     for (check, finding) in &story.others {
         let same = groups.iter_mut().find(|group| {
@@ -167,10 +169,15 @@ pub(super) fn others(story: &Story<'_>) -> Vec<Other> {
             None => groups.push(vec![(check, finding)]),
         }
     }
-    groups.iter().take(OTHERS_MAX).enumerate().map(|(index, group)| other(index, group)).collect()
+    groups
+        .iter()
+        .take(OTHERS_MAX)
+        .enumerate()
+        .map(|(index, group)| other(index, group, clock))
+        .collect()
 }
 
-fn other(index: usize, group: &[(&CheckResult, &Finding)]) -> Other {
+fn other(index: usize, group: &[(&CheckResult, &Finding)], clock: Clock) -> Other {
     let (check, first) = group[0];
     let mut keys: Vec<&str> = group.iter().filter_map(|one| one.1.key.as_deref()).collect();
     keys.dedup();
@@ -194,5 +201,6 @@ fn other(index: usize, group: &[(&CheckResult, &Finding)]) -> Other {
         explanations: group.iter().take(ALIKE_MAX).map(|one| one.1.explanation.clone()).collect(),
         lines: first.evidence.clone(),
         open: index < OTHERS_OPEN,
+        at: first.at_ns.map(|at_ns| clock.bare(at_ns)).unwrap_or_default(),
     }
 }

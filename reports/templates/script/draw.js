@@ -1,6 +1,6 @@
 // Draws the lanes of the whole run on canvases that share one time axis.
 
-const view = { from: meta.from, to: meta.to, shown: [true, true, true], cursor: null };
+const view = { from: meta.from, to: meta.to, shown: [true, true, true], cursor: null, drag: null };
 // More ok points, or rejected marks, than this are drawn as a density; fewer one by one.
 const MANY = 15000, MANY_MARKS = 3000;
 const SLOWEST_MS = 30000, FASTEST_MS = 0.05;
@@ -80,6 +80,14 @@ function foreground({ g, width, height, x }) {
   };
   if (meta.mark) line(meta.mark.at, colours.violation, [4, 3]);
   if (view.cursor !== null) line(view.cursor, colours.muted, []);
+  if (view.drag) {
+    const [from, to] = view.drag.map(x);
+    g.fillStyle = g.strokeStyle = colours.link;
+    g.globalAlpha = 0.18;
+    g.fillRect(Math.min(from, to), 0, Math.abs(to - from), height);
+    g.globalAlpha = 1;
+    g.strokeRect(Math.min(from, to) + 0.5, 0.5, Math.abs(to - from), height - 1);
+  }
 }
 
 function drawFaults() {

@@ -34,8 +34,11 @@ function start(data) {
     view.to = view.from + span;
     redraw();
   }
-  const zoom = (factor, centre = (view.from + view.to) / 2) =>
-    show(centre - (centre - view.from) * factor, centre + (view.to - centre) * factor);
+  // A violation in view stays in view, at its place.
+  const centre = () =>
+    meta.mark && view.from <= meta.mark.at && meta.mark.at <= view.to ? meta.mark.at : (view.from + view.to) / 2;
+  const zoom = (factor, at = centre()) =>
+    show(at - (at - view.from) * factor, at + (view.to - at) * factor);
   const pan = (share) => show(view.from + (view.to - view.from) * share, view.to + (view.to - view.from) * share);
   const actions = {
     violation: () => {
@@ -60,6 +63,22 @@ function start(data) {
     };
   });
 
+  // Rows of faults, findings and logs lead to their moment in the charts.
+  for (const row of all("[data-from]")) {
+    const from = +row.dataset.from, to = +(row.dataset.to ?? from);
+    const jump = (event) => {
+      event.preventDefault();
+      const room = Math.max(0.25, (to - from) * 0.3);
+      show(from - room, to + room);
+      view.cursor = from;
+      one("#run").scrollIntoView();
+    };
+    row.title ||= "Show in the charts";
+    if (row.tagName === "TR") row.tabIndex = 0;
+    row.onclick = (event) => String(getSelection()) === "" && jump(event);
+    row.onkeydown = (event) => event.key === "Enter" && jump(event);
+  }
+
   const timeAt = (element, event) => view.from + (event.offsetX / element.clientWidth) * (view.to - view.from);
   for (const lane of lanes) point(lane);
   function point(lane) {
@@ -73,7 +92,12 @@ function start(data) {
       // A click is not a zoom: the hand moves a little.
       if (from !== null && Math.abs(to - from) > (view.to - view.from) * 0.01)
         show(Math.min(from, to), Math.max(from, to));
-      from = null;
+      from = view.drag = null;
+      redraw();
+    };
+    lane.onpointercancel = () => {
+      from = view.drag = null;
+      redraw();
     };
     lane.ondblclick = actions.all;
     lane.addEventListener("wheel", (event) => {
@@ -84,6 +108,7 @@ function start(data) {
     }, { passive: false });
     lane.onpointermove = (event) => {
       view.cursor = timeAt(lane, event);
+      view.drag = from === null ? null : [from, view.cursor];
       tip.textContent = describe(data, view.cursor, lane, event.offsetY);
       tip.style.display = "block";
       tip.style.left = Math.max(4, Math.min(innerWidth - tip.offsetWidth - 8, event.clientX + 14)) + "px";

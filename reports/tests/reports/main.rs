@@ -5,6 +5,7 @@
 mod browser;
 mod hostile;
 mod index;
+mod junit;
 mod leftovers;
 mod page;
 mod sample;

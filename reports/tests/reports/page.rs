@@ -1,8 +1,10 @@
 //! The structure of report.html: what must be on the page, and what must never be.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use whitewater_checker::Verdict;
+use whitewater_checker::analysis::CheckResult;
 use whitewater_checker::event::Event;
 use whitewater_checker::statistics::Statistics;
 
@@ -200,6 +202,50 @@ fn a_fault_without_effect_is_called_that() {
     assert_eq!(rows.matches("<tr").count(), story::faults(Shape::StaleRead).len() + 1);
     let html = Reported::new(Shape::Pass, OPERATIONS).read("report.html");
     assert!(html.contains("skipped: no follower was reachable"));
+}
+
+#[test]
+fn chips_are_sorted_and_what_held_is_one() {
+    let html = Reported::new(Shape::Panic, OPERATIONS).read("report.html");
+    let chips = html.split("class=\"chips\"").nth(1).unwrap().split("</ul>").next().unwrap();
+    let texts: Vec<&str> =
+        chips.split("<li").skip(1).map(|one| one.split('>').nth(1).unwrap()).collect();
+    assert!(texts[0].starts_with("✕ no crash or panic"), "{texts:?}");
+    assert!(texts.last().unwrap().starts_with("✓ 7 held"), "{texts:?}");
+}
+
+#[test]
+fn what_was_not_tested_stands_in_every_report() {
+    for (shape, name) in SHAPES {
+        let html = Reported::new(shape, OPERATIONS).read("report.html");
+        assert!(html.contains("<h2>What was not tested</h2>"), "{name}");
+        assert!(html.contains("<b>faults: membership</b>: not asked for"), "{name}");
+        assert!(!html.contains("<b>faults: kill</b>"), "{name}");
+    }
+    let reported = Reported::new(Shape::Pass, OPERATIONS);
+    let mut record = reported.record.clone();
+    let idle = CheckResult::not_exercised("x", "snapshots fit", "none was written", "a longer run");
+    record.analysis.checks.push(idle);
+    whitewater_reports::write_with(&reported.folder, &record).unwrap();
+    let html = reported.read("report.html");
+    assert!(html.contains("<b>snapshots fit</b>: none was written"));
+    assert!(html.contains("would be tested by a longer run"));
+    assert!(html.contains("– 1 not exercised"));
+}
+
+#[test]
+fn a_page_leads_to_its_index_its_logs_and_its_moments() {
+    let reported = Reported::new(Shape::StaleRead, OPERATIONS);
+    assert!(!reported.read("report.html").contains("../index.html"), "there is no index");
+    fs::write(reported.root.path().join("index.jsonl"), "").unwrap();
+    reported.report();
+    let html = reported.read("report.html");
+    assert!(html.contains("<a href=\"../index.html\">all runs</a>"));
+    for file in ["logs/n3.log", "trace/n5.jsonl", "history.jsonl", "witness/history.jsonl"] {
+        assert!(html.contains(&format!("<a href=\"{file}\">")), "no link to {file}");
+    }
+    assert!(html.contains(" data-from=\"34.601\" data-to=\"37.100\""), "fault 5");
+    assert!(html.contains("data-group=\"clients\" data-from=\"37.242\""), "the blocked read");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 use super::phases::{Ending, Log};
 use super::setup::Stage;
 use super::{KeepData, Order, seen_from_here};
+use crate::ci::Github;
 use crate::clock::monotonic_ns;
 use crate::cluster::node_name;
 use crate::conformance;
@@ -48,6 +49,7 @@ pub(super) async fn conclude(
             |()| whitewater_reports::write_index(order.store.root()).context("write the index"),
         );
     tell(order, stage, &record);
+    tell_ci(order, stage, &record);
     reports?;
     Ok(match ending {
         Ending::Interrupted(exit) => exit,
@@ -283,6 +285,20 @@ fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
         progress::print_json(&verdict_event(stage, record, &statistics));
     } else {
         progress::print(&text);
+    }
+}
+
+/// What CI is told beside the verdict. Trouble with it must not change what the run came to.
+fn tell_ci(order: &Order, stage: &Stage, record: &RunRecord) {
+    let github = Github::of_environment();
+    if let Err(error) = github.summarise(&stage.folder.path) {
+        anstream::eprintln!("warning: the step summary could not be written: {error}");
+    }
+    let report = seen_from_here(&stage.folder.join("report.html"));
+    match github.annotation(record, &report) {
+        Some(line) if order.loudness.json => anstream::eprint!("{line}"),
+        Some(line) => progress::print(&line),
+        None => {}
     }
 }
 

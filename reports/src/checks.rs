@@ -1,0 +1,63 @@
+//! The checks in the order a reader wants them, and what a run left untested.
+
+use whitewater_checker::analysis::{Analysis, CheckResult, CheckState};
+
+use crate::load::Run;
+use crate::story::Story;
+
+/// The fault families that a run can be asked for.
+pub const FAULT_FAMILIES: [&str; 6] =
+    ["kill", "pause", "partition", "link", "membership", "transfer"];
+
+/// Broken ones first, then what could not be judged, what held, and what had nothing to look at.
+pub(crate) fn sorted(analysis: &Analysis) -> Vec<&CheckResult> {
+    let rank = |check: &&CheckResult| match check.state {
+        CheckState::Broken => 0,
+        CheckState::Error => 1,
+        CheckState::Undecided => 2,
+        CheckState::Holds => 3,
+        CheckState::NotExercised => 4,
+    };
+    let mut checks: Vec<&CheckResult> = analysis.checks.iter().collect();
+    checks.sort_by_key(rank);
+    checks
+}
+
+/// Something that a verdict says nothing about.
+pub(crate) struct Untested {
+    pub(crate) what: String,
+    pub(crate) why: String,
+    /// What would test it; empty where nobody knows.
+    pub(crate) how: String,
+}
+
+/// The checks that had nothing to look at, the fault families that were not asked for, and the
+/// weaknesses.
+pub(crate) fn untested(run: &Run, story: &Story<'_>) -> Vec<Untested> {
+    let checks = run.record.analysis.checks.iter();
+    let idle = checks.filter(|check| check.state == CheckState::NotExercised);
+    let mut list: Vec<Untested> = idle
+        .map(|check| Untested {
+            what: check.title.clone(),
+            why: check.summary.clone(),
+            how: check.exercise.clone().unwrap_or_default(),
+        })
+        .collect();
+    list.extend(story.weaknesses.iter().map(|weakness| Untested {
+        what: "weakness".to_owned(),
+        why: weakness.clone(),
+        how: String::new(),
+    }));
+    // A record without settings does not tell what was asked for.
+    if !run.is_history() && run.record.settings.nodes > 0 {
+        let asked = &run.record.settings.faults;
+        let missing =
+            FAULT_FAMILIES.iter().filter(|family| asked.iter().all(|one| one != **family));
+        list.extend(missing.map(|family| Untested {
+            what: format!("faults: {family}"),
+            why: "not asked for".to_owned(),
+            how: format!("a run with --faults {family}"),
+        }));
+    }
+    list
+}
