@@ -78,10 +78,11 @@ impl Material {
     fn observed(&self, turns: &Turns) -> Vec<CheckResult> {
         let history = self.history();
         let happened = Happened { history, faults: &self.faults };
+        let outside = observed::outside(self.processes.as_deref());
         vec![
             observed::acknowledged(history),
-            observed::processes(self.processes.as_deref()),
-            observed::recovery(history),
+            observed::excuse(observed::processes(self.processes.as_deref()), &outside),
+            observed::excuse(observed::recovery(history), &outside),
             observed::liveness(&observed::Observed {
                 history,
                 processes: self.processes.as_deref(),
@@ -90,6 +91,7 @@ impl Material {
                 promises: self.promises.as_ref(),
             }),
             observed::final_state(self.status.as_deref(), &self.nodes()),
+            outside,
             strength(self.requirements.as_ref(), &happened),
         ]
     }

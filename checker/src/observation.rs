@@ -56,6 +56,12 @@ pub enum ProcessChange {
     Started,
     /// It answered its first status request.
     Ready,
+    /// It was seen stopped (state `T`) though no fault had stopped it: somebody else did.
+    StoppedFromOutside,
+    /// It was no longer stopped.
+    ContinuedFromOutside,
+    /// Its node answered though this process, its last one, had ended: somebody else started another.
+    AnsweredWhileDown,
     /// It ended.
     Exited {
         /// `exit code 0`, `signal 9`.

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 /// The chance of a bound being missed by bad luck alone, for each time that a leader is lost.
 pub const BAD_LUCK: f64 = 1e-9;
+/// The chance of an expectation being missed by bad luck alone: that costs a pass, not a promise.
+pub const RARE: f64 = 1e-6;
 /// A bound beyond this says nothing about runs of minutes.
 const LONGEST_MS: u64 = 60_000;
 
@@ -29,6 +31,10 @@ pub struct Promises {
     pub leader_within_ms: Option<u64>,
     /// The same majority completes an operation within this; `None`: not promised.
     pub service_within_ms: Option<u64>,
+    /// It usually does so within this. What takes longer proves nothing, but costs the pass; `None`: nothing
+    /// is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_expected_ms: Option<u64>,
     /// The shortest election timeout, where a leader in contact with a quorum is not deposed by a node
     /// that comes back (pre-vote and leases, thesis 9.6 and 4.2.3); `None`: not promised.
     pub undisturbed_ms: Option<u64>,
@@ -58,24 +64,40 @@ impl Promises {
     pub fn of(settings: &ElectionSettings) -> Promises {
         let ElectionSettings { timeout_ms: (shortest_ms, longest_ms), load, .. } = *settings;
         let round_ms = longest_ms + settings.window_ms;
-        let within_ms = elections_max(settings)
+        let within_ms = elections_max(settings, BAD_LUCK)
             .map(|elections| (elections + 1) * round_ms * load)
             .filter(|within_ms| *within_ms <= LONGEST_MS);
         Promises {
             leader_within_ms: within_ms,
             service_within_ms: within_ms.map(|it| it + settings.client_ms * load),
+            service_expected_ms: None,
             undisturbed_ms: settings.pre_vote.then_some(shortest_ms),
         }
     }
 }
 
-/// How many elections in a row fail with a chance below [`BAD_LUCK`]; `None`: none of them need succeed.
-fn elections_max(settings: &ElectionSettings) -> Option<u64> {
+impl Promises {
+    /// The same, expecting service after so many elections as fail in a row once in [`RARE`] times on a
+    /// machine that is not loaded.
+    #[must_use]
+    pub fn expecting(self, settings: &ElectionSettings) -> Promises {
+        let round_ms = settings.timeout_ms.1 + settings.window_ms;
+        let elections = elections_max(settings, RARE);
+        let expected_ms = elections.map(|it| (it + 1) * round_ms + settings.client_ms);
+        Promises {
+            service_expected_ms: expected_ms.filter(|it| self.service_within_ms > Some(*it)),
+            ..self
+        }
+    }
+}
+
+/// How many elections in a row fail with a chance below this; `None`: none of them need succeed.
+fn elections_max(settings: &ElectionSettings, chance: f64) -> Option<u64> {
     let failure = 1.0 - alone(settings);
     if settings.nodes <= 1 || failure <= 0.0 {
         return Some(1);
     }
-    (failure < 1.0).then(|| (BAD_LUCK.ln() / failure.ln()).ceil() as u64)
+    (failure < 1.0).then(|| (chance.ln() / failure.ln()).ceil() as u64)
 }
 
 /// The chance that the first node to time out is alone for long enough.
@@ -118,6 +140,15 @@ mod tests {
         assert_eq!(promises.undisturbed_ms, Some(300));
         let loaded = Promises::of(&ElectionSettings { load: 2, ..SETTINGS });
         assert_eq!(loaded.leader_within_ms, Some(2 * 15 * 610));
+    }
+
+    #[test]
+    fn service_is_expected_sooner_than_it_is_promised() {
+        // 0.22^10 is below 1e-6 and 0.22^9 is not.
+        let loaded = ElectionSettings { load: 2, ..SETTINGS };
+        let promises = Promises::of(&loaded).expecting(&loaded);
+        assert_eq!(promises.service_expected_ms, Some(11 * 610 + 1_000));
+        assert!(promises.service_expected_ms < promises.service_within_ms);
     }
 
     #[test]

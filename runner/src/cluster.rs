@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub(crate) struct Cluster {
 struct Node {
     setup: Mutex<NodeSetup>,
     child: Mutex<Option<Child>>,
+    /// Pauses and resumptions; odd while a fault has it paused.
+    pauses: AtomicU64,
 }
 
 impl Node {
@@ -62,7 +65,14 @@ impl Cluster {
         recorder: Recorder,
     ) -> io::Result<Self> {
         let node = |setup: NodeSetup| {
-            (setup.number, Node { setup: Mutex::new(setup), child: Mutex::new(None) })
+            (
+                setup.number,
+                Node {
+                    setup: Mutex::new(setup),
+                    child: Mutex::new(None),
+                    pauses: AtomicU64::new(0),
+                },
+            )
         };
         let nodes = setups.into_iter().map(node).collect();
         Ok(Self { nodes, spawner: Spawner::new()?, target, recorder })
@@ -142,6 +152,7 @@ impl Cluster {
     pub(crate) async fn pause(&self, number: u32) -> Result<String, String> {
         let child = self.running(number)?;
         let start = Instant::now();
+        self.node(number).pauses.fetch_or(1, Ordering::SeqCst);
         send(&child, Signal::SIGSTOP)?;
         if child.wait_stopped(true, SIGNAL_DEADLINE).await {
             return Ok(format!("state T in /proc after {}", millis(start)));
@@ -155,9 +166,22 @@ impl Cluster {
         let start = Instant::now();
         send(&child, Signal::SIGCONT)?;
         if child.wait_stopped(false, SIGNAL_DEADLINE).await {
+            let resumed = |count| Some((count | 1) + 1);
+            let pauses = &self.node(number).pauses;
+            let _ = pauses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, resumed);
             return Ok(format!("continued after {}", millis(start)));
         }
         Err(format!("still in state T {} s after SIGCONT", SIGNAL_DEADLINE.as_secs()))
+    }
+
+    /// Whether the node's process is stopped (state `T`) though no fault has paused it; `None` where that
+    /// cannot be told, because a fault has it paused or did so in this moment.
+    pub(crate) fn is_stopped_from_outside(&self, number: u32) -> Option<bool> {
+        let pauses = &self.node(number).pauses;
+        let before = pauses.load(Ordering::SeqCst);
+        let state = self.child(number)?.state();
+        let is_told = before == pauses.load(Ordering::SeqCst) && before.is_multiple_of(2);
+        is_told.then_some(state == Some('T'))
     }
 
     /// Continues every node without waiting; for paths that cannot wait.

@@ -159,11 +159,20 @@ impl Drop for Observer {
 }
 
 async fn watch_node(shared: Arc<Shared>, node: u32) {
-    let mut ready_pid = None;
+    let (mut ready_pid, mut ghost_pid, mut stopped_pid) = (None, None, None);
     loop {
+        note_stop(&shared, node, &mut stopped_pid);
+        // A process that had ended before the question was asked did not answer it.
+        let ended = shared.cluster.child(node).filter(|child| !child.is_alive());
         if let Ok(status) = shared.probe.status(node, POLL_DEADLINE).await {
             let pid = shared.cluster.child(node).map(|child| child.pid());
-            if let Some(pid) = pid.filter(|pid| Some(*pid) != ready_pid) {
+            let ended = ended.map(|child| child.pid()).filter(|ended| pid == Some(*ended));
+            if let Some(ended) = ended {
+                if ghost_pid.replace(ended) != Some(ended) {
+                    let change = ProcessChange::AnsweredWhileDown;
+                    shared.recorder.process(&node_name(node), ended, change);
+                }
+            } else if let Some(pid) = pid.filter(|pid| Some(*pid) != ready_pid) {
                 shared.recorder.process(&node_name(node), pid, ProcessChange::Ready);
                 ready_pid = Some(pid);
             }
@@ -174,6 +183,28 @@ async fn watch_node(shared: Arc<Shared>, node: u32) {
             });
         }
         tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+/// Notes where somebody else stopped the node's process, or let it go on.
+fn note_stop(shared: &Shared, node: u32, stopped_pid: &mut Option<u32>) {
+    let Some(child) = shared.cluster.child(node) else { return };
+    let Some(is_stopped) = shared.cluster.is_stopped_from_outside(node) else { return };
+    let tell = |change| shared.recorder.process(&node_name(node), child.pid(), change);
+    let was_stopped = *stopped_pid == Some(child.pid());
+    match (was_stopped, is_stopped) {
+        (false, true) => {
+            *stopped_pid = Some(child.pid());
+            tell(ProcessChange::StoppedFromOutside);
+        }
+        (true, false) => {
+            *stopped_pid = None;
+            // One that was killed where it stood does not go on.
+            if child.is_alive() {
+                tell(ProcessChange::ContinuedFromOutside);
+            }
+        }
+        (true, true) | (false, false) => {}
     }
 }
 

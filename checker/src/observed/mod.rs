@@ -6,6 +6,7 @@
 mod acknowledged;
 mod final_state;
 mod liveness;
+mod outside;
 mod phases;
 mod processes;
 mod recovery;
@@ -13,6 +14,7 @@ mod recovery;
 pub(crate) use acknowledged::acknowledged;
 pub(crate) use final_state::final_state;
 pub(crate) use liveness::{MembershipTold, Observed, liveness};
+pub(crate) use outside::{excuse, outside};
 pub(crate) use phases::Phases;
 pub(crate) use processes::processes;
 pub(crate) use recovery::recovery;

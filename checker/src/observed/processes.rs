@@ -22,7 +22,10 @@ pub(crate) fn processes(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
     for (line, event) in events {
         match &event.change {
             ProcessChange::Started => starts += 1,
-            ProcessChange::Ready => {}
+            ProcessChange::Ready
+            | ProcessChange::StoppedFromOutside
+            | ProcessChange::ContinuedFromOutside
+            | ProcessChange::AnsweredWhileDown => {}
             ProcessChange::Exited { how, expected, last_words } => {
                 exits += 1;
                 findings.extend(exit(*line, event, how, *expected, last_words));

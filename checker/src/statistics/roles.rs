@@ -211,6 +211,9 @@ fn outages(recording: &Recording, node: &str) -> Vec<(u64, u64)> {
             ProcessChange::Started | ProcessChange::Ready => {
                 found.extend(since.take().map(|from| (from, event.time_ns)));
             }
+            ProcessChange::StoppedFromOutside
+            | ProcessChange::ContinuedFromOutside
+            | ProcessChange::AnsweredWhileDown => {}
         }
     }
     found.extend(since.map(|from| (from, recording.last_ns)));

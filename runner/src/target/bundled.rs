@@ -46,7 +46,7 @@ pub(super) fn promises(nodes: u32) -> Promises {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let config = whitewater_server::Config::new(1, "", any, std::path::PathBuf::new());
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    Promises::of(&ElectionSettings {
+    let settings = ElectionSettings {
         nodes,
         timeout_ms: (ms(config.election_timeout_min), ms(config.election_timeout_max)),
         tick_ms: ms(config.tick),
@@ -54,7 +54,8 @@ pub(super) fn promises(nodes: u32) -> Promises {
         load: LOAD,
         client_ms: CLIENT_MS,
         pre_vote: true,
-    })
+    };
+    Promises::of(&settings).expecting(&settings)
 }
 
 /// The bundled server.

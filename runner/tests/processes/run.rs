@@ -171,6 +171,32 @@ fn a_signal_ends_the_run_in_good_order() {
     }
 }
 
+#[test]
+fn a_majority_that_somebody_stops_by_hand_never_passes() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let child =
+        bench.command("run --time 8s --seed 23 --faults kill --rate 200 --json").spawn().unwrap();
+    let id = until("the run's folder", SOON, || {
+        let link = fs::read_link(bench.path("runs/latest")).ok()?;
+        Some(link.to_str()?.to_owned())
+    });
+    let pids = until("the fault phase", SOON, || {
+        let history = fs::read_to_string(bench.path("runs/latest/history.jsonl")).ok()?;
+        let pids = servers(&id);
+        (history.contains(r#""name":"faults""#) && pids.len() == 5).then_some(pids)
+    });
+    for pid in &pids[..3] {
+        let stopped = Command::new("kill").args(["-STOP", &pid.to_string()]).status();
+        assert!(stopped.unwrap().success());
+    }
+    let outcome = finish(child, "run (stopped by hand)").expect(3);
+    let record = fs::read_to_string(bench.latest().join("run.json")).unwrap();
+    assert!(record.contains("was stopped though no fault had stopped it"), "{}", outcome.stdout);
+    assert_eq!(bench.call("check latest").exit, 3);
+    assert!(servers(&id).is_empty(), "servers are left");
+}
+
 /// No server of the run is left.
 fn assert_nothing_left(run: &std::path::Path) {
     let id = run.file_name().unwrap().to_str().unwrap();

@@ -69,15 +69,21 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
     let stretches = Stretches::of(processes, observed.faults, &observed.turns.memberships);
     let bounds =
         Bounds { leader_ns: leader_ms * MILLISECOND, service_ns: service_ms * MILLISECOND };
-    let (mut longest_ns, mut findings) = (0, Vec::new());
+    let expected_ns = promises.service_expected_ms.map(|ms| ms * MILLISECOND);
+    let (mut longest_ns, mut findings, mut late) = (0, Vec::new(), Vec::new());
     for gap in gaps(history) {
         let Some(stretch) = stretches.longest(gap) else { continue };
         if asked(history, &stretch) < ASKED_MIN {
             continue;
         }
         longest_ns = longest_ns.max(stretch.length_ns());
-        findings.extend(judge(observed.turns, &stretch, &bounds));
+        let broken = judge(observed.turns, &stretch, &bounds);
+        if broken.is_none() {
+            late.extend(expected_ns.and_then(|expected_ns| later(&stretch, expected_ns)));
+        }
+        findings.extend(broken);
     }
+    let state = if findings.is_empty() { CheckState::Undecided } else { CheckState::Broken };
     let summary = format!(
         "longest time without a success while a majority could work {}; allowed are {}, and {} without a leader",
         seconds(longest_ns),
@@ -85,12 +91,37 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         seconds(bounds.leader_ns),
     );
     let count = findings.len();
-    findings.truncate(SHOWN_MAX);
-    let summary = match count {
-        0 => summary,
+    let summary = match (count, late.len()) {
+        (0, 0) => summary,
+        (0, late) => format!("{summary}; {} times longer than is expected", grouped(late as u64)),
         _ => format!("{summary}; {} times longer", grouped(count as u64)),
     };
-    result(NAME, TITLE, CheckState::Broken, summary, findings)
+    findings.extend(late);
+    findings.truncate(SHOWN_MAX);
+    result(NAME, TITLE, state, summary, findings)
+}
+
+/// A time without a success that breaks no promise, and is too long for a pass to mean something.
+fn later(stretch: &Stretch, expected_ns: u64) -> Option<Finding> {
+    if stretch.length_ns() <= expected_ns {
+        return None;
+    }
+    let names: Vec<String> = stretch.nodes().map(|node| format!("n{node}")).collect();
+    Some(Finding {
+        anomaly: "too-little-service".to_owned(),
+        headline: "A majority that could work served nobody for longer than is expected."
+            .to_owned(),
+        explanation: format!(
+            "{} ran, were struck by no fault and reached each other for {}, and no operation succeeded; {} \
+             is expected. A busy machine may be the reason, so this breaks no promise.",
+            names.join(", "),
+            seconds(stretch.length_ns()),
+            seconds(expected_ns),
+        ),
+        at_ns: Some(stretch.from_ns + expected_ns),
+        nodes: names,
+        ..Finding::default()
+    })
 }
 
 struct Bounds {

@@ -177,11 +177,11 @@ fn exits(processes: &[(u32, ProcessEvent)]) -> Vec<(u64, Change)> {
             changes.push((0, Change::Struck(node)));
         }
         match &event.change {
-            ProcessChange::Ready if !*up => {
+            ProcessChange::Ready | ProcessChange::ContinuedFromOutside if !*up => {
                 *up = true;
                 changes.push((event.time_ns, Change::Healed(node)));
             }
-            ProcessChange::Exited { .. } if *up => {
+            ProcessChange::Exited { .. } | ProcessChange::StoppedFromOutside if *up => {
                 *up = false;
                 changes.push((event.time_ns, Change::Struck(node)));
             }

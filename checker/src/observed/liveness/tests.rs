@@ -13,6 +13,7 @@ const S: u64 = 1_000_000_000;
 const PROMISES: Promises = Promises {
     leader_within_ms: Some(4_000),
     service_within_ms: Some(6_000),
+    service_expected_ms: None,
     undisturbed_ms: None,
 };
 
@@ -191,4 +192,33 @@ fn without_a_promise_it_says_that_it_did_not_look() {
     let promises = Promises::default();
     let observed = Observed { promises: Some(&promises), ..observed };
     assert_eq!(liveness(&observed).summary, "the target promises no bound");
+}
+
+#[test]
+fn longer_than_expected_and_within_the_promise_costs_the_pass_alone() {
+    let history = history((10, 15));
+    let (processes, turns) = (five(), Turns::default());
+    let state = |expected_ms| {
+        let promises = Promises { service_expected_ms: Some(expected_ms), ..PROMISES };
+        let check = liveness(&Observed {
+            history: Some(&history),
+            processes: Some(&processes),
+            faults: &[],
+            turns: &turns,
+            promises: Some(&promises),
+        });
+        (check.state, check.findings.first().map(|finding| finding.anomaly.clone()))
+    };
+    assert_eq!(state(5_500), (CheckState::Holds, None));
+    assert_eq!(state(4_500), (CheckState::Undecided, Some("too-little-service".to_owned())));
+}
+
+#[test]
+fn a_majority_that_somebody_else_stopped_promises_nothing() {
+    let mut processes = five();
+    processes.extend((1..=3).map(|node| process(node, 10, ProcessChange::StoppedFromOutside)));
+    processes.extend((1..=3).map(|node| process(node, 20, ProcessChange::ContinuedFromOutside)));
+    let stopped = check((10, 20), &processes, &[], &Turns::default());
+    assert_eq!(stopped.state, CheckState::Holds, "{stopped:?}");
+    assert_eq!(check((10, 20), &five(), &[], &Turns::default()).state, CheckState::Broken);
 }
