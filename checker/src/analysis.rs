@@ -175,6 +175,12 @@ pub struct WitnessOperation {
     pub invoked_at_ns: u64,
     /// When it ended; `None`: never, or nobody knows.
     pub completed_at_ns: Option<u64>,
+    /// The line of the file on which it begins, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The `index` that the file gives its begin, where it has indices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
     /// `ok`, `fail`, `info`.
     pub outcome: String,
     /// The node that answered, as `n1`.

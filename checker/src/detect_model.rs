@@ -40,7 +40,7 @@ pub(crate) fn model(
             let words: Vec<&str> = known.iter().map(|function| function.word()).collect();
             Err(CheckError::Model {
                 file: file.to_owned(),
-                line: u64::from(operation.invoked),
+                line: history.line(operation.invoked),
                 message: format!(
                     "{} is no operation of a {}, which has {}{}",
                     operation.function.word(),
@@ -96,7 +96,7 @@ fn all_whole(file: &str, history: &History) -> Result<(), CheckError> {
         None => Ok(()),
         Some(operation) => Err(CheckError::Model {
             file: file.to_owned(),
-            line: u64::from(match operation.function {
+            line: history.line(match operation.function {
                 Function::Read => operation.completed,
                 _ => operation.invoked,
             }),

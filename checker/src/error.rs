@@ -40,6 +40,18 @@ pub enum CheckError {
         /// The folder.
         path: PathBuf,
     },
+    /// An event of a stream is before the one that came before it.
+    #[error(
+        "{file}:{line}: this event is before the one at line {after}; put the history into a file, which is sorted, or sort it"
+    )]
+    Disorder {
+        /// The file.
+        file: String,
+        /// The line of the event.
+        line: u64,
+        /// The line of the event before.
+        after: u64,
+    },
     /// A key is named that the history does not have.
     #[error("{file}: an initial value is given for key {key:?}, and no operation is on that key")]
     NoSuchKey {

@@ -1,10 +1,14 @@
 //! What a person may want to say about a history that it does not say itself.
 
+use std::time::Instant;
+
 use serde_json::Value as Json;
 
 use crate::analysis::Finding;
 use crate::history::{Function, History, Operation, Outcome, Value};
-use crate::options::ModelKind;
+use crate::linear;
+use crate::options::{FailedCas, ModelKind, Options};
+use crate::verdict::Verdict;
 
 /// Notes on a history that violates: the keys whose first reads agree on a value that nobody wrote, with the option to
 /// paste. Such a key was not absent when the record began.
@@ -33,6 +37,60 @@ fn note(history: &History, key: u32, value: Value) -> String {
          --initial {}",
         quoted(&option)
     )
+}
+
+/// A note where the verdict hangs on what a failed cas without an error says: the other meaning, with its option,
+/// where that gives the other verdict by `until`.
+pub(crate) fn failed_cas(
+    history: &History,
+    model: ModelKind,
+    verdict: Verdict,
+    options: &Options,
+    until: Instant,
+) -> Option<String> {
+    let left = until.saturating_duration_since(Instant::now());
+    let decides = matches!(verdict, Verdict::Pass | Verdict::Violation);
+    if model != ModelKind::Register || history.ambiguous.is_empty() || !decides || left.is_zero() {
+        return None;
+    }
+    let (as_read, other) = match history.operations[history.ambiguous[0] as usize].outcome {
+        Outcome::Rejected => (FailedCas::Mismatch, FailedCas::Nothing),
+        _ => (FailedCas::Nothing, FailedCas::Mismatch),
+    };
+    // Evidence can only make a violation of a pass, and without it only a pass of a violation.
+    if (as_read == FailedCas::Mismatch) != (verdict == Verdict::Violation) {
+        return None;
+    }
+    let mut otherwise = history.clone();
+    for &index in &history.ambiguous {
+        otherwise.operations[index as usize].outcome = match other {
+            FailedCas::Mismatch => Outcome::Rejected,
+            FailedCas::Nothing => Outcome::Fail,
+        };
+    }
+    let options = Options { budget: left, progress: None, ..options.clone() };
+    let otherwise = linear::check(&otherwise, model, &options).verdict;
+    let is_other = match verdict {
+        Verdict::Pass => otherwise == Verdict::Violation,
+        _ => otherwise == Verdict::Pass,
+    };
+    let meaning = |reading: FailedCas| match reading {
+        FailedCas::Mismatch => "evidence that the value was another",
+        FailedCas::Nothing => "no evidence",
+    };
+    is_other.then(|| {
+        format!(
+            "the verdict hangs on {} that failed without an error: read as {}. As {} the verdict is {otherwise}: say \
+             --failed-cas {}",
+            match history.ambiguous.len() {
+                1 => "a cas".to_owned(),
+                several => format!("{several} cas"),
+            },
+            meaning(as_read),
+            meaning(other),
+            other.word(),
+        )
+    })
 }
 
 /// As a shell wants it.

@@ -117,7 +117,7 @@ fn acknowledged(history: &History, file: u32) -> impl Iterator<Item = Acknowledg
             command: (command.session, command.sequence),
             node: number,
             at_ns: operation.completed_at_ns,
-            place: Place { file, line: operation.completed },
+            place: Place { file, line: history.line(operation.completed) as u32 },
         })
     })
 }

@@ -30,6 +30,8 @@ pub struct Options {
     pub model: Option<ModelKind>,
     /// What keys hold before their first operation, where the history does not say it.
     pub initial: Initial,
+    /// What a cas that failed without an error says; `None`: told by the format.
+    pub failed_cas: Option<FailedCas>,
     /// The history's format; `None`: told by its content.
     pub format: Option<Format>,
     /// The positive control: report a violation that is not there, so that everything behind the
@@ -47,6 +49,7 @@ impl Default for Options {
             threads: 0,
             model: None,
             initial: Initial::default(),
+            failed_cas: None,
             format: None,
             canary: false,
             progress: None,
@@ -146,12 +149,33 @@ impl ModelKind {
     }
 }
 
+/// What the `fail` of a cas says that has no error and does not tell what it saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailedCas {
+    /// The value was another than the expected one: evidence, as in our own JSON lines.
+    Mismatch,
+    /// It did not take place, for whatever reason: no evidence, as Jepsen means it.
+    Nothing,
+}
+
+impl FailedCas {
+    /// The word used in flags.
+    pub fn word(self) -> &'static str {
+        match self {
+            FailedCas::Mismatch => "mismatch",
+            FailedCas::Nothing => "nothing",
+        }
+    }
+}
+
 /// How a history is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// One JSON object a line; see [`crate::event`].
     Jsonl,
+    /// The same objects in one JSON array.
+    Json,
     /// Jepsen's `history.edn`: one EDN map a line, or one vector of maps.
     Edn,
     /// `INFO  jepsen.util - 0  :invoke  :read  nil`, as Knossos and porcupine keep them.
@@ -159,10 +183,22 @@ pub enum Format {
 }
 
 impl Format {
+    /// Every format, in the order of the documentation.
+    pub const ALL: [Format; 4] = [Format::Jsonl, Format::Json, Format::Edn, Format::Log];
+
+    /// What a failed cas without an error says in it.
+    pub fn failed_cas(self) -> FailedCas {
+        match self {
+            Format::Jsonl | Format::Json => FailedCas::Mismatch,
+            Format::Edn | Format::Log => FailedCas::Nothing,
+        }
+    }
+
     /// The word used in files and flags.
     pub fn word(self) -> &'static str {
         match self {
             Format::Jsonl => "jsonl",
+            Format::Json => "json",
             Format::Edn => "edn",
             Format::Log => "log",
         }

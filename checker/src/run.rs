@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
 use crate::error::CheckError;
 use crate::history::{self, History, Operation, Outcome, Source, Value};
-use crate::options::Options;
+use crate::options::{ModelKind, Options};
 use crate::verdict::Verdict;
 use crate::{detect_model, hint, linear};
 
@@ -194,7 +194,7 @@ pub(crate) fn linearizability(
         keys_by_method: found.keys_by_method.clone(),
         configurations: found.configurations,
         undecided: found.undecided,
-        notes: hint::initial(history, model, &found.findings),
+        notes: notes(history, model, &found, options, begun + options.budget),
         slowest: found.slowest.clone(),
     };
     if found.verdict == Verdict::Pass && answered(history) == 0 {
@@ -211,6 +211,20 @@ pub(crate) fn linearizability(
         exercise: None,
     };
     Ok((check, report))
+}
+
+/// What a reader should know beside the verdict.
+fn notes(
+    history: &History,
+    model: ModelKind,
+    found: &linear::Linearizability,
+    options: &Options,
+    until: Instant,
+) -> Vec<String> {
+    let mut notes = history.notes.clone();
+    notes.extend(hint::initial(history, model, &found.findings));
+    notes.extend(hint::failed_cas(history, model, found.verdict, options, until));
+    notes
 }
 
 fn summary(found: &linear::Linearizability, report: &HistoryReport) -> String {

@@ -58,6 +58,9 @@ fn mutated_histories_never_crash_a_parser() {
                         errors += 1;
                         assert!(line >= 1 && column >= 1 && !message.is_empty(), "seed {seed}");
                     }
+                    Err(CheckError::Disorder { line, after, .. }) => {
+                        assert!(line >= 1 && after >= 1)
+                    }
                     Err(CheckError::Read { .. }) | Ok(_) => {}
                     Err(other) => panic!("seed {seed}: {other}"),
                 }

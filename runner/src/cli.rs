@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
+use whitewater_checker::options::Format;
 use whitewater_server::mutants::CATALOGUE;
 
 use crate::addresses::{Block, PORT_DEFAULT};
@@ -190,7 +191,7 @@ pub(crate) struct CheckArguments {
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) threads: usize,
     /// How a history file is written; told by its content if not given
-    #[arg(long, value_name = "FORMAT", value_parser = ["jsonl", "edn", "log"])]
+    #[arg(long, value_name = "FORMAT", value_parser = Format::ALL.map(Format::word))]
     pub(crate) format: Option<String>,
     /// What the objects are; told by the operations if not given
     #[arg(long, value_name = "MODEL", value_parser = ["register", "append", "set", "counter", "queue", "mutex"])]
@@ -199,6 +200,10 @@ pub(crate) struct CheckArguments {
     /// May be given several times; null if not given
     #[arg(long, value_name = "VALUE|KEY=VALUE")]
     pub(crate) initial: Vec<String>,
+    /// What a cas says that failed without an error: the value was another (mismatch; JSON), or
+    /// nothing (EDN, logs). Told by the format if not given
+    #[arg(long, value_name = "MEANING", value_parser = ["mismatch", "nothing"])]
+    pub(crate) failed_cas: Option<String>,
     /// Also write the history as Jepsen's history.edn, for a second opinion
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Option<PathBuf>,

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::line::{Chunk, Initially, RawEvent};
+use super::line::{Chunk, Initially, NONE, RawEvent};
 use super::operation::{Function, NEVER, NEVER_NS, NO_NODE, Operation, Outcome};
+use super::order::{self, By, Disorder, Member, Moment, Watch};
 use super::value::Value;
 use super::{ByKey, Command, History};
 use crate::error::CheckError;
@@ -36,10 +37,27 @@ enum Doing {
     Retired(u32),
 }
 
+/// How a file is taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// A cas that failed without an error says that the value was another.
+    pub(crate) is_mismatch: bool,
+    /// All events are collected and sorted, not taken as they come.
+    pub(crate) is_sorted: bool,
+}
+
 /// Builds a history from chunks.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     file: String,
+    manner: Manner,
+    watch: Watch,
+    moment: Moment,
+    /// Events waiting to be sorted, and their commands by line and column.
+    waiting: Vec<RawEvent>,
+    waiting_commands: HashMap<(u32, u32), (u64, u64)>,
+    /// Completions with another value than their invocation's, and the first one's line.
+    replaced: (u64, u64),
     history: History,
     dense: Vec<Doing>,
     sparse: HashMap<u64, Doing>,
@@ -53,9 +71,15 @@ pub(crate) struct Assembler {
 
 impl Assembler {
     /// Starts an empty history; `file` is only named in errors.
-    pub(crate) fn new(file: &str) -> Self {
+    pub(crate) fn new(file: &str, manner: Manner) -> Self {
         Assembler {
             file: file.to_owned(),
+            manner,
+            watch: Watch::default(),
+            moment: Moment::default(),
+            waiting: Vec::new(),
+            waiting_commands: HashMap::new(),
+            replaced: (0, 0),
             history: History::default(),
             dense: Vec::new(),
             sparse: HashMap::new(),
@@ -82,6 +106,7 @@ impl Assembler {
             None => value,
         };
         let mut commands = chunk.commands.iter().peekable();
+        let base = self.base as u32;
         for (number, raw) in chunk.events.iter().enumerate() {
             let event = RawEvent {
                 key: keys[raw.key as usize],
@@ -89,12 +114,22 @@ impl Assembler {
                 value: translated(raw.value),
                 second: translated(raw.second),
                 saw: translated(raw.saw),
+                position: base + raw.position,
+                line: base + raw.line,
                 ..*raw
             };
-            let operation = match event.kind {
-                EventType::Invoke => self.begin(&event)?,
-                _ => self.end(&event)?,
-            };
+            if self.manner.is_sorted {
+                while let Some(&(_, session, sequence)) =
+                    commands.next_if(|(event, ..)| *event as usize == number)
+                {
+                    self.waiting_commands.insert((event.line, event.column), (session, sequence));
+                }
+                self.waiting.push(event);
+                continue;
+            }
+            let seen = self.watch.see(&event, u64::from(event.line));
+            seen.map_err(|disorder| self.disorder(disorder))?;
+            let operation = self.event(&event)?;
             while let Some(&(_, session, sequence)) =
                 commands.next_if(|(event, ..)| *event as usize == number)
             {
@@ -120,7 +155,9 @@ impl Assembler {
 
     /// The history; operations still open count as `info`. `asked` is what the caller says that keys begin as.
     pub(crate) fn finish(mut self, asked: &Initial) -> Result<History, CheckError> {
+        self.take_sorted()?;
         self.begin_keys(asked)?;
+        self.settle_times();
         self.history.events = self.base;
         self.history.operations.shrink_to_fit();
         // The invocation and the completion may both tell the command.
@@ -128,6 +165,111 @@ impl Assembler {
         self.history.commands.dedup();
         self.history.by_key = ByKey::new(&self.history.operations, &self.counts);
         Ok(self.history)
+    }
+
+    /// Takes the events that waited to be sorted.
+    fn take_sorted(&mut self) -> Result<(), CheckError> {
+        let mut events = std::mem::take(&mut self.waiting);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let (by, disorder) = order::sort(&mut events);
+        self.watch.by = by;
+        if let Some(Disorder { line, after }) = disorder {
+            let what = if by == By::Index { "indices" } else { "times" };
+            self.history.notes.push(format!(
+                "the lines are not in the order of their {what} (line {line} is before line {after}): \
+                 they were sorted by them"
+            ));
+        }
+        self.history.lines =
+            std::iter::once(0).chain(events.iter().map(|event| event.line)).collect();
+        for (place, mut event) in events.into_iter().enumerate() {
+            event.position = place as u32 + 1;
+            let operation = self.event(&event)?;
+            if let Some(&(session, sequence)) =
+                self.waiting_commands.get(&(event.line, event.column))
+            {
+                self.history.commands.push(Command { operation, session, sequence });
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn event(&mut self, event: &RawEvent) -> Result<u32, CheckError> {
+        if self.watch.by == By::Index {
+            let place = event.position as usize;
+            self.history.indices.resize(place + 1, NONE);
+            self.history.indices[place] = event.index;
+        }
+        let operation = match event.kind {
+            EventType::Invoke => self.begin(event)?,
+            _ => self.end(event)?,
+        };
+        if self.watch.by == By::Time && event.kind != EventType::Info {
+            let is_return = event.kind != EventType::Invoke;
+            let member = Member { position: event.position, operation, is_return };
+            let moved = self.moment.add(event.time_ns, member);
+            if !moved.is_empty() {
+                self.move_all(moved);
+            }
+        }
+        Ok(operation)
+    }
+
+    /// Calls and returns of one moment get their places.
+    fn move_all(&mut self, moved: Vec<(u32, Member)>) {
+        let lines: Vec<(u32, u64)> = moved
+            .iter()
+            .map(|&(position, member)| (position, self.history.line(member.position)))
+            .collect();
+        for (position, member) in moved {
+            let operation = &mut self.history.operations[member.operation as usize];
+            let place =
+                if member.is_return { &mut operation.completed } else { &mut operation.invoked };
+            *place = position;
+        }
+        self.history
+            .moved
+            .extend(lines.into_iter().map(|(position, line)| (position, line as u32)));
+    }
+
+    /// Whether the file has times that say anything, and what the last moment of them was.
+    fn settle_times(&mut self) {
+        let operations = &self.history.operations;
+        let told = |&at: &u64| at != NONE;
+        let mut times = operations.iter().map(|operation| operation.invoked_at_ns).filter(told);
+        let first = times.next();
+        let all_told = operations.iter().all(|operation| told(&operation.invoked_at_ns));
+        // A clock that never moves is none: everything would overlap.
+        let moves = self.moment.is_later || times.any(|at| Some(at) != first);
+        self.history.has_times = all_told && first.is_some() && moves;
+        if self.watch.by == By::Time && self.moment.is_later {
+            let moved = self.moment.rearranged();
+            self.move_all(moved);
+        }
+        if !self.history.has_times {
+            for operation in &mut self.history.operations {
+                operation.invoked_at_ns = u64::from(operation.invoked) * 1000;
+                if operation.completed != NEVER {
+                    operation.completed_at_ns = u64::from(operation.completed) * 1000;
+                }
+            }
+        }
+        let (replaced, line) = self.replaced;
+        if replaced > 0 {
+            self.history.notes.push(format!(
+                "{replaced} {} with another value than asked for (first at line {line}): what \
+                 {} done is taken from there",
+                if replaced == 1 { "operation completes" } else { "operations complete" },
+                if replaced == 1 { "it has" } else { "they have" },
+            ));
+        }
+    }
+
+    fn disorder(&self, Disorder { line, after }: Disorder) -> CheckError {
+        CheckError::Disorder { file: self.file.clone(), line, after }
     }
 
     /// Settles what keys begin as: what the caller says of a key, else what the file says, else what the caller
@@ -193,7 +335,7 @@ impl Assembler {
         match *doing {
             Doing::Unknown | Doing::Idle(..) => *doing = Doing::Open(number),
             Doing::Open(open) => {
-                let since = self.history.operations[open as usize].invoked;
+                let since = self.history.line(self.history.operations[open as usize].invoked);
                 let message = format!(
                     "process {} begins an operation while the one it began at line {since} is open",
                     event.process
@@ -207,7 +349,7 @@ impl Assembler {
             process: event.process,
             invoked_at_ns: event.time_ns,
             completed_at_ns: NEVER_NS,
-            invoked: self.position(event),
+            invoked: event.position,
             completed: NEVER,
             key: event.key,
             value: event.value,
@@ -223,7 +365,7 @@ impl Assembler {
 
     #[inline]
     fn end(&mut self, event: &RawEvent) -> Result<u32, CheckError> {
-        let position = self.position(event);
+        let position = event.position;
         let doing = self.doing(event.process);
         let number = match *doing {
             Doing::Open(open) => open,
@@ -233,7 +375,8 @@ impl Assembler {
                 return Err(self.error_at(event, message));
             }
             Doing::Idle(last, completed) => {
-                let began = self.history.operations[last as usize].invoked;
+                let began = self.history.line(self.history.operations[last as usize].invoked);
+                let completed = self.history.line(completed);
                 let message = format!(
                     "process {} completes its operation twice: it began at line {began} and was \
                      already complete at line {completed}",
@@ -252,13 +395,21 @@ impl Assembler {
             let message = self.mismatch(event, number);
             return Err(self.error_at(event, message));
         }
-        complete(operation, event, position);
+        let is_replaced = complete(operation, event, self.manner.is_mismatch);
+        if operation.outcome == Outcome::Rejected
+            && operation.saw == Value::UNTOLD
+            && !event.is_rejected
+            || operation.outcome == Outcome::Fail
+                && event.function == Function::Cas
+                && !event.has_error
+        {
+            self.history.ambiguous.push(number);
+        }
+        if is_replaced {
+            let first = if self.replaced.0 == 0 { u64::from(event.line) } else { self.replaced.1 };
+            self.replaced = (self.replaced.0 + 1, first);
+        }
         Ok(number)
-    }
-
-    fn position(&self, event: &RawEvent) -> u32 {
-        // `take` has checked that this fits.
-        (self.base + u64::from(event.position)) as u32
     }
 
     fn mismatch(&self, event: &RawEvent, number: u32) -> String {
@@ -270,12 +421,12 @@ impl Assembler {
             self.history.keys.text(event.key),
             operation.function.word(),
             self.history.keys.text(operation.key),
-            operation.invoked,
+            self.history.line(operation.invoked),
         )
     }
 
     fn after_info(&self, event: &RawEvent, last: u32) -> CheckError {
-        let began = self.history.operations[last as usize].invoked;
+        let began = self.history.line(self.history.operations[last as usize].invoked);
         let message = format!(
             "process {} goes on after its operation begun at line {began} ended in info; a process \
              number is retired by info, its client goes on under a new one",
@@ -285,7 +436,7 @@ impl Assembler {
     }
 
     fn error_at(&self, event: &RawEvent, message: String) -> CheckError {
-        self.error(u64::from(self.position(event)), 1, message)
+        self.error(u64::from(event.line), event.column, message)
     }
 
     fn error(&self, line: u64, column: u32, message: String) -> CheckError {
@@ -293,19 +444,26 @@ impl Assembler {
     }
 }
 
+/// Completes an operation; says whether it did something else than it was asked for.
 #[inline]
-fn complete(operation: &mut Operation, event: &RawEvent, position: u32) {
+fn complete(operation: &mut Operation, event: &RawEvent, is_mismatch: bool) -> bool {
+    let is_rejection = event.saw != Value::UNTOLD || event.is_rejected || is_mismatch;
     operation.outcome = match event.kind {
         EventType::Ok => Outcome::Ok,
-        EventType::Fail if event.function == Function::Cas && !event.has_error => Outcome::Rejected,
+        EventType::Fail if event.function == Function::Cas && !event.has_error && is_rejection => {
+            Outcome::Rejected
+        }
         EventType::Fail => Outcome::Fail,
         EventType::Info | EventType::Invoke => Outcome::Info,
     };
     if operation.outcome != Outcome::Info {
-        operation.completed = position;
+        operation.completed = event.position;
         operation.completed_at_ns = event.time_ns;
     }
-    if operation.outcome == Outcome::Ok && event.function.value_is_answer() {
+    let mut is_replaced = false;
+    if operation.outcome == Outcome::Ok && event.value != Value::UNTOLD {
+        let is_other = (operation.value, operation.second) != (event.value, event.second);
+        is_replaced = is_other && !event.function.value_is_answer();
         operation.value = event.value;
         operation.second = event.second;
     }
@@ -318,4 +476,5 @@ fn complete(operation: &mut Operation, event: &RawEvent, position: u32) {
     if event.term != 0 {
         operation.term = event.term;
     }
+    is_replaced
 }

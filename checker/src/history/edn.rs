@@ -10,6 +10,8 @@ use serde_json::{Map, Value as Json};
 
 use super::entry::{Actor, Entry, INITIAL};
 use super::line::{Chunk, LineError};
+use super::number;
+use super::place::Places;
 use crate::event::{EventType, Seen};
 
 /// Deepest nesting. History values are flat; a file of brackets must not exhaust the stack.
@@ -131,15 +133,46 @@ impl<'a> Reader<'a> {
             Some(b'(') => self.members(b')', depth).map(Edn::List),
             Some(b'{') => self.map(depth),
             Some(b'#') => self.tagged(depth),
+            Some(b'^') => {
+                // Metadata stands before the value it is about, and is no part of it.
+                self.at += 1;
+                self.value(depth + 1)?;
+                self.skip(depth)?;
+                self.value(depth + 1)
+            }
             Some(b']' | b')' | b'}') => self.error("a closing bracket that nothing opened"),
             Some(_) => self.atom(),
         }
     }
 
+    /// How a list or vector that begins here ends.
+    fn list(&self) -> Option<u8> {
+        match self.peek() {
+            Some(b'[') => Some(b']'),
+            Some(b'(') => Some(b')'),
+            _ => None,
+        }
+    }
+
     fn members(&mut self, close: u8, depth: usize) -> Result<Vec<Edn>, EdnError> {
+        let mut members = Vec::new();
+        self.each_at(close, depth, &mut |_, member| members.push(member))?;
+        Ok(members)
+    }
+
+    /// Sees the members of the outermost list, each with the byte it begins at.
+    fn each(&mut self, close: u8, see: &mut dyn FnMut(usize, Edn)) -> Result<(), EdnError> {
+        self.each_at(close, 0, see)
+    }
+
+    fn each_at(
+        &mut self,
+        close: u8,
+        depth: usize,
+        see: &mut dyn FnMut(usize, Edn),
+    ) -> Result<(), EdnError> {
         let opened_at = self.at;
         self.at += 1;
-        let mut members = Vec::new();
         loop {
             self.skip(depth)?;
             match self.peek() {
@@ -148,11 +181,15 @@ impl<'a> Reader<'a> {
                     return self.error("a bracket that nothing closes");
                 }
                 Some(byte) if byte == close => break,
-                Some(_) => members.push(self.value(depth + 1)?),
+                Some(_) => {
+                    let at = self.at;
+                    let member = self.value(depth + 1)?;
+                    see(at, member);
+                }
             }
         }
         self.at += 1;
-        Ok(members)
+        Ok(())
     }
 
     fn map(&mut self, depth: usize) -> Result<Edn, EdnError> {
@@ -180,7 +217,15 @@ impl<'a> Reader<'a> {
             self.value(depth + 1)?;
             return self.value(depth + 1);
         }
+        if self.peek() == Some(b'"') {
+            // A regular expression is its text.
+            return self.string();
+        }
         let tag = self.token();
+        if tag.starts_with('#') {
+            // `##NaN`, `##Inf`.
+            return Ok(Edn::Symbol(tag.to_owned()));
+        }
         if tag.is_empty() {
             return self.error("a # that begins nothing known");
         }
@@ -262,15 +307,16 @@ impl<'a> Reader<'a> {
         if !digits.starts_with(|first: char| first.is_ascii_digit()) {
             return Ok(Edn::Symbol(token.to_owned()));
         }
-        let whole = token.trim_end_matches('N').trim_start_matches('+');
-        if let Ok(number) = whole.parse() {
-            return Ok(Edn::Integer(number));
+        if let Some(number) = number::whole(token) {
+            return Ok(number);
         }
         match token.trim_end_matches('M').parse() {
             Ok(number) => Ok(Edn::Float(number)),
             Err(_) => {
                 self.at = start;
-                self.error(format!("not a number: {token}"))
+                self.error(format!(
+                    "not a number: {token}; known are 1, -1, 1N, 0x1f, 017, 2r101, 1/3, 1.5 and 1M"
+                ))
             }
         }
     }
@@ -279,15 +325,10 @@ impl<'a> Reader<'a> {
 /// Parses a whole history.
 pub(super) fn parse(bytes: &[u8]) -> Chunk {
     let mut chunk = Chunk::default();
-    if let Err(error) = events(bytes).and_then(|events| take(&mut chunk, events)) {
-        let before = &bytes[..error.at.min(bytes.len())];
-        let line = memchr::memchr_iter(b'\n', before).count() + 1;
-        let column = before.len() - memchr::memrchr(b'\n', before).map_or(0, |at| at + 1) + 1;
-        chunk.error = Some(LineError {
-            line: u32::try_from(line).unwrap_or(u32::MAX),
-            column: u32::try_from(column).unwrap_or(u32::MAX),
-            message: error.message,
-        });
+    let places = Places::new(bytes);
+    if let Err(error) = events(bytes).and_then(|events| take(&mut chunk, places, events)) {
+        let (line, column) = Places::new(bytes).of(error.at);
+        chunk.error = Some(LineError { line, column, message: error.message });
     }
     chunk
 }
@@ -300,21 +341,28 @@ fn events(bytes: &[u8]) -> Result<Vec<(usize, Edn)>, EdnError> {
     let mut events = Vec::new();
     loop {
         reader.skip(0)?;
+        if let Some(close) = reader.list() {
+            reader.each(close, &mut |at, edn| events.push((at, edn)))?;
+            continue;
+        }
         let at = reader.at;
         match reader.next()? {
             None => return Ok(events),
-            Some(Edn::List(members)) => events.extend(members.into_iter().map(|edn| (at, edn))),
             Some(edn) => events.push((at, edn)),
         }
     }
 }
 
-fn take(chunk: &mut Chunk, events: Vec<(usize, Edn)>) -> Result<(), EdnError> {
+fn take(
+    chunk: &mut Chunk,
+    mut places: Places<'_>,
+    events: Vec<(usize, Edn)>,
+) -> Result<(), EdnError> {
     let has_tuples = all_values_are_pairs(&events);
     for (at, edn) in events {
         chunk.positions += 1;
-        let event =
-            event(&edn, has_tuples, chunk.positions).map_err(|message| EdnError { at, message })?;
+        chunk.place = Some(places.of(at));
+        let event = event(&edn, has_tuples).map_err(|message| EdnError { at, message })?;
         if let Some(event) = event {
             chunk.entry(event).map_err(|(_, message)| EdnError { at, message })?;
         }
@@ -338,7 +386,12 @@ fn all_values_are_pairs(events: &[(usize, Edn)]) -> bool {
 }
 
 /// The event of a map; `None` for the nemesis.
-fn event(edn: &Edn, has_tuples: bool, position: u32) -> Result<Option<Entry>, String> {
+fn event(edn: &Edn, has_tuples: bool) -> Result<Option<Entry>, String> {
+    if !matches!(edn, Edn::Map(_)) {
+        return Err(
+            "expected an event, a map such as {:process 0, :type :invoke, :f :read}".to_owned()
+        );
+    }
     let field = |name: &str| edn.get(name).ok_or_else(|| format!("an event needs :{name}"));
     let process = match field("process")? {
         Edn::Integer(number) => {
@@ -356,19 +409,24 @@ fn event(edn: &Edn, has_tuples: bool, position: u32) -> Result<Option<Entry>, St
         other => return Err(format!("unknown type {other:?}; known are invoke, ok, fail, info")),
     };
     let f = field("f")?.word().ok_or("the function :f must be a keyword")?.to_owned();
-    let own_key = edn.get("key").map(words);
+    let own_key = edn.get("key").map(Edn::to_json);
     let (key, value) = match (own_key, edn.get("value").cloned().unwrap_or(Edn::Nil)) {
         (Some(key), value) => (Some(key), value),
-        (None, Edn::Tuple(pair)) => (Some(words(&pair.0)), pair.1),
+        (None, Edn::Tuple(pair)) => (Some(pair.0.to_json()), pair.1),
         (None, Edn::List(mut two)) if has_tuples && two.len() == 2 => {
             let value = two.pop().unwrap_or(Edn::Nil);
-            (Some(words(&two[0])), value)
+            (Some(two[0].to_json()), value)
+        }
+        // `[key from to]`, where every operation has its key with it.
+        (None, Edn::List(three)) if has_tuples && three.len() == 3 && f == "cas" => {
+            (Some(three[0].to_json()), Edn::List(three[1..].to_vec()))
         }
         (None, value) => (None, value),
     };
-    let time_ns = match edn.get("time") {
-        Some(Edn::Integer(time)) => u64::try_from(*time).unwrap_or(0),
-        _ => u64::from(position) * 1000,
+    let number = |name: &str| match edn.get(name) {
+        Some(Edn::Integer(number)) => Ok(u64::try_from(*number).ok()),
+        Some(Edn::Nil) | None => Ok(None),
+        Some(other) => Err(format!(":{name} must be a whole number, not {}", other.to_json())),
     };
     Ok(Some(Entry {
         process,
@@ -376,21 +434,15 @@ fn event(edn: &Edn, has_tuples: bool, position: u32) -> Result<Option<Entry>, St
         f,
         key,
         value: value.to_json(),
-        time_ns: Some(time_ns),
+        time_ns: number("time")?,
+        index: number("index")?,
+        rejected: edn.get("rejected").map(|rejected| *rejected == Edn::Bool(true)),
         error: edn.get("error").filter(|error| **error != Edn::Nil).map(Edn::to_json),
         saw: edn.get("saw").map(|value| Seen { is: value.to_json() }),
         node: edn.get("node").and_then(Edn::word).map(str::to_owned),
         term: None,
         command: None,
     }))
-}
-
-/// A value as a plain word, for keys and errors.
-fn words(edn: &Edn) -> String {
-    match edn.to_json() {
-        Json::String(text) => text,
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -45,13 +45,20 @@ pub(crate) struct Entry {
     pub(crate) kind: EventType,
     pub(crate) f: String,
     #[serde(default)]
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<Json>,
     #[serde(default)]
     pub(crate) value: Json,
-    #[serde(default)]
+    /// Jepsen calls it `time`; nanoseconds there too.
+    #[serde(default, alias = "time")]
     pub(crate) time_ns: Option<u64>,
+    /// Its place in the order of events, where the file tells it.
+    #[serde(default)]
+    pub(crate) index: Option<u64>,
     #[serde(default)]
     pub(crate) error: Option<Json>,
+    /// On the `fail` of a cas: whether it says that the value was another than the expected one.
+    #[serde(default)]
+    pub(crate) rejected: Option<bool>,
     #[serde(default)]
     pub(crate) saw: Option<Seen>,
     #[serde(default)]
@@ -63,13 +70,45 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// A transaction of one read, write or append is that operation on its key.
+    pub(crate) fn untangle(mut self) -> Result<Entry, String> {
+        if self.f != "txn" {
+            return Ok(self);
+        }
+        let expected = "a transaction of one operation: [[\"r\", key, null]], [[\"w\", key, value]] or \
+                        [[\"append\", key, value]]; longer ones are not checked";
+        let Json::Array(steps) = &self.value else {
+            return Err(format!("txn needs {expected}, not {}", self.value));
+        };
+        let [Json::Array(step)] = steps.as_slice() else {
+            return Err(format!("this txn has {} operations; expected is {expected}", steps.len()));
+        };
+        let (f, key, value) = match step.as_slice() {
+            [Json::String(f), key, value] => (f.trim_start_matches(':'), key, value),
+            _ => {
+                return Err(format!(
+                    "{} is no operation of a txn; expected is {expected}",
+                    steps[0]
+                ));
+            }
+        };
+        let f = match f {
+            "r" => "read",
+            "w" => "write",
+            "append" => "append",
+            _ => return Err(format!("{f:?} is no operation of a txn; expected is {expected}")),
+        };
+        (self.f, self.key, self.value) = (f.to_owned(), Some(key.clone()), value.clone());
+        Ok(self)
+    }
+
     /// The nemesis's event in its long form.
     pub(crate) fn of_nemesis(self) -> Event {
         Event {
             process: Process::Nemesis,
             kind: self.kind,
             f: self.f,
-            key: self.key,
+            key: self.key.as_ref().map(words),
             value: self.value,
             time_ns: self.time_ns.unwrap_or(0),
             error: self.error.as_ref().map(words),

@@ -46,15 +46,26 @@ pub fn edn(history: &History, out: &mut dyn Write) -> io::Result<()> {
             (true, _) => ("invoke", operation.invoked_at_ns),
             (false, outcome) => (outcome.word(), operation.completed_at_ns),
         };
+        let time = match history.has_times {
+            true => format!(", :time {time}"),
+            false => String::new(),
+        };
         write!(
             out,
-            "{{:index {number}, :time {time}, :type :{kind}, :process {}, :f :{}, :value {value}",
+            "{{:index {number}{time}, :type :{kind}, :process {}, :f :{}, :value {value}",
             operation.process,
             operation.function.word(),
         )?;
         if !is_invocation && operation.outcome == Outcome::Fail {
             // Without it, a failed cas would say that the value was another.
             write!(out, ", :error :no-effect")?;
+        }
+        if !is_invocation
+            && operation.outcome == Outcome::Rejected
+            && operation.saw == Value::UNTOLD
+        {
+            // Jepsen's `fail` says nothing about the value; this one does.
+            write!(out, ", :rejected true")?;
         }
         if !is_invocation && operation.saw != Value::UNTOLD {
             write!(out, ", :saw {}", text(&history.values.json(operation.saw)))?;

@@ -6,7 +6,7 @@
 use memchr::memchr;
 use serde_json::Value as Json;
 
-use super::entry::{Actor, Entry, INITIAL};
+use super::entry::{Actor, Entry, INITIAL, words};
 use super::interner::Interner;
 use super::operation::{Function, NO_NODE};
 use super::scan::{Cursor, Fields, scan};
@@ -17,7 +17,13 @@ use crate::event::{Event, EventType};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawEvent {
     pub(crate) process: u64,
+    /// [`NONE`] if the file does not tell it.
     pub(crate) time_ns: u64,
+    /// The event's place in the order of events; [`NONE`] if the file does not tell it.
+    pub(crate) index: u64,
+    /// Where it begins in the chunk: the line, from 1, and the byte in it, from 1.
+    pub(crate) line: u32,
+    pub(crate) column: u32,
     /// The event's position: for lines, the line's number in the chunk, from 1.
     pub(crate) position: u32,
     pub(crate) key: u32,
@@ -29,7 +35,12 @@ pub(crate) struct RawEvent {
     pub(crate) function: Function,
     pub(crate) kind: EventType,
     pub(crate) has_error: bool,
+    /// It says of itself that the value was another than the expected one.
+    pub(crate) is_rejected: bool,
 }
+
+/// A number that a file does not tell.
+pub(crate) const NONE: u64 = u64::MAX;
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +76,8 @@ pub(crate) struct Chunk {
     pub(crate) values: Values,
     /// Positions used up, blank lines included.
     pub(crate) positions: u32,
+    /// Where the event that is taken begins, if that is not a line of its own.
+    pub(crate) place: Option<(u32, u32)>,
     pub(crate) error: Option<LineError>,
 }
 
@@ -86,7 +99,8 @@ impl Chunk {
         chunk
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), LineError> {
+    /// Takes one event's JSON text.
+    pub(super) fn line(&mut self, line: &[u8]) -> Result<(), LineError> {
         if let Ok(fields) = scan(line)
             && self.usual(&fields).is_some()
         {
@@ -96,7 +110,7 @@ impl Chunk {
             return Ok(());
         }
         let entry: Entry = serde_json::from_slice(line).map_err(|error| LineError {
-            line: 0,
+            line: error.line() as u32 - u32::from(error.line() > 0),
             column: u32::try_from(error.column().max(1)).unwrap_or(u32::MAX),
             message: json_message(&error),
         })?;
@@ -118,7 +132,7 @@ impl Chunk {
             _ => return None,
         };
         let function = Function::of_word(fields.function)?;
-        let (process, time_ns) = (fields.process?, fields.time_ns?);
+        let (process, time_ns) = (fields.process?, fields.time_ns.unwrap_or(NONE));
         let term = u32::try_from(fields.term.unwrap_or(0)).ok()?;
         let (value, second) = self.usual_value(function, kind, fields.value)?;
         let saw = match fields.saw {
@@ -134,9 +148,13 @@ impl Chunk {
             self.commands.push((self.events.len() as u32, session, sequence));
         }
         let (position, has_error) = (self.positions, fields.has_error);
+        let (line, column) = self.place.unwrap_or((position, 1));
         self.events.push(RawEvent {
             process,
             time_ns,
+            index: fields.index.unwrap_or(NONE),
+            line,
+            column,
             position,
             key,
             value,
@@ -147,6 +165,7 @@ impl Chunk {
             function,
             kind,
             has_error,
+            is_rejected: false,
         });
         Some(())
     }
@@ -163,6 +182,9 @@ impl Chunk {
             return Some((Value::UNTOLD, Value::UNTOLD));
         }
         match (function, text.first()) {
+            (_, None) if kind == EventType::Ok && !function.value_is_answer() => {
+                Some((Value::UNTOLD, Value::UNTOLD))
+            }
             (_, None) => None,
             (Function::Cas, Some(b'[')) => {
                 let mut cursor = Cursor { bytes: text, at: 1 };
@@ -203,21 +225,25 @@ impl Chunk {
             }
             Actor::Initial => return self.initially(event),
         };
-        let time_ns = event.time_ns.ok_or(("time_ns", "missing field `time_ns`".to_owned()))?;
+        let event = event.untangle().map_err(|message| ("value", message))?;
         let function = Function::of_word(event.f.as_bytes()).ok_or_else(|| {
             let known: Vec<&str> = Function::WORDS.iter().map(|(_, words)| words[0]).collect();
             ("f", format!("unknown operation `{}`; known are {}", event.f, known.join(", ")))
         })?;
         let (value, second) = self.value(function, event.kind, &event.value)?;
         let saw = event.saw.map_or(Value::UNTOLD, |seen| self.values.intern(&seen.is));
-        let key = self.keys.intern(event.key.as_deref().unwrap_or(""));
+        let key = self.keys.intern(&event.key.as_ref().map(words).unwrap_or_default());
         let node = event.node.map_or(NO_NODE, |name| self.node(&name));
         if let Some((session, sequence)) = event.command {
             self.commands.push((self.events.len() as u32, session, sequence));
         }
+        let (line, column) = self.place.unwrap_or((self.positions, 1));
         self.events.push(RawEvent {
             process,
-            time_ns,
+            time_ns: event.time_ns.unwrap_or(NONE),
+            index: event.index.unwrap_or(NONE),
+            line,
+            column,
             position: self.positions,
             key,
             value,
@@ -227,7 +253,8 @@ impl Chunk {
             node,
             function,
             kind: event.kind,
-            has_error: event.error.is_some(),
+            has_error: event.error.is_some_and(|error| !error.is_null()),
+            is_rejected: event.rejected == Some(true),
         });
         Ok(())
     }
@@ -238,7 +265,7 @@ impl Chunk {
                 format!("process {INITIAL:?} has one operation, {INITIAL:?}, not {:?}", event.f);
             return Err(("f", message));
         }
-        let (position, key) = (self.positions, event.key.unwrap_or_default());
+        let (position, key) = (self.positions, event.key.as_ref().map(words).unwrap_or_default());
         self.initial.push(Initially { position, key, value: event.value });
         Ok(())
     }
@@ -260,6 +287,10 @@ impl Chunk {
             (Function::Cas, Json::Array(two)) if two.len() == 2 => {
                 Ok((self.values.intern(&two[0]), self.values.intern(&two[1])))
             }
+            // Many clients tell of a success nothing but that it was one.
+            (_, Json::Null) if kind == EventType::Ok && !function.value_is_answer() => {
+                Ok((Value::UNTOLD, Value::UNTOLD))
+            }
             (Function::Cas, _) => Err(pair("[from, to]")),
             (Function::Contains, Json::Array(two)) if two.len() == 2 && two[1].is_boolean() => {
                 let is_in = Json::from(u8::from(two[1] == Json::Bool(true)));
@@ -273,13 +304,13 @@ impl Chunk {
     }
 }
 
-/// Whether an event's value means something: an invocation's does unless the value is the answer,
-/// and then an ok's does.
+/// Whether an event's value means something: an invocation's does unless the value is the answer, and an ok's does:
+/// it is the answer, or what was done, if that is another value than the one asked for.
 #[inline]
 fn carries_value(function: Function, kind: EventType) -> bool {
     match kind {
         EventType::Invoke => !matches!(function, Function::Read | Function::Dequeue),
-        EventType::Ok => function.value_is_answer(),
+        EventType::Ok => true,
         EventType::Fail | EventType::Info => false,
     }
 }
@@ -329,9 +360,9 @@ mod tests {
 
         let bad = error(&good.replace("invoke", "started"));
         assert!(bad.message.contains("unknown variant `started`, expected one of `invoke`"));
-        let bad = error(&good.replace("read", "txn"));
+        let bad = error(&good.replace("read", "nap"));
         assert_eq!(bad.column, 30);
-        assert!(bad.message.starts_with("unknown operation `txn`; known are read, write"));
+        assert!(bad.message.starts_with("unknown operation `nap`; known are read, write"));
         let bad = error(&good.replace("read", "cas"));
         assert!(bad.message.contains("cas needs a value of [from, to], not null"));
     }

@@ -62,7 +62,9 @@ fn take(chunk: &mut Chunk, line: &[u8]) -> Result<(), (u32, String)> {
         f: found.function,
         key: None,
         value: value.to_json(),
-        time_ns: Some(u64::from(chunk.positions) * 1000),
+        time_ns: None,
+        index: None,
+        rejected: None,
         error: error.map(Into::into),
         saw: None,
         node: None,
@@ -70,6 +72,11 @@ fn take(chunk: &mut Chunk, line: &[u8]) -> Result<(), (u32, String)> {
         command: None,
     };
     chunk.entry(event).map_err(|(_, message)| (column(&found.rest), message))
+}
+
+/// Whether a line of a log tells of an operation.
+pub(super) fn is_event(line: &[u8]) -> bool {
+    event_in(line).is_some()
 }
 
 /// A line's event, up to its value.

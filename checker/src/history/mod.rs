@@ -5,6 +5,7 @@
 //! uncommon values are stored once and referred to by number. A history says nothing about right or
 //! wrong; that is for [`crate::linear`].
 
+mod array;
 mod assemble;
 mod detect;
 mod edn;
@@ -13,10 +14,16 @@ pub mod export;
 mod interner;
 mod line;
 mod log;
+mod number;
 pub(crate) mod operation;
+mod order;
+mod place;
 mod read;
 mod scan;
+mod store;
 mod value;
+
+use std::collections::HashMap;
 
 use crate::event::Event;
 use interner::Interner;
@@ -24,6 +31,7 @@ use interner::Interner;
 pub use operation::{Function, NEVER, NEVER_NS, Operation, Outcome};
 pub(crate) use read::read_file;
 pub use read::{Source, read, read_from};
+pub use store::in_store;
 pub use value::{Value, Values};
 
 /// The number a client session gave a command.
@@ -58,6 +66,18 @@ pub struct History {
     by_key: ByKey,
     /// What each key holds before its first operation; empty where all begin absent.
     initial: Vec<Value>,
+    /// Whether the operations' times are the file's. If not, they only count events and say no durations.
+    pub has_times: bool,
+    /// What a reader of the history should know about how it was read.
+    pub notes: Vec<String>,
+    /// Failed cas without a word on why: evidence that the value was another, or none, as the reader chose.
+    pub(crate) ambiguous: Vec<u32>,
+    /// The line of each position, where positions are not lines.
+    lines: Vec<u32>,
+    /// The lines of single positions that are not lines.
+    moved: HashMap<u32, u32>,
+    /// The `index` of each position, where the file has them.
+    indices: Vec<u64>,
 }
 
 impl History {
@@ -74,6 +94,18 @@ impl History {
     /// The number of a key.
     pub fn find_key(&self, name: &str) -> Option<u32> {
         self.keys.find(name)
+    }
+
+    /// The line of the file, from 1, that an event at a position is on.
+    pub fn line(&self, position: u32) -> u64 {
+        let moved = self.moved.get(&position);
+        let line = moved.or_else(|| self.lines.get(position as usize)).copied();
+        u64::from(line.unwrap_or(position))
+    }
+
+    /// The `index` that the file gives the event at a position, if it has them.
+    pub fn index(&self, position: u32) -> Option<u64> {
+        self.indices.get(position as usize).copied().filter(|&index| index != line::NONE)
     }
 
     /// What a key holds before its first operation: null unless the file or the caller says otherwise.

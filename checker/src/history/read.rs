@@ -1,18 +1,18 @@
 //! From bytes to a [`History`]: chunks of whole lines are parsed in parallel while the next ones are
 //! read and the previous ones assembled, so that memory holds a few chunks and the compact form.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::assemble::Assembler;
+use super::assemble::{Assembler, Manner};
 use super::line::Chunk;
-use super::{History, detect, edn, log};
+use super::{History, array, detect, edn, log};
 use crate::error::CheckError;
 use crate::file;
-use crate::options::{Format, Options, Progress};
+use crate::options::{FailedCas, Format, Options, Progress};
 
 /// Lines are handed to the parsers in pieces of about this size: large enough that a piece's own
 /// tables pay off, small enough that two batches of pieces are nothing beside the history.
@@ -50,8 +50,11 @@ pub(crate) fn read_file(
 ) -> Result<Source, CheckError> {
     let file = file::open(path)?;
     let bytes_total = file.metadata().map_or(0, |metadata| metadata.len());
-    Reading { file: path.display().to_string(), options, torn_tail, bytes_total }
-        .read(Box::new(file))
+    let reading = Reading { file: path.display().to_string(), options, torn_tail, bytes_total };
+    match reading.read(Box::new(file), false) {
+        Err(CheckError::Disorder { .. }) => reading.read(Box::new(file::open(path)?), true),
+        read => read,
+    }
 }
 
 /// Reads a history from anywhere; `name` stands for the file in errors.
@@ -60,7 +63,7 @@ pub fn read_from(
     input: Box<dyn Read + Send>,
     options: &Options,
 ) -> Result<Source, CheckError> {
-    Reading { file: name.to_owned(), options, torn_tail: false, bytes_total: 0 }.read(input)
+    Reading { file: name.to_owned(), options, torn_tail: false, bytes_total: 0 }.read(input, false)
 }
 
 struct Reading<'a> {
@@ -71,20 +74,30 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn read(&self, input: Box<dyn Read + Send>) -> Result<Source, CheckError> {
+    fn read(&self, input: Box<dyn Read + Send>, sorted: bool) -> Result<Source, CheckError> {
         let begun = Instant::now();
-        let mut input = detect::plain(input).map_err(|error| self.failed(error))?;
-        let start = input.fill_buf().map_err(|error| self.failed(error))?;
-        let format = self.options.format.unwrap_or_else(|| detect::format(start));
-        let mut assembler = Assembler::new(&self.file);
+        let (start, input) = detect::plain(input).map_err(|error| self.failed(error))?;
+        let format = self.options.format.unwrap_or_else(|| detect::format(&start));
+        let failed_cas = self.options.failed_cas.unwrap_or(format.failed_cas());
+        let is_whole = matches!(format, Format::Edn | Format::Json);
+        let manner = Manner {
+            is_mismatch: failed_cas == FailedCas::Mismatch,
+            is_sorted: sorted || is_whole,
+        };
+        let mut assembler = Assembler::new(&self.file, manner);
+        let mut input: detect::Plain = Box::new(io::Cursor::new(start).chain(input));
         let bytes = match format {
             Format::Jsonl => self.lines(&mut Lines::new(input), &mut assembler, Chunk::parse)?,
             Format::Log => self.lines(&mut Lines::new(input), &mut assembler, log::parse)?,
-            Format::Edn => {
+            Format::Edn | Format::Json => {
                 let mut text = Vec::new();
                 input.read_to_end(&mut text).map_err(|error| self.failed(error))?;
-                assembler.take(edn::parse(&text))?;
-                text.len() as u64
+                let parse = if format == Format::Edn { edn::parse } else { array::parse };
+                let chunk = parse(&text);
+                let bytes = text.len() as u64;
+                drop(text);
+                assembler.take(chunk)?;
+                bytes
             }
         };
         let history = assembler.finish(&self.options.initial)?;

@@ -19,6 +19,7 @@ pub(super) struct Fields<'a> {
     /// The JSON text of the value.
     pub(super) value: &'a [u8],
     pub(super) time_ns: Option<u64>,
+    pub(super) index: Option<u64>,
     pub(super) has_error: bool,
     /// The JSON text of what a rejected cas saw.
     pub(super) saw: Option<&'a [u8]>,
@@ -54,6 +55,7 @@ fn field<'a>(cursor: &mut Cursor<'a>, name: &[u8], fields: &mut Fields<'a>) -> R
         b"key" => fields.key = Some(cursor.string()?),
         b"value" => fields.value = cursor.value()?,
         b"time_ns" => fields.time_ns = Some(cursor.number()?),
+        b"index" => fields.index = Some(cursor.number()?),
         b"error" => fields.has_error = cursor.value()? != b"null",
         b"node" => fields.node = Some(cursor.string()?),
         b"term" => fields.term = Some(cursor.number()?),

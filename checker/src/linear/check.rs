@@ -27,6 +27,9 @@ const EXPLAINED_MAX: usize = 5;
 /// search's needs some hundred judgements.
 const EXPLAIN_TIME: Duration = Duration::from_secs(8);
 
+/// What the whole may take, explanations included, as a part of the budget.
+const BEYOND_BUDGET: f64 = 1.06;
+
 /// What each explanation gets at least.
 const EXPLAIN_TIME_MIN: Duration = Duration::from_secs(1);
 
@@ -59,7 +62,8 @@ struct Decided {
 /// Checks every key.
 pub(crate) fn check(history: &History, model: ModelKind, options: &Options) -> Linearizability {
     let by_key = history.by_key();
-    let budget = Budget::new(Instant::now() + options.budget, options.memory_bytes);
+    let begun = Instant::now();
+    let budget = Budget::new(begun + options.budget, options.memory_bytes);
     let setting = Setting { history, model, search_only: false, side_by_side: false };
     let mut decided = first_look(&setting, by_key, &budget, options);
     let has_violation = decided.iter().any(|decided| decided.decision.linearizable == Some(false));
@@ -67,7 +71,8 @@ pub(crate) fn check(history: &History, model: ModelKind, options: &Options) -> L
     if !has_violation {
         long_look(&setting, by_key, &budget, &mut decided);
     }
-    summarize(&setting, by_key, decided)
+    let end = Instant::now() + EXPLAIN_TIME;
+    summarize(&setting, by_key, decided, end.min(begun + options.budget.mul_f64(BEYOND_BUDGET)))
 }
 
 /// Every key with all linear methods and a short search.
@@ -125,9 +130,13 @@ fn long_look(setting: &Setting<'_>, by_key: &ByKey, budget: &Budget, decided: &m
     }
 }
 
-fn summarize(setting: &Setting<'_>, by_key: &ByKey, mut decided: Vec<Decided>) -> Linearizability {
+fn summarize(
+    setting: &Setting<'_>,
+    by_key: &ByKey,
+    mut decided: Vec<Decided>,
+    end: Instant,
+) -> Linearizability {
     let mut result = Linearizability::default();
-    let end = Instant::now() + EXPLAIN_TIME;
     // In the order of the keys, so that a check says the same each time.
     decided.sort_unstable_by_key(|decided| decided.key);
     for Decided { key, decision, time } in &mut decided {
@@ -140,7 +149,8 @@ fn summarize(setting: &Setting<'_>, by_key: &ByKey, mut decided: Vec<Decided>) -
         }
         let begun = Instant::now();
         let share = (end.saturating_duration_since(begun) / 2).max(EXPLAIN_TIME_MIN);
-        match setting.explain(by_key.operations(*key), decision, begun + share) {
+        let until = (begun + share).min(end);
+        match setting.explain(by_key.operations(*key), decision, until, end) {
             Confirmed::Finding(finding) => result.findings.push(*finding),
             Confirmed::Unconfirmed(why) => {
                 result.violations -= 1;

@@ -110,28 +110,34 @@ impl Setting<'_> {
         operations: &[u32],
         decision: &Decision,
         until: Instant,
+        end: Instant,
     ) -> Confirmed {
         let history = self.history;
         let (core, failed) = (decision.core.as_deref(), decision.failed);
         let all = operations;
         match self.model {
-            ModelKind::Register => {
-                confirm(&RegisterObject::new(history, all), history, all, core, failed, until)
-            }
+            ModelKind::Register => confirm(
+                &RegisterObject::new(history, all),
+                history,
+                all,
+                core,
+                failed,
+                (until, end),
+            ),
             ModelKind::Append => {
-                confirm(&ListObject::new(history, all), history, all, core, failed, until)
+                confirm(&ListObject::new(history, all), history, all, core, failed, (until, end))
             }
             ModelKind::Set => {
-                confirm(&SetObject::new(history, all), history, all, core, failed, until)
+                confirm(&SetObject::new(history, all), history, all, core, failed, (until, end))
             }
             ModelKind::Queue => {
-                confirm(&QueueObject::new(history, all), history, all, core, failed, until)
+                confirm(&QueueObject::new(history, all), history, all, core, failed, (until, end))
             }
             ModelKind::Counter => {
-                confirm(&CounterObject::new(history, all), history, all, core, failed, until)
+                confirm(&CounterObject::new(history, all), history, all, core, failed, (until, end))
             }
             ModelKind::Mutex => {
-                confirm(&MutexObject::new(history, all), history, all, core, failed, until)
+                confirm(&MutexObject::new(history, all), history, all, core, failed, (until, end))
             }
         }
     }

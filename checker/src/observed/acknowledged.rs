@@ -263,7 +263,7 @@ impl Loss<'_> {
             at_ns: Some(read.completed_at_ns),
             nodes: nodes.map(str::to_owned).collect(),
             evidence: [write, read]
-                .map(|operation| format!("history.jsonl:{}", operation.completed))
+                .map(|operation| format!("history.jsonl:{}", history.line(operation.completed)))
                 .to_vec(),
             ..Finding::default()
         }

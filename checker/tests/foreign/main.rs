@@ -2,6 +2,7 @@
 //! variants.
 
 mod initial;
+mod reading;
 
 use std::io::Cursor;
 

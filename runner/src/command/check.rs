@@ -6,10 +6,10 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use whitewater_checker::analysis::{Analysis, Witness};
+use whitewater_checker::analysis::{Analysis, Finding, Witness, WitnessOperation};
 use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
-use whitewater_checker::options::{Format, Initial, ModelKind, Progress, ProgressSink};
+use whitewater_checker::options::{FailedCas, Format, Initial, ModelKind, Progress, ProgressSink};
 use whitewater_checker::{
     CheckError, HistoryReport, Options, Verdict, check_history, check_reader, check_run_with_report,
 };
@@ -26,6 +26,8 @@ const STANDARD_INPUT: &str = "-";
 /// Carries out `check`.
 pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     let path = Path::new(&arguments.subject);
+    let in_store = history::in_store(path);
+    let path = in_store.as_deref().unwrap_or(path);
     let is_standard_input = arguments.subject == STANDARD_INPUT;
     if is_standard_input && (arguments.generate.is_some() || arguments.export.is_some()) {
         let reason = "standard input is read once; give --generate and --export a file";
@@ -67,14 +69,17 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
 
 fn options(arguments: &CheckArguments) -> Options {
     let word = arguments.format.as_deref();
-    let format =
-        [Format::Jsonl, Format::Edn, Format::Log].into_iter().find(|one| Some(one.word()) == word);
+    let format = Format::ALL.into_iter().find(|one| Some(one.word()) == word);
+    let word = arguments.failed_cas.as_deref();
+    let failed_cas =
+        [FailedCas::Mismatch, FailedCas::Nothing].into_iter().find(|one| Some(one.word()) == word);
     let word = arguments.model.as_deref();
     let model = ModelKind::ALL.into_iter().find(|one| Some(one.word()) == word);
     let mut initial = Initial::default();
     arguments.initial.iter().for_each(|text| initial.take(text));
     Options {
         initial,
+        failed_cas,
         budget: arguments.budget,
         memory_bytes: arguments.memory,
         threads: arguments.threads,
@@ -181,6 +186,21 @@ fn witness(analysis: &Analysis) -> Option<&Witness> {
         .find_map(|found| found.witness.as_ref())
 }
 
+/// Where an operation is: its process and key, and its line and index in the file.
+fn place(finding: &Finding, operation: &WitnessOperation) -> String {
+    let mut place = format!("  (client {}", operation.process);
+    if let Some(key) = &finding.key {
+        place += &format!(", key {key:?}");
+    }
+    if let Some(line) = operation.line {
+        place += &format!(", line {line}");
+    }
+    if let Some(index) = operation.index {
+        place += &format!(", :index {index}");
+    }
+    place + ")"
+}
+
 fn text(analysis: &Analysis, figures: &Value) -> String {
     let mut text = String::new();
     for check in &analysis.checks {
@@ -197,7 +217,12 @@ fn text(analysis: &Analysis, figures: &Value) -> String {
                 text += &format!("  {line}\n");
             }
             for operation in finding.witness.iter().flat_map(|witness| &witness.operations) {
-                text += &format!("    {}  {}\n", operation.label, operation.text);
+                text += &format!(
+                    "    {}  {}{}\n",
+                    operation.label,
+                    operation.text,
+                    place(finding, operation)
+                );
             }
             text.push('\n');
         }

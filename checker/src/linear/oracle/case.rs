@@ -122,6 +122,7 @@ impl Case {
                 _ => ("ok", String::new()),
             };
             let value = if is_end && ending == Ending::Answered { end } else { begin };
+            let at = key * 2 * OPERATIONS_MAX + time;
             let process = key * OPERATIONS_MAX + processes[place];
             if is_end {
                 free.push(processes[place]);
@@ -129,7 +130,7 @@ impl Case {
             let _ = writeln!(
                 text,
                 "{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{name}\",\"key\":\"k{key}\",\
-                 \"value\":{value},\"time_ns\":{time}{more}}}"
+                 \"value\":{value},\"time_ns\":{at}{more}}}"
             );
         }
     }

@@ -136,7 +136,8 @@ fn compare(setting: &Setting<'_>, own: &[u32], case: &Case, scratch: &mut Scratc
     counts.not += 1;
     let operations = case.labels.len();
     if operations <= EXPLAIN_ALL_UP_TO || seed_of(&case.labels).is_multiple_of(EXPLAINED_EVERY) {
-        match setting.explain(own, &decision, Instant::now() + Duration::from_secs(20)) {
+        let until = Instant::now() + Duration::from_secs(20);
+        match setting.explain(own, &decision, until, until + Duration::from_secs(5)) {
             Confirmed::Finding(finding) => {
                 let witness = finding.witness.expect("a witness");
                 assert!(!witness.operations.is_empty(), "an empty witness of\n{}", case.text());

@@ -95,6 +95,18 @@ impl<'a> Meter<'a> {
         self.look()
     }
 
+    /// Does as much work as so many steps, which no round counts: a walk over all configurations, a sort. Fails
+    /// only where the search is over.
+    #[inline]
+    pub(crate) fn work(&mut self, steps: usize) -> Result<(), Halt> {
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        if self.until_look > steps {
+            self.until_look -= steps;
+            return Ok(());
+        }
+        self.look()
+    }
+
     #[cold]
     fn look(&mut self) -> Result<(), Halt> {
         self.until_look = STEPS_PER_LOOK;

@@ -36,7 +36,9 @@ impl Fingerprints {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.0.allocation_size()
+        // A full table is about to be copied into one twice its size.
+        let growth = if self.0.len() == self.0.capacity() { 2 } else { 0 };
+        self.0.allocation_size() * (1 + growth)
     }
 }
 

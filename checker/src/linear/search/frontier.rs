@@ -46,11 +46,13 @@ impl<'a, M: Machine> Frontier<'a, M> {
             match event {
                 Event::Invoke { operation, slot } => {
                     self.walker.open.forward(&self.walker.machine, event);
+                    meter.work(self.configs.len())?;
                     for config in &mut self.configs {
                         self.walker.invoke(config, operation, slot);
                     }
                 }
                 Event::Forget { operation } => {
+                    meter.work(self.configs.len())?;
                     for config in &mut self.configs {
                         self.walker.forget(config, operation);
                     }
@@ -72,6 +74,7 @@ impl<'a, M: Machine> Frontier<'a, M> {
     }
 
     fn close(&mut self, slot: u8, seen_later: bool, meter: &mut Meter<'_>) -> Result<(), Halt> {
+        meter.work(self.configs.len())?;
         let walker = &mut self.walker;
         if self.configs.iter().all(|config| walker.passes(config, slot, seen_later)) {
             // By far the most frequent case, and only equal configurations can come of it.
@@ -79,31 +82,35 @@ impl<'a, M: Machine> Frontier<'a, M> {
                 config.close(slot);
             }
             if self.configs.len() > 1 {
-                self.prune();
+                self.prune(meter)?;
             }
             return Ok(());
         }
         self.next.clear();
         walker.ways(&self.configs, slot, seen_later, &mut self.next, meter)?;
         std::mem::swap(&mut self.configs, &mut self.next);
-        self.prune();
+        self.prune(meter)?;
         let configs = self.configs.capacity() + self.next.capacity();
         meter.hold(self.walker.bytes() + configs * size_of::<Config>())
     }
 
-    /// Drops configurations that another one covers.
-    fn prune(&mut self) {
+    /// Drops configurations that another one covers. Linear but for sorting: of a state with many, only small groups
+    /// are compared pair by pair. It stops half-way only where the search is over.
+    fn prune(&mut self, meter: &mut Meter<'_>) -> Result<(), Halt> {
         let multisets = &self.walker.multisets;
         let configs = &mut self.configs;
         let group = |config: &Config| (config.state, config.used, config.covered, config.spent);
         configs.sort_unstable_by_key(group);
         configs.dedup();
         let mut kept = 0;
-        let mut start = 0;
+        let (mut start, mut state_end) = (0, 0);
         while start < configs.len() {
             let first = configs[start];
-            let same_state = |config: &Config| config.state == first.state;
-            let length = configs[start..].iter().take_while(|c| same_state(c)).count();
+            if start >= state_end {
+                let same_state = |config: &&Config| config.state == first.state;
+                state_end = start + configs[start..].iter().take_while(same_state).count();
+            }
+            let length = state_end - start;
             let exact = |config: &Config| {
                 (config.state, config.used, config.covered)
                     == (first.state, first.used, first.covered)
@@ -116,6 +123,7 @@ impl<'a, M: Machine> Frontier<'a, M> {
             let end = start + length;
             let from = kept;
             for place in start..end {
+                meter.work(length.min(4 * PAIRS_MAX) / 16)?;
                 let config = configs[place];
                 let better = |other: &Config| {
                     other.covers(&config) && multisets.is_within(other.spent, config.spent)
@@ -131,5 +139,6 @@ impl<'a, M: Machine> Frontier<'a, M> {
             start = end;
         }
         configs.truncate(kept);
+        Ok(())
     }
 }

@@ -164,6 +164,7 @@ impl<M: Machine> Walker<M> {
         self.seen.clear();
         self.queue.clear();
         for &config in from {
+            meter.work(1)?;
             if config.has_place(slot) {
                 let mut closed = config;
                 closed.close(slot);

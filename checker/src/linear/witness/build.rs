@@ -151,6 +151,8 @@ fn witness<O: Object>(
                 invoked_at_ns: operation.invoked_at_ns,
                 completed_at_ns: Some(operation.completed_at_ns).filter(|&at| at != NEVER_NS),
                 outcome: operation.outcome.word().to_owned(),
+                line: Some(history.line(operation.invoked)),
+                index: history.index(operation.invoked),
                 node: history.node(operation).map(str::to_owned),
                 term: (operation.term != 0).then_some(u64::from(operation.term)),
                 essential,

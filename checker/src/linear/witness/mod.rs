@@ -60,20 +60,20 @@ impl Case<'_> {
 }
 
 /// Shrinks, confirms and explains a violation. `core` holds operations that are known to contradict
-/// each other, if the method knew; `failed` is the operation at whose return the violation was certain.
+/// each other, if the method knew; the first time is when shrinking ends, the second when all does; `failed` is the operation at whose return the violation was certain.
 pub(crate) fn confirm<O: Explain>(
     object: &O,
     history: &History,
     all: &[u32],
     core: Option<&[u32]>,
     failed: Option<u32>,
-    until: Instant,
+    (until, end): (Instant, Instant),
 ) -> Confirmed {
     let Some(start) = start(object, history, all, core, failed, until) else {
         return Confirmed::Unconfirmed("the second check did not confirm the violation");
     };
     let shrunk = shrink::shrink(object, start, until);
-    let until = until + CONFIRM_TIME;
+    let until = (until + CONFIRM_TIME).min(end);
     if shrink::is_confirmed(object, &shrunk.operations, until) != Some(true) {
         return Confirmed::Unconfirmed("the second check did not finish in time");
     }
