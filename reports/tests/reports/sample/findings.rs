@@ -67,6 +67,7 @@ fn operation(
         node: Some(node.to_owned()),
         term: Some(if node == "n3" { 7 } else { 8 }),
         essential: label != "C",
+        ..WitnessOperation::default()
     }
 }
 
@@ -180,6 +181,7 @@ fn lost_write() -> Finding {
         node: Some(node.to_owned()),
         term: None,
         essential: ["A", "D", "F"].contains(&label),
+        ..WitnessOperation::default()
     });
     Finding {
         anomaly: "lost-write".to_owned(),
