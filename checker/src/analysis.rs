@@ -21,6 +21,12 @@ impl Analysis {
         Analysis { verdict, checks }
     }
 
+    /// The names of the checks that are broken.
+    pub fn broken(&self) -> Vec<String> {
+        let broken = self.checks.iter().filter(|check| check.state == CheckState::Broken);
+        broken.map(|check| check.name.clone()).collect()
+    }
+
     /// The number of checks in a state.
     pub fn count(&self, state: CheckState) -> u64 {
         self.checks.iter().filter(|check| check.state == state).count() as u64

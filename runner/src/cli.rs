@@ -17,6 +17,7 @@ use crate::command::mutants::MutantsArguments;
 use crate::command::replay_journal::ReplayJournalArguments;
 use crate::command::server::ServerArguments;
 use crate::command::sim::SimArguments;
+use crate::exit::Expectation;
 use crate::plan::{CLIENTS_MAX, KEYS_MAX, NODES_MAX};
 use crate::run::KeepData;
 use crate::{nemesis, target, workload};
@@ -157,6 +158,10 @@ pub(crate) struct RunArguments {
     /// How long the checker may search
     #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
     pub(crate) check_budget: Duration,
+    /// Expect a violation, of this check if one is named (a positive control): exit 0 where it is found, 3
+    /// where it is not
+    #[arg(long, value_name = "violation[:CHECK]")]
+    pub(crate) expect: Option<Expectation>,
     /// Print one JSON object a line on stdout; the last one is the verdict
     #[arg(long)]
     pub(crate) json: bool,
@@ -210,6 +215,10 @@ pub(crate) struct CheckArguments {
     /// Write a made-up history to FILE instead, for example operations=1000000,keys=10000,seed=1
     #[arg(long, value_name = "SETTINGS")]
     pub(crate) generate: Option<whitewater_checker::generate::Generate>,
+    /// Expect a violation, of this check if one is named (a positive control): exit 0 where it is found, 3
+    /// where it is not
+    #[arg(long, value_name = "violation[:CHECK]")]
+    pub(crate) expect: Option<Expectation>,
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,

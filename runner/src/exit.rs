@@ -72,6 +72,71 @@ impl Exit {
     }
 }
 
+/// A violation that is wanted: a positive control in CI. Written `violation` or `violation:CHECK`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Expectation {
+    /// The check that has to find it; `None`: any.
+    check: Option<String>,
+}
+
+impl std::str::FromStr for Expectation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || "expected `violation` or `violation:CHECK`, such as violation:vote-once".to_owned();
+        match text.split_once(':') {
+            None if text == "violation" => Ok(Self { check: None }),
+            Some(("violation", check)) if !check.is_empty() => {
+                Ok(Self { check: Some(check.to_owned()) })
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl std::fmt::Display for Expectation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.check {
+            None => f.write_str("violation"),
+            Some(check) => write!(f, "violation:{check}"),
+        }
+    }
+}
+
+impl Expectation {
+    /// What a verdict comes to where this is expected, and a line for people. `broken` are the checks that
+    /// found a violation.
+    pub(crate) fn exit(&self, verdict: Verdict, broken: &[String]) -> (Exit, String) {
+        let is_found = verdict == Verdict::Violation
+            && self.check.as_ref().is_none_or(|wanted| broken.contains(wanted));
+        let by = match broken {
+            [] => "no check found one".to_owned(),
+            _ => format!("found by {}", broken.join(", ")),
+        };
+        match (is_found, verdict) {
+            (true, _) => (Exit::Pass, format!("expected {self}: {by}")),
+            (false, Verdict::Error) => (Exit::Environment, format!("expected {self}: {by}")),
+            (false, _) => (Exit::Undecided, format!("expected {self}, which was not found: {by}")),
+        }
+    }
+}
+
+/// What a verdict comes to, and a line for people where something is expected.
+pub(crate) fn expected(
+    expect: Option<&Expectation>,
+    verdict: Verdict,
+    broken: &[String],
+) -> (Exit, Option<String>) {
+    match expect {
+        None => (Exit::of_verdict(verdict), None),
+        Some(expect) => {
+            let (exit, line) = expect.exit(verdict, broken);
+            (exit, Some(line))
+        }
+    }
+}
+
 /// An error that says whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -96,6 +161,24 @@ mod tests {
         let disk = Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull)).context("write");
         assert_eq!(Exit::of_error(&disk.unwrap_err()), Exit::Environment);
         assert_eq!(Exit::of_error(&anyhow::anyhow!("impossible")), Exit::Internal);
+    }
+
+    #[test]
+    fn an_expected_violation_is_found_or_it_is_not() {
+        let exit = |wanted: &str, verdict, broken: &[&str]| {
+            let broken: Vec<String> = broken.iter().map(|name| (*name).to_owned()).collect();
+            wanted.parse::<Expectation>().unwrap().exit(verdict, &broken).0
+        };
+        let found = ["vote-once"];
+        assert_eq!(exit("violation", Verdict::Violation, &found), Exit::Pass);
+        assert_eq!(exit("violation:vote-once", Verdict::Violation, &found), Exit::Pass);
+        assert_eq!(exit("violation:commit-rule", Verdict::Violation, &found), Exit::Undecided);
+        assert_eq!(exit("violation", Verdict::Pass, &[]), Exit::Undecided);
+        assert_eq!(exit("violation", Verdict::Undecided, &[]), Exit::Undecided);
+        assert_eq!(exit("violation", Verdict::Error, &[]), Exit::Environment);
+        for wrong in ["", "pass", "violation:", "violations"] {
+            assert!(wrong.parse::<Expectation>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use whitewater_checker::{
 
 use crate::cli::CheckArguments;
 use crate::conformance;
-use crate::exit::{Exit, Refusal};
+use crate::exit::{Exit, Refusal, expected};
 use crate::progress::{print, print_json};
 use crate::store::Store;
 
@@ -64,7 +64,9 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     } else {
         print(&text(&analysis, &figures));
     }
-    Ok(Exit::of_verdict(analysis.verdict))
+    let (exit, line) = expected(arguments.expect.as_ref(), analysis.verdict, &analysis.broken());
+    line.into_iter().for_each(|line| anstream::eprintln!("{line}"));
+    Ok(exit)
 }
 
 fn options(arguments: &CheckArguments) -> Options {

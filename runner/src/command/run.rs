@@ -69,6 +69,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         address_block: arguments.address_block,
         port: arguments.port,
         check_budget: arguments.check_budget,
+        expect: arguments.expect,
         loudness: Loudness { json: arguments.json, quiet: arguments.quiet },
         command,
     })
@@ -180,6 +181,9 @@ fn command_line(arguments: &RunArguments, seed: u64) -> String {
     }
     if arguments.journal {
         words.push("--journal".into());
+    }
+    if let Some(expect) = &arguments.expect {
+        words.extend(["--expect".into(), quoted(&expect.to_string())]);
     }
     for argument in &arguments.server_arg {
         words.push(quoted(&format!("--server-arg={argument}")));

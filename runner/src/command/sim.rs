@@ -13,7 +13,7 @@ use whitewater_checker::Verdict;
 use whitewater_server::Mutant;
 
 use crate::cli::StoreArguments;
-use crate::exit::{Exit, Refusal};
+use crate::exit::{Exit, Expectation, Refusal, expected};
 use crate::plan::WorkloadPlan;
 use crate::progress::{print, print_json};
 use crate::sim::{
@@ -69,6 +69,10 @@ pub(crate) struct SimArguments {
     pub(crate) journal: bool,
     #[command(flatten)]
     pub(crate) store: StoreArguments,
+    /// Expect a violation, of this check if one is named (a positive control): exit 0 where it is found, 3
+    /// where it is not
+    #[arg(long, value_name = "violation[:CHECK]")]
+    pub(crate) expect: Option<Expectation>,
     /// Print one JSON object a line on stdout, one for each seed; the last one sums up
     #[arg(long)]
     pub(crate) json: bool,
@@ -100,7 +104,10 @@ pub(crate) fn run(arguments: &SimArguments) -> anyhow::Result<Exit> {
     } else {
         print(&text(arguments, &summary, kept.as_deref()));
     }
-    Ok(Exit::of_verdict(summary.verdict()))
+    let broken: Vec<String> = summary.checks().into_iter().map(|(check, _)| check).collect();
+    let (exit, line) = expected(arguments.expect.as_ref(), summary.verdict(), &broken);
+    line.into_iter().for_each(|line| anstream::eprintln!("{line}"));
+    Ok(exit)
 }
 
 /// A line for people on stderr now and then.

@@ -22,7 +22,7 @@ use crate::clock::monotonic_ns;
 use crate::cluster::node_name;
 use crate::conformance;
 use crate::environment::load_average;
-use crate::exit::Exit;
+use crate::exit::{Exit, expected};
 use crate::progress;
 use crate::target::NodeStatus;
 
@@ -53,7 +53,12 @@ pub(super) async fn conclude(
     reports?;
     Ok(match ending {
         Ending::Interrupted(exit) => exit,
-        Ending::Complete | Ending::Environment(_) => Exit::of_verdict(record.verdict),
+        Ending::Complete | Ending::Environment(_) => {
+            let broken = record.analysis.broken();
+            let (exit, line) = expected(order.expect.as_ref(), record.verdict, &broken);
+            line.into_iter().for_each(|line| anstream::eprintln!("{line}"));
+            exit
+        }
     })
 }
 

@@ -18,7 +18,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use crate::addresses::Block;
-use crate::exit::Exit;
+use crate::exit::{Exit, Expectation};
 use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
 use crate::store::Store;
@@ -64,6 +64,8 @@ pub(crate) struct Order {
     pub(crate) port: u16,
     /// How long the checker may search.
     pub(crate) check_budget: Duration,
+    /// The violation that is wanted, where one is.
+    pub(crate) expect: Option<Expectation>,
     /// How much is told.
     pub(crate) loudness: Loudness,
     /// The command line that repeats the run.

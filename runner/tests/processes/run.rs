@@ -197,6 +197,42 @@ fn a_majority_that_somebody_stops_by_hand_never_passes() {
     assert!(servers(&id).is_empty(), "servers are left");
 }
 
+/// Servers that outlive their killed starter, each in a session of its own: ended when this is dropped.
+struct Loops(std::path::PathBuf);
+
+impl Drop for Loops {
+    fn drop(&mut self) {
+        for pid in fs::read_to_string(&self.0).unwrap_or_default().lines() {
+            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{pid}")]).status();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_a_loop_keeps_alive_answers_while_it_is_down() {
+    use std::os::unix::fs::PermissionsExt;
+    let _turn = turn();
+    let bench = Bench::new();
+    let loops = Loops(bench.path("loops"));
+    let script = bench.path("server.sh");
+    let text = format!(
+        "#!/bin/sh\nsetsid sh -c 'echo $$ >> {0}; while :; do {1} \"$@\"; sleep 0.1; done' loop \"$@\" &\nwait\n",
+        loops.0.display(),
+        crate::harness::WHITEWATER
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let line = "run --nodes 3 --time 3s --seed 1 --faults kill --rate 200 --json --server";
+    let outcome = bench.call(&format!("{line} {}", script.display())).expect(3);
+    let record = fs::read_to_string(bench.latest().join("run.json")).unwrap();
+    assert!(record.contains("answered while it was down"), "{}", outcome.stdout);
+    let run = bench.latest();
+    drop(loops);
+    until("no server left", SOON, || {
+        servers(run.file_name().unwrap().to_str().unwrap()).is_empty().then_some(())
+    });
+}
+
 /// No server of the run is left.
 fn assert_nothing_left(run: &std::path::Path) {
     let id = run.file_name().unwrap().to_str().unwrap();
