@@ -15,7 +15,7 @@ use crate::observation::{ProcessEvent, StatusPoll};
 use crate::observed;
 use crate::options::Options;
 use crate::promises::Promises;
-use crate::raft::{Acknowledged, Place, RaftChecks, Turns};
+use crate::raft::{Answered, Place, RaftChecks, Told, Turns};
 use crate::run::{HistoryReport, canary, linearizability};
 use crate::strength::{Happened, Requirements, strength};
 
@@ -59,7 +59,7 @@ pub(crate) fn judge<R: Borrow<Record>>(
     raft.trace(trace.records)?;
     raft.polls(material.status.as_deref().unwrap_or_default(), trace.files);
     if let Some(history) = material.history() {
-        raft.acknowledged(acknowledged(history, trace.files + 1));
+        raft.answered(answered(history, trace.files + 1));
     }
     let lines = fetch(&raft.places())?;
     let observed = material.observed(raft.turns());
@@ -108,14 +108,21 @@ impl Material {
     }
 }
 
-/// The commands that clients were told are done; `file` is the number of the history's file.
-fn acknowledged(history: &History, file: u32) -> impl Iterator<Item = Acknowledged> {
+/// The commands that clients were told the end of; `file` is the number of the history's file. A cas that
+/// did not match was told what it found, which is for the history's own check.
+fn answered(history: &History, file: u32) -> impl Iterator<Item = Answered> {
     history.commands.iter().filter_map(move |command| {
         let operation = &history.operations[command.operation as usize];
-        let number = history.node(operation)?.strip_prefix('n')?.parse().ok()?;
-        (operation.outcome == Outcome::Ok).then_some(Acknowledged {
+        let told = match operation.outcome {
+            Outcome::Ok => Told::Done,
+            Outcome::Fail => Told::Failed,
+            Outcome::Rejected | Outcome::Info => return None,
+        };
+        Some(Answered {
             command: (command.session, command.sequence),
-            node: number,
+            node: history.node(operation)?.strip_prefix('n')?.parse().ok()?,
+            told,
+            function: operation.function,
             at_ns: operation.completed_at_ns,
             place: Place { file, line: history.line(operation.completed) as u32 },
         })

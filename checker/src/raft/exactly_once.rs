@@ -1,79 +1,151 @@
 //! Exactly once (thesis 6.3): a session's command takes effect once, however often it was sent, and
-//! what a client was told is done did take effect.
+//! what a client was told is done did take effect, and what it was told has failed did not.
 //!
 //! A node tells each command that it applies before anyone is answered, so a command that was
 //! acknowledged stands in the trace of the node that answered. A node that restarts applies its log
 //! again: the same command at the same index is the same event.
 
-use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
 use whitewater_raft::event::Event;
 use whitewater_raft::{Index, NodeId};
 
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::history::Function;
 use crate::run::grouped;
 
 /// A command's session, and its number there.
 type CommandId = (u64, u64);
 
-/// A command that a client was told is done.
+/// A command that a client was told the end of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Acknowledged {
+pub(crate) struct Answered {
     pub(crate) command: CommandId,
     /// Who said so.
     pub(crate) node: NodeId,
+    pub(crate) told: Told,
+    /// What it asked for.
+    pub(crate) function: Function,
     pub(crate) at_ns: u64,
     /// Where the client recorded it.
     pub(crate) place: Place,
 }
 
+/// What a client was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It took effect.
+    Done,
+    /// It took no effect, now or ever.
+    Failed,
+}
+
 /// Where a command first took effect.
-#[derive(Clone, Copy, Debug)]
-struct Effect {
-    index: Index,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Effect {
+    pub(crate) index: Index,
     place: Place,
     node: u32,
+    /// It was applied and refused: nothing changed.
+    is_refused: bool,
+}
+
+/// What the traces know of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It took effect there first.
+    TookEffect(Effect),
+    /// Nodes told it as a repetition only; where it took effect nobody told.
+    Repeated,
+    /// No node told of it.
+    Untold,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct ExactlyOnce {
     effects: HashMap<CommandId, Effect>,
-    acknowledged: Option<u64>,
+    /// Told as a repetition when nobody had told it to take effect.
+    only_repeated: HashSet<CommandId>,
+    /// Whether any node told a refusal: without such words, a failed cas may just not have matched.
+    tells_refusals: bool,
+    answered: Option<(u64, u64)>,
     repeats: u64,
 }
 
 impl ExactlyOnce {
-    /// Compares with what clients were told; called when the trace is over.
-    pub(crate) fn acknowledged(
-        &mut self,
-        acknowledged: impl Iterator<Item = Acknowledged>,
-        nodes: &Nodes,
-        found: &mut Findings,
-    ) {
-        let mut count = 0;
-        for told in acknowledged.filter(|told| nodes.tells(told.node)) {
-            count += 1;
-            if self.effects.contains_key(&told.command) {
-                continue;
-            }
-            let (session, sequence) = told.command;
-            found.add(|| Draft {
-                anomaly: "acknowledged-not-applied",
-                headline: "A client was told that a command is done, and no node applied it.",
-                explanation: format!(
-                    "{} answered command {sequence} of session {session} with success; no trace has \
-                     it take effect.",
-                    name(told.node)
-                ),
-                nodes: vec![told.node],
-                at_ns: told.at_ns,
-                places: vec![told.place],
-            });
+    /// What the traces know of a command; when they are over.
+    pub(crate) fn fate(&self, command: CommandId) -> Fate {
+        match self.effects.get(&command) {
+            Some(effect) => Fate::TookEffect(*effect),
+            None if self.only_repeated.contains(&command) => Fate::Repeated,
+            None => Fate::Untold,
         }
-        self.acknowledged = Some(count);
+    }
+
+    /// There is a history to compare with.
+    pub(crate) fn compare(&mut self) {
+        self.answered.get_or_insert_default();
+    }
+
+    /// Compares with what a client was told; called when the trace is over.
+    pub(crate) fn answered(&mut self, answered: &Answered, nodes: &Nodes, found: &mut Findings) {
+        let (done, failed) = self.answered.get_or_insert_default();
+        match answered.told {
+            Told::Done if nodes.tells(answered.node) => {
+                *done += 1;
+                self.done(answered, found);
+            }
+            Told::Done => {}
+            Told::Failed => {
+                *failed += 1;
+                self.failed(answered, found);
+            }
+        }
+    }
+
+    fn done(&self, answered: &Answered, found: &mut Findings) {
+        let (session, sequence) = answered.command;
+        if self.effects.contains_key(&answered.command) {
+            return;
+        }
+        found.add(|| Draft {
+            anomaly: "acknowledged-not-applied",
+            headline: "A client was told that a command is done, and no node applied it.",
+            explanation: format!(
+                "{} answered command {sequence} of session {session} with success; no trace has \
+                 it take effect.",
+                name(answered.node)
+            ),
+            nodes: vec![answered.node],
+            at_ns: answered.at_ns,
+            places: vec![answered.place],
+        });
+    }
+
+    fn failed(&self, answered: &Answered, found: &mut Findings) {
+        let Some(effect) = self.effects.get(&answered.command) else { return };
+        let may_not_match = answered.function == Function::Cas && !self.tells_refusals;
+        if effect.is_refused || may_not_match {
+            return;
+        }
+        let (session, sequence) = answered.command;
+        let node: NodeId = effect.node.into();
+        found.add(|| Draft {
+            anomaly: "failed-but-applied",
+            headline: "A client was told that a command has failed, and it took effect.",
+            explanation: format!(
+                "Command {sequence} of session {session} was reported as failed, so it must never \
+                 take effect; {} told that it took effect at index {}.",
+                name(node),
+                effect.index,
+            ),
+            nodes: vec![answered.node, node],
+            at_ns: answered.at_ns,
+            places: vec![effect.place, answered.place],
+        });
     }
 
     fn applied(
@@ -81,14 +153,16 @@ impl ExactlyOnce {
         line: &Line<'_>,
         index: Index,
         command: CommandId,
-        fresh: bool,
+        (fresh, is_refused): (bool, bool),
         found: &mut Findings,
     ) {
         let node = u32::try_from(line.record.node).unwrap_or(u32::MAX);
         let known = match self.effects.entry(command) {
             Entry::Vacant(vacant) => {
                 if fresh {
-                    vacant.insert(Effect { index, place: line.place, node });
+                    vacant.insert(Effect { index, place: line.place, node, is_refused });
+                } else {
+                    self.only_repeated.insert(command);
                 }
                 return;
             }
@@ -137,23 +211,28 @@ impl Check for ExactlyOnce {
     }
 
     fn title(&self) -> &'static str {
-        "acknowledged commands take effect, and none twice"
+        "acknowledged commands take effect, failed ones never, and none twice"
     }
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, found: &mut Findings) {
-        if let Event::Command { index, session, sequence, fresh } = &line.record.event {
-            self.applied(line, *index, (*session, *sequence), *fresh, found);
-        }
+        let Event::Command { index, session, sequence, fresh, refused } = &line.record.event else {
+            return;
+        };
+        self.tells_refusals |= *refused;
+        self.applied(line, *index, (*session, *sequence), (*fresh, *refused), found);
     }
 
     fn summary(&self) -> String {
         let applied = grouped(self.effects.len() as u64);
         let repeats = grouped(self.repeats);
-        let acknowledged = match self.acknowledged {
-            Some(count) => format!("{} acknowledged to clients", grouped(count)),
+        let answered = match self.answered {
+            Some((done, failed)) => {
+                let (done, failed) = (grouped(done), grouped(failed));
+                format!("{done} acknowledged to clients, {failed} reported as failed")
+            }
             None => "no history of clients to compare with".to_owned(),
         };
-        format!("{applied} commands took effect, {repeats} repetitions told, {acknowledged}")
+        format!("{applied} commands took effect, {repeats} repetitions told, {answered}")
     }
 
     fn idle(&self) -> Option<Idle> {

@@ -8,6 +8,7 @@
 //! last lines of a killed node may be missing. No check takes a missing line for a fact, so missing
 //! lines hide violations and invent none.
 
+mod answers;
 mod append_only;
 mod commit;
 mod completeness;
@@ -38,9 +39,10 @@ use crate::analysis::CheckResult;
 use crate::error::CheckError;
 use crate::observation::StatusPoll;
 use crate::promises::Promises;
+use answers::AnsweredAfterCommit;
 use elections::Elections;
-pub(crate) use exactly_once::Acknowledged;
 use exactly_once::ExactlyOnce;
+pub(crate) use exactly_once::{Answered, Told};
 use finding::Findings;
 pub(crate) use finding::Place;
 use node::{Line, Nodes};
@@ -86,6 +88,7 @@ const WITH_TRACE: &str =
 pub(crate) struct RaftChecks {
     elections: (Elections, Findings),
     others: Vec<(Box<dyn Check>, Findings)>,
+    answers: (AnsweredAfterCommit, Findings),
     exactly_once: (ExactlyOnce, Findings),
     nodes: Nodes,
     turns: Turns,
@@ -116,6 +119,7 @@ impl RaftChecks {
         RaftChecks {
             elections: (Elections::default(), Findings::default()),
             others,
+            answers: (AnsweredAfterCommit::default(), Findings::default()),
             exactly_once: (ExactlyOnce::default(), Findings::default()),
             nodes: Nodes::default(),
             turns: Turns::default(),
@@ -135,6 +139,7 @@ impl RaftChecks {
         for (check, found) in &mut self.others {
             check.end(&self.nodes, found);
         }
+        self.answers.0.settle();
         Ok(())
     }
 
@@ -144,6 +149,7 @@ impl RaftChecks {
         for (check, found) in &mut self.others {
             check.see(line, &self.nodes, found);
         }
+        self.answers.0.see(line, &self.nodes, &mut self.answers.1);
         self.exactly_once.0.see(line, &self.nodes, &mut self.exactly_once.1);
         self.nodes.take(line);
         self.turns.take(line.record);
@@ -157,17 +163,22 @@ impl RaftChecks {
         }
     }
 
-    /// Takes in what clients were told is done, after the trace.
-    pub(crate) fn acknowledged(&mut self, acknowledged: impl Iterator<Item = Acknowledged>) {
-        let (check, found) = &mut self.exactly_once;
-        check.acknowledged(acknowledged, &self.nodes, found);
+    /// Takes in what clients were told of their commands, after the trace.
+    pub(crate) fn answered(&mut self, answered: impl Iterator<Item = Answered>) {
+        let (exactly_once, not_once) = &mut self.exactly_once;
+        let (answers, too_early) = &mut self.answers;
+        exactly_once.compare();
+        for answered in answered {
+            exactly_once.answered(&answered, &self.nodes, not_once);
+            answers.answered(&answered, exactly_once.fate(answered.command), too_early);
+        }
     }
 
     /// The lines that are needed as evidence.
     pub(crate) fn places(&self) -> BTreeSet<Place> {
         let others = self.others.iter().map(|(_, found)| found);
-        let first_and_last = [&self.elections.1, &self.exactly_once.1];
-        first_and_last.into_iter().chain(others).flat_map(Findings::places).collect()
+        let named = [&self.elections.1, &self.answers.1, &self.exactly_once.1];
+        named.into_iter().chain(others).flat_map(Findings::places).collect()
     }
 
     /// Who led when.
@@ -179,9 +190,11 @@ impl RaftChecks {
     pub(crate) fn results(self, lines: &BTreeMap<Place, String>) -> Vec<CheckResult> {
         let (elections, found) = self.elections;
         let mut results = vec![result(&elections, found, lines)];
-        let (exactly_once, found) = self.exactly_once;
-        let last: (Box<dyn Check>, Findings) = (Box::new(exactly_once), found);
-        for (check, found) in self.others.into_iter().chain([last]) {
+        let (answers, too_early) = self.answers;
+        let (exactly_once, not_once) = self.exactly_once;
+        let of_answers: [(Box<dyn Check>, Findings); 2] =
+            [(Box::new(answers), too_early), (Box::new(exactly_once), not_once)];
+        for (check, found) in self.others.into_iter().chain(of_answers) {
             results.push(match self.lines {
                 0 => CheckResult::not_exercised(check.name(), check.title(), NO_TRACE, WITH_TRACE),
                 _ => result(&*check, found, lines),

@@ -231,7 +231,8 @@ impl Node {
                 let session = words.number();
                 words.word("sequence");
                 let sequence = words.number();
-                Event::Command { index, session, sequence, fresh: words.has("fresh") }
+                let fresh = words.has("fresh");
+                Event::Command { index, session, sequence, fresh, refused: words.has("refused") }
             }
             "begin-read" => {
                 let round = words.number();

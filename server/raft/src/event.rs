@@ -231,5 +231,8 @@ pub enum Event {
         sequence: u64,
         /// False: the session had it already, and the stored reply was given.
         fresh: bool,
+        /// It changed nothing: a cas that did not match, a value that would have been too long.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
 }

@@ -126,6 +126,7 @@ enum EventForm {
         session: u64,
         sequence: u64,
         fresh: bool,
+        refused: bool,
     },
     ReadBegun {
         round: u64,

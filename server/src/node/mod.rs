@@ -25,6 +25,7 @@ use whitewater_raft::{
 use crate::answer::{Failure, FailureKind, Outcome};
 use crate::intake::Intake;
 use crate::journal::{Core, Recorder};
+use crate::kv;
 use crate::machine::{Machine, Reply};
 use crate::storage::Recovered;
 use addresses::Hint;
@@ -356,7 +357,11 @@ impl<E: Effects> Node<E> {
             self.learn_addresses();
         }
         if let Some((session, sequence, fresh)) = applied.command {
-            events.push(Event::Command { index: entry.index, session, sequence, fresh });
+            let refused = matches!(
+                applied.reply,
+                Reply::Effect(kv::Effect::Mismatch { .. } | kv::Effect::TooLong { .. })
+            );
+            events.push(Event::Command { index: entry.index, session, sequence, fresh, refused });
         }
         Outcome::Reply(applied.reply)
     }
