@@ -2,6 +2,7 @@
 //! variants.
 
 mod initial;
+mod locks;
 mod reading;
 
 use std::io::Cursor;
