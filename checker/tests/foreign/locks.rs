@@ -6,10 +6,10 @@ use super::{judge, lines};
 
 /// The anomaly and the operations of the witness.
 fn witness(events: &[&str]) -> (String, Vec<String>) {
-    let (analysis, _) = judge(&lines(events), &Options::default()).unwrap();
+    let (analysis, _) = judge(&lines(events), &Options::default()).expect("a good history");
     assert_eq!(analysis.verdict, Verdict::Violation);
     let finding = &analysis.checks[0].findings[0];
-    let operations = &finding.witness.as_ref().unwrap().operations;
+    let operations = &finding.witness.as_ref().expect("a witness").operations;
     let text = |one: &whitewater_checker::analysis::WitnessOperation| {
         format!("{} {}", one.process, one.text)
     };
