@@ -7,11 +7,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::analysis::Analysis;
+use crate::conformance::{self, JournalReplay};
 use crate::error::CheckError;
+use crate::fact::Fact;
 use crate::fault::FaultRecord;
 use crate::file;
 use crate::history;
 use crate::judge::{Material, Numbered, Trace, judge};
+use crate::observed::{Journals, facts_of_record};
 use crate::options::Options;
 use crate::promises::Promises;
 use crate::raft::{TraceFiles, fetch, without_place};
@@ -24,19 +27,25 @@ use crate::strength::Requirements;
 /// # Errors
 /// Where a file cannot be read, is malformed, or none of them is there.
 pub fn check_run(folder: &Path, options: &Options) -> Result<Analysis, CheckError> {
-    check_run_with_report(folder, options).map(|(analysis, _)| analysis)
+    check_run_with_report(folder, options, None).map(|(analysis, _)| analysis)
 }
 
-/// The same, with the figures of the history's check where there is a history.
+/// The same, with the figures of the history's check where there is a history. `replayed`: what a fresh
+/// replay of the journals found, in place of conformance.jsonl.
 ///
 /// # Errors
 /// See [`check_run`].
 pub fn check_run_with_report(
     folder: &Path,
     options: &Options,
+    replayed: Option<Vec<JournalReplay>>,
 ) -> Result<(Analysis, Option<HistoryReport>), CheckError> {
     in_pool(options, || {
-        let material = read(folder, options)?;
+        let mut material = read(folder, options)?;
+        material.journals = match replayed {
+            Some(replayed) => Journals::Replayed(replayed),
+            None => journals(folder)?,
+        };
         let records = TraceFiles::open(folder)?;
         if material.is_empty() && records.is_none() {
             return Err(CheckError::NothingToCheck { path: folder.to_owned() });
@@ -67,7 +76,44 @@ fn read(folder: &Path, options: &Options) -> Result<Material, CheckError> {
         faults: faults.unwrap_or_default().into_iter().map(|(_, fault)| fault).collect(),
         requirements,
         promises,
+        record: facts_of_run(&folder.join("run.json")),
+        ..Material::default()
     })
+}
+
+/// What became of the journals, by conformance.jsonl.
+fn journals(folder: &Path) -> Result<Journals, CheckError> {
+    let path = folder.join(conformance::FILE);
+    let Some(replays) = lines::<JournalReplay>(path.clone())? else {
+        let has_journals = folder.join(conformance::JOURNALS).is_dir();
+        return Ok(if has_journals { Journals::Unread } else { Journals::Absent });
+    };
+    let known = conformance::SCHEMA_VERSION;
+    for (line, replay) in &replays {
+        if replay.schema_version > known {
+            return Err(CheckError::Malformed {
+                file: path.display().to_string(),
+                line: (*line).into(),
+                column: 1,
+                message: format!(
+                    "schema_version is {}, this build knows {known}: use a newer whitewater",
+                    replay.schema_version
+                ),
+            });
+        }
+    }
+    Ok(Journals::Replayed(replays.into_iter().map(|(_, replay)| replay).collect()))
+}
+
+/// What a run's record knows of its end; `None`: there is none. No verdict is taken from it.
+fn facts_of_run(path: &Path) -> Option<Vec<Fact>> {
+    #[derive(Deserialize)]
+    struct Record {
+        analysis: Analysis,
+    }
+    let text = std::fs::read(path).ok()?;
+    let record: Option<Record> = serde_json::from_slice(&text).ok();
+    Some(record.map(|record| facts_of_record(&record.analysis)).unwrap_or_default())
 }
 
 /// The requirements and promises in a plan. A plan that is not there requires and promises nothing.

@@ -9,10 +9,11 @@ use whitewater_raft::event::Record;
 
 use crate::analysis::{Analysis, CheckResult};
 use crate::error::CheckError;
+use crate::fact::Fact;
 use crate::fault::FaultRecord;
 use crate::history::{History, Outcome, Source};
 use crate::observation::{ProcessEvent, StatusPoll};
-use crate::observed;
+use crate::observed::{self, Ending, Journals};
 use crate::options::Options;
 use crate::promises::Promises;
 use crate::raft::{Answered, Place, RaftChecks, Told, Turns};
@@ -33,6 +34,10 @@ pub(crate) struct Material {
     pub(crate) requirements: Option<Requirements>,
     /// What the target promises beyond safety.
     pub(crate) promises: Option<Promises>,
+    /// What became of the nodes' journals.
+    pub(crate) journals: Journals,
+    /// What the run's record knows of its end, for a history that tells nothing of it; `None`: no record.
+    pub(crate) record: Option<Vec<Fact>>,
 }
 
 /// The traces of all nodes: numbered from file 0, then the status polls, then the history.
@@ -65,7 +70,10 @@ pub(crate) fn judge<R: Borrow<Record>>(
     let observed = material.observed(raft.turns());
     checks.extend(raft.results(&lines));
     checks.extend(observed);
-    checks.extend(options.canary.then(canary));
+    let ending = Ending::of(material.history(), material.record.as_deref());
+    ending.silence(&mut checks);
+    checks.extend([ending.healing(&material.faults), ending.run()]);
+    checks.extend((options.canary || ending.is_canary()).then(canary));
     Ok((Analysis::of(checks), report))
 }
 
@@ -93,6 +101,7 @@ impl Material {
             observed::final_state(self.status.as_deref(), &self.nodes()),
             outside,
             strength(self.requirements.as_ref(), &happened),
+            observed::conformance(&self.journals),
         ]
     }
 

@@ -15,9 +15,11 @@
 //! benchmarks. What comes out is [`analysis`]; verdicts merge as in [`verdict`].
 
 pub mod analysis;
+pub mod conformance;
 mod detect_model;
 mod error;
 pub mod event;
+pub mod fact;
 pub mod fault;
 mod file;
 mod folder;
@@ -30,6 +32,7 @@ pub mod model;
 pub mod observation;
 mod observed;
 pub mod options;
+pub mod plan_outline;
 pub mod promises;
 mod raft;
 mod recorded;

@@ -69,6 +69,7 @@ impl Recorded<'_> {
             faults: self.faults.to_vec(),
             requirements: self.requirements.cloned(),
             promises: self.promises,
+            ..Material::default()
         })
     }
 

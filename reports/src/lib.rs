@@ -91,6 +91,17 @@ pub struct TerminalStyle {
     pub width: usize,
 }
 
+/// The record of a run: its run.json, or where there is none (the runner was killed, or still works) what
+/// can be put together from the files it left, judged anew.
+pub fn record(folder: &Path) -> Result<RunRecord, ReportError> {
+    load::record(folder)
+}
+
+/// The run.json of a run, in today's form; `None` where there is none.
+pub fn read_record(folder: &Path) -> Result<Option<RunRecord>, ReportError> {
+    load::read_record(folder)
+}
+
 /// Writes report.html, summary.md, junit.xml, figures.json (for the index page) and, where something
 /// was found, witness/explain.txt and witness/history.jsonl into a run folder.
 ///

@@ -4,9 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde::Deserialize;
+use whitewater_checker::analysis::CheckState;
+use whitewater_checker::plan_outline::PlanOutline;
 use whitewater_checker::statistics::{Recording, Statistics};
-use whitewater_checker::{CheckError, Options, check_run};
+use whitewater_checker::{CheckError, Options, Verdict, check_run};
 
 use crate::ReportError;
 use crate::run::{RunRecord, SCHEMA_VERSION, Settings};
@@ -27,11 +29,7 @@ pub(crate) struct Run {
 impl Run {
     /// Reads a folder. Without run.json (the runner was killed) the recorded files are judged anew.
     pub(crate) fn read(folder: &Path) -> Result<Run, ReportError> {
-        let record = match read_record(folder)? {
-            Some(record) => record,
-            None => record_of_leftovers(folder)?,
-        };
-        Run::with_record(folder, record)
+        Run::with_record(folder, record(folder)?)
     }
 
     /// Reads a folder whose record is known.
@@ -65,32 +63,62 @@ impl Run {
     }
 }
 
-/// Reads run.json; `None` where there is none.
+/// The record of a folder, put together from what there is where there is no run.json.
+pub(crate) fn record(folder: &Path) -> Result<RunRecord, ReportError> {
+    match read_record(folder)? {
+        Some(record) => Ok(record),
+        None => record_of_leftovers(folder),
+    }
+}
+
+/// Reads run.json; `None` where there is none. Records of older versions are brought into today's form.
 pub(crate) fn read_record(folder: &Path) -> Result<Option<RunRecord>, ReportError> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema_version: u32,
+    }
     let path = folder.join("run.json");
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(ReportError::File { action: "read", path, source }),
     };
-    let record: RunRecord = serde_json::from_slice(&text).map_err(|error| {
-        ReportError::Malformed { path: path.clone(), message: error.to_string() }
-    })?;
-    if record.schema_version > SCHEMA_VERSION {
+    let malformed = |message| ReportError::Malformed { path: path.clone(), message };
+    // The version first: a newer form need not be one that this build can read.
+    let Version { schema_version } =
+        serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+    if schema_version > SCHEMA_VERSION {
         let message = format!(
-            "schema_version {} is newer than {SCHEMA_VERSION}, the newest this build knows: use a newer build",
-            record.schema_version
+            "schema_version {schema_version} is newer than {SCHEMA_VERSION}, the newest this build knows: use a \
+             newer whitewater"
         );
-        return Err(ReportError::Malformed { path, message });
+        return Err(malformed(message));
+    }
+    let mut record: RunRecord =
+        serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+    if schema_version == 1 {
+        from_version_1(&mut record);
     }
     Ok(Some(record))
 }
 
+/// Version 1 called a check that had nothing to look at a pass, and said so in its summary.
+fn from_version_1(record: &mut RunRecord) {
+    const NOT_CHECKED: &str = "not checked";
+    for check in &mut record.analysis.checks {
+        if check.state == CheckState::Holds && check.summary.starts_with(NOT_CHECKED) {
+            check.state = CheckState::NotExercised;
+            let why = check.summary[NOT_CHECKED.len()..].trim_start_matches([':', ' ']).to_owned();
+            check.summary = why;
+        }
+    }
+}
+
 /// The record of a run whose runner did not live to write one.
 fn record_of_leftovers(folder: &Path) -> Result<RunRecord, ReportError> {
-    let analysis = match check_run(folder, &Options::default()) {
-        Ok(analysis) => analysis,
-        Err(CheckError::NothingToCheck { .. }) => Default::default(),
+    let (verdict, analysis) = match check_run(folder, &Options::default()) {
+        Ok(analysis) => (analysis.verdict, analysis),
+        Err(CheckError::NothingToCheck { .. }) => (Verdict::Undecided, Default::default()),
         Err(error) => {
             return Err(ReportError::Malformed {
                 path: folder.to_owned(),
@@ -98,26 +126,23 @@ fn record_of_leftovers(folder: &Path) -> Result<RunRecord, ReportError> {
             });
         }
     };
-    let plan: Value = fs::read(folder.join("plan.json"))
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default();
-    let number = |name: &str| plan[name].as_u64().unwrap_or_default();
-    let small = |name: &str| u32::try_from(number(name)).unwrap_or_default();
+    let plan = PlanOutline::read(folder).unwrap_or_default();
     let id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // A run without a verdict of its own has not earned a pass, whatever was recorded of it.
-    let verdict = analysis.verdict.merge(whitewater_checker::Verdict::Undecided);
     Ok(RunRecord {
         schema_version: SCHEMA_VERSION,
         started_at: id.get(..20).map(readable_time).unwrap_or_default(),
         id,
         verdict,
-        seed: number("seed"),
+        seed: plan.seed,
         settings: Settings {
-            workload: plan["workload"].as_str().unwrap_or_default().to_owned(),
-            nodes: small("nodes"),
-            clients: small("clients"),
-            keys: small("keys"),
+            workload: plan.workload.name,
+            nodes: plan.nodes,
+            time_ms: plan.time_ms,
+            faults: plan.families,
+            clients: plan.workload.clients,
+            keys: plan.workload.keys,
+            rate: plan.workload.rate,
+            snapshot_entries: plan.snapshot_entries,
             ..Settings::default()
         },
         interrupted: Some("the runner did not live to write run.json".to_owned()),
@@ -140,16 +165,19 @@ mod tests {
     #[test]
     fn a_newer_record_is_refused_with_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let record = RunRecord { schema_version: SCHEMA_VERSION + 1, ..RunRecord::default() };
-        fs::write(folder.path().join("run.json"), serde_json::to_vec(&record).unwrap()).unwrap();
+        // Of a form that nobody knows yet.
+        fs::write(folder.path().join("run.json"), r#"{"schema_version": 3, "verdict": []}"#)
+            .unwrap();
         let error = read_record(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("run.json") && error.contains("use a newer build"), "{error}");
+        assert!(error.contains("run.json") && error.contains("use a newer whitewater"), "{error}");
+        assert!(error.contains("schema_version 3 is newer than 2"), "{error}");
     }
 
     #[test]
     fn a_broken_record_names_its_line() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("run.json"), "{\n  \"id\": 7\n}").unwrap();
+        fs::write(folder.path().join("run.json"), "{\n  \"schema_version\": 2,\n  \"id\": 7\n}")
+            .unwrap();
         let error = read_record(folder.path()).unwrap_err().to_string();
         assert!(error.contains("run.json") && error.contains("line"), "{error}");
     }

@@ -7,7 +7,9 @@ use whitewater_checker::Verdict;
 use whitewater_checker::analysis::Analysis;
 
 /// The version of the run folder's format. A reader refuses a higher one.
-pub const SCHEMA_VERSION: u32 = 1;
+///
+/// Version 2 has `judged`, and checks with a `state` in place of a `verdict`.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The content of `run.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -39,6 +41,22 @@ pub struct RunRecord {
     pub final_status: BTreeMap<String, FinalStatus>,
     /// What the checks found.
     pub analysis: Analysis,
+    /// What judged it, and how long it was allowed to; `None` in records of version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
+}
+
+/// The build and the budget of a verdict. Another build may judge more, and a longer search may decide more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The version of the tool that judged.
+    pub tool_version: String,
+    /// The git commit it was built from, with `-dirty`; empty where unknown.
+    pub tool_commit: String,
+    /// Time that the linearizability check could take, milliseconds.
+    pub budget_ms: u64,
+    /// Memory that its searches could take, bytes.
+    pub memory_bytes: u64,
 }
 
 /// How a run was asked for: enough to print the command that repeats it.

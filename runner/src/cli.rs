@@ -219,6 +219,9 @@ pub(crate) struct CheckArguments {
     /// where it is not
     #[arg(long, value_name = "violation[:CHECK]")]
     pub(crate) expect: Option<Expectation>,
+    /// Of a run: replace the verdict in run.json by this one, and draw its reports and the index again
+    #[arg(long)]
+    pub(crate) write: bool,
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,18 +1,18 @@
 //! Conformance of a run: its nodes' journals, replayed by the rules of the paper.
 //!
-//! The replay is `whitewater-server`'s; this finds a run's journals and makes one check of them.
+//! The replay is `whitewater-server`'s; this finds a run's journals and leaves what came of each as a fact,
+//! which the checker judges.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
-use whitewater_server::journal::{
-    Divergence, EXTENSION, JournalError, Replayed, UnderRules, replay,
-};
+use anyhow::Context;
+use whitewater_checker::conformance::{self, JournalDivergence, JournalReplay};
+use whitewater_server::journal::{Divergence, EXTENSION, JournalError, UnderRules, replay};
 
 /// The folder of a run in which the journals are.
-pub(crate) const FOLDER: &str = "journal";
+pub(crate) const FOLDER: &str = conformance::JOURNALS;
 
 /// A run's journals, by node and boot.
 pub(crate) fn journals(run: &Path) -> io::Result<Vec<PathBuf>> {
@@ -42,88 +42,66 @@ fn numbers(name: &str) -> Vec<u64> {
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
-/// Replays all of a run's journals and says whether its nodes did what the paper's rules do.
-fn check(run: &Path) -> CheckResult {
-    let mut check = CheckResult {
-        name: "conformance".into(),
-        title: "every node's core did what the reference core does with the same inputs".into(),
-        state: CheckState::Holds,
-        exercise: None,
-        summary: String::new(),
-        findings: Vec::new(),
-    };
-    let paths = match journals(run) {
-        Ok(paths) => paths,
+/// Replays all of a run's journals by the paper's rules.
+pub(crate) fn replay_all(run: &Path) -> Vec<JournalReplay> {
+    match journals(run) {
+        Ok(paths) => paths.iter().map(|path| replay_one(path)).collect(),
         Err(error) => {
-            problem(&mut check, CheckState::Error, format!("list the journals: {error}"));
-            Vec::new()
-        }
-    };
-    let (mut steps, mut entries, mut cut_short) = (0, 0, 0);
-    for path in &paths {
-        match replay(path, UnderRules::Of(None)) {
-            Ok(replayed) => {
-                steps += replayed.steps;
-                entries += replayed.entries;
-                cut_short += u64::from(replayed.torn.is_some());
-                if let Some(divergence) = &replayed.divergence {
-                    check.state = CheckState::Broken;
-                    check.findings.push(finding(path, &replayed, divergence));
-                }
-            }
-            // There was no time for a single step.
-            Err(JournalError::NoHeader { .. }) => cut_short += 1,
-            Err(error) => problem(&mut check, CheckState::Error, error.to_string()),
+            vec![JournalReplay {
+                error: Some(format!("list the journals: {error}")),
+                ..blank(FOLDER)
+            }]
         }
     }
-    if steps == 0 && check.state == CheckState::Holds {
-        problem(&mut check, CheckState::Undecided, "no journal holds a step".into());
+}
+
+fn blank(journal: &str) -> JournalReplay {
+    let schema_version = conformance::SCHEMA_VERSION;
+    JournalReplay { schema_version, journal: journal.to_owned(), ..JournalReplay::default() }
+}
+
+fn replay_one(path: &Path) -> JournalReplay {
+    let blank = blank(&name(path));
+    match replay(path, UnderRules::Of(None)) {
+        Ok(replayed) => JournalReplay {
+            node: Some(format!("n{}", replayed.header.settings.id)),
+            boot: Some(replayed.header.boot),
+            steps: replayed.steps,
+            entries: replayed.entries,
+            torn: replayed.torn.is_some(),
+            divergence: replayed.divergence.as_ref().map(|divergence| JournalDivergence {
+                step: divergence.step,
+                headline: divergence.headline.clone(),
+                lines: lines(divergence),
+            }),
+            ..blank
+        },
+        // There was no time for a single step.
+        Err(JournalError::NoHeader { .. }) => JournalReplay { torn: true, ..blank },
+        // The run folder may be moved: the journal is named in it, not where it lay.
+        Err(error) => {
+            let text = error.to_string().replace(&path.display().to_string(), &name(path));
+            JournalReplay { error: Some(text), ..blank }
+        }
     }
-    check.summary = format!(
-        "{steps} steps and {entries} entries of {} journals replayed, {cut_short} of them cut short by a kill",
-        paths.len()
-    );
-    check
+}
+
+/// Leaves what the replay found in the run's folder, for the checker.
+pub(crate) fn write(run: &Path, replays: &[JournalReplay]) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for replay in replays {
+        text += &serde_json::to_string(replay).context("encode JSON")?;
+        text.push('\n');
+    }
+    let (path, fresh) = (run.join(conformance::FILE), run.join("conformance.partial"));
+    fs::write(&fresh, text)
+        .and_then(|()| fs::rename(&fresh, &path))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 /// Whether a run's nodes kept journals.
 pub(crate) fn has_journals(run: &Path) -> bool {
     run.join(FOLDER).is_dir()
-}
-
-/// Adds the check to what else was found about a run.
-pub(crate) fn add(analysis: &mut Analysis, run: &Path) {
-    let check = check(run);
-    analysis.verdict = analysis.verdict.merge(check.state.verdict());
-    analysis.checks.push(check);
-}
-
-fn problem(check: &mut CheckResult, state: CheckState, explanation: String) {
-    check.state = check.state.max(state);
-    check.findings.push(Finding {
-        anomaly: "unreadable-journal".into(),
-        headline: "A journal could not be replayed.".into(),
-        explanation,
-        ..Finding::default()
-    });
-}
-
-fn finding(path: &Path, replayed: &Replayed, divergence: &Divergence) -> Finding {
-    let node = format!("n{}", replayed.header.settings.id);
-    let boot = replayed.header.boot;
-    let mut evidence = vec![format!("{}, step {}", name(path), divergence.step)];
-    evidence.extend(lines(divergence));
-    Finding {
-        anomaly: "nonconformance".into(),
-        headline: format!("{node} did what the reference core does not."),
-        explanation: format!(
-            "At step {} of its boot {boot}, {}. Up to there both did the same, byte for byte.",
-            divergence.step, divergence.headline
-        ),
-        nodes: vec![node],
-        evidence,
-        ..Finding::default()
-    }
 }
 
 /// A difference, one line for each input and each thing that only one of the two did.
@@ -152,16 +130,28 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_a_step_is_undecided_and_a_damaged_journal_an_error() {
+    fn a_journal_without_a_step_and_a_damaged_one_are_facts_on_disk() {
         let run = tempfile::tempdir().unwrap();
-        assert_eq!(check(run.path()).state, CheckState::Undecided);
+        assert_eq!(replay_all(run.path()), []);
         fs::create_dir(run.path().join(FOLDER)).unwrap();
-        let path = run.path().join(FOLDER).join("n1-boot1.journal");
-        fs::write(&path, "WWJOURNL\x01\0\0\0").unwrap();
-        assert_eq!(check(run.path()).state, CheckState::Undecided);
-        fs::write(&path, "WWJOURNL\x01\0\0\0damaged beyond a doubt").unwrap();
-        let found = check(run.path());
-        assert_eq!(found.state, CheckState::Error);
-        assert!(found.findings[0].explanation.contains("damaged at byte 12"), "{found:?}");
+        let path = |boot| run.path().join(FOLDER).join(format!("n1-boot{boot}.journal"));
+        fs::write(path(1), "WWJOURNL\x01\0\0\0").unwrap();
+        fs::write(path(2), "WWJOURNL\x01\0\0\0damaged beyond a doubt").unwrap();
+        let replays = replay_all(run.path());
+        assert!(replays[0].torn && replays[0].error.is_none(), "{replays:?}");
+        let error = replays[1].error.as_deref().unwrap();
+        assert!(error.contains("damaged at byte 12"), "{error}");
+        assert!(!error.contains('/'), "{error}");
+        write(run.path(), &replays).unwrap();
+        let analysis =
+            whitewater_checker::check_run(run.path(), &whitewater_checker::Options::default());
+        // Without anything else there is nothing to judge.
+        assert!(analysis.is_err());
+        fs::write(run.path().join("history.jsonl"), "").unwrap();
+        let analysis =
+            whitewater_checker::check_run(run.path(), &whitewater_checker::Options::default())
+                .unwrap();
+        let check = analysis.checks.iter().find(|check| check.name == "conformance").unwrap();
+        assert_eq!(check.state, whitewater_checker::analysis::CheckState::Error);
     }
 }

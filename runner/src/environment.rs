@@ -4,7 +4,8 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-use whitewater_reports::run::Environment;
+use whitewater_checker::Options;
+use whitewater_reports::run::{Environment, Judged};
 
 use crate::process::OWN_PROGRAM;
 
@@ -26,6 +27,16 @@ pub(crate) fn collect(folder: &Path, server: Option<&Path>) -> Environment {
         fault_tier: "proxy: TCP proxies and signals, for any user and any container".into(),
         ci: ci(),
         load_average: (load, load),
+    }
+}
+
+/// The build and the budget of a verdict made here.
+pub(crate) fn judged(options: &Options) -> Judged {
+    Judged {
+        tool_version: env!("CARGO_PKG_VERSION").into(),
+        tool_commit: env!("WHITEWATER_COMMIT").into(),
+        budget_ms: u64::try_from(options.budget.as_millis()).unwrap_or(u64::MAX),
+        memory_bytes: options.memory_bytes,
     }
 }
 

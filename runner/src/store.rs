@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
-use whitewater_reports::run::{RunRecord, SCHEMA_VERSION};
+use whitewater_reports::ReportError;
+use whitewater_reports::run::RunRecord;
 
 use crate::exit::Refusal;
 
@@ -109,6 +110,12 @@ impl Store {
         writeln!(index, "{line}").with_context(|| format!("write {}", path.display()))
     }
 
+    /// Writes the record of a run that was judged anew, by rename. The line in the index of runs tells what
+    /// the run came to when it ended, and stays.
+    pub(crate) fn rewrite(&self, folder: &RunFolder, record: &RunRecord) -> anyhow::Result<()> {
+        write_json(&folder.join(RUN_JSON), record)
+    }
+
     /// The runs, oldest first.
     pub(crate) fn list(&self) -> anyhow::Result<Vec<RunFolder>> {
         let entries = match fs::read_dir(&self.root) {
@@ -176,27 +183,22 @@ fn folder_of(path: &Path) -> anyhow::Result<RunFolder> {
 
 /// Reads a run's record; `None` where the run is incomplete.
 pub(crate) fn read_record(folder: &RunFolder) -> anyhow::Result<Option<RunRecord>> {
-    let path = folder.join(RUN_JSON);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
-    };
-    let record: RunRecord = serde_json::from_str(&text).map_err(|error| {
-        Refusal::Usage(format!(
-            "{}: {error}; `whitewater check` judges the run anew",
-            path.display()
-        ))
-    })?;
-    if record.schema_version > SCHEMA_VERSION {
-        let newer = format!(
-            "{} has schema_version {}, this build knows {SCHEMA_VERSION}: use a newer whitewater",
-            path.display(),
-            record.schema_version
-        );
-        return Err(Refusal::Usage(newer).into());
+    whitewater_reports::read_record(&folder.path).map_err(refused)
+}
+
+/// Reads a run's record, or puts one together from what a run without one left.
+pub(crate) fn any_record(folder: &RunFolder) -> anyhow::Result<RunRecord> {
+    whitewater_reports::record(&folder.path).map_err(refused)
+}
+
+fn refused(error: ReportError) -> anyhow::Error {
+    match error {
+        ReportError::Malformed { .. } => {
+            let text = format!("{error}; `whitewater check` judges the run anew");
+            Refusal::Usage(text).into()
+        }
+        other => other.into(),
     }
-    Ok(Some(record))
 }
 
 /// Writes a JSON file so that it is either whole or absent.
@@ -258,7 +260,8 @@ mod tests {
         fs::write(run.join(RUN_JSON), "{\"schema_version\": 1,").unwrap();
         let error = read_record(&run).unwrap_err().to_string();
         assert!(error.contains("run.json") && error.contains("line 1"), "{error}");
-        let newer = RunRecord { schema_version: SCHEMA_VERSION + 1, ..RunRecord::default() };
+        let schema_version = whitewater_reports::run::SCHEMA_VERSION + 1;
+        let newer = RunRecord { schema_version, ..RunRecord::default() };
         write_json(&run.join(RUN_JSON), &newer).unwrap();
         let error = read_record(&run).unwrap_err().to_string();
         assert!(error.contains("newer whitewater"), "{error}");

@@ -4,6 +4,8 @@
 //! the phases in the history; where its file is missing it says that it did not look.
 
 mod acknowledged;
+mod conformance;
+mod ending;
 mod final_state;
 mod liveness;
 mod outside;
@@ -12,6 +14,8 @@ mod processes;
 mod recovery;
 
 pub(crate) use acknowledged::acknowledged;
+pub(crate) use conformance::{Journals, conformance};
+pub(crate) use ending::{Ending, facts_of_record};
 pub(crate) use final_state::final_state;
 pub(crate) use liveness::{MembershipTold, Observed, liveness};
 pub(crate) use outside::{excuse, outside};

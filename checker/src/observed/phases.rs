@@ -26,6 +26,11 @@ impl Phases {
         Phases { phases }
     }
 
+    /// Whether the history tells of none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.phases.is_empty()
+    }
+
     /// The first phase of a name.
     pub(crate) fn find(&self, name: &str) -> Option<&Phase> {
         self.phases.iter().find(|phase| phase.name == name)

@@ -69,14 +69,21 @@ fn an_empty_folder_is_undecided() {
 fn a_killed_runner_leaves_enough_for_a_report() {
     let reported = Reported::new(Shape::Pass, 300);
     fs::remove_file(reported.folder.join("run.json")).unwrap();
-    fs::write(reported.folder.join("plan.json"), r#"{"seed":77,"workload":"register","nodes":5}"#)
-        .unwrap();
+    let plan = r#"{"seed":77,"nodes":5,"workload":{"name":"append","clients":13,"keys":21,"rate":0},"families":["kill"]}"#;
+    fs::write(reported.folder.join("plan.json"), plan).unwrap();
     // The faults in force at the end stand in the history alone.
     fs::write(reported.folder.join("faults.jsonl"), "").unwrap();
     reported.report();
     let html = reported.read("report.html");
     assert_balanced(&html);
     assert!(html.contains("<dt>Seed</dt><dd><code>77</code></dd>"));
+    let record = whitewater_reports::record(&reported.folder).unwrap();
+    let settings = &record.settings;
+    assert_eq!(
+        (settings.workload.as_str(), settings.clients, settings.keys, settings.nodes),
+        ("append", 13, 21, 5)
+    );
+    assert_eq!(settings.faults, ["kill"]);
     assert!(html.contains("unclear: the run ended before it was over"));
     assert!(html.contains("2026-11-24T06:40:00Z"), "the folder's name tells when it began");
     assert!(!html.contains("✓ PASS"), "a run without a verdict of its own has not passed");

@@ -14,6 +14,7 @@ use whitewater_checker::{
     CheckError, HistoryReport, Options, Verdict, check_history, check_reader, check_run_with_report,
 };
 
+use super::rejudge::{self, Judgement};
 use crate::cli::CheckArguments;
 use crate::conformance;
 use crate::exit::{Exit, Refusal, expected};
@@ -36,6 +37,10 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     if let Some(settings) = arguments.generate {
         return make_up(path, settings);
     }
+    if arguments.write && (is_standard_input || path.is_file()) {
+        let reason = "--write is for a run: a history alone has no run.json";
+        return Err(Refusal::Usage(reason.into()).into());
+    }
     let options = options(arguments);
     if let Some(target) = &arguments.export {
         export(arguments, path, target, &options)?;
@@ -49,14 +54,19 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
         let (analysis, report) = check_history(path, &options).map_err(refused)?;
         (analysis, of_history(&report))
     } else {
-        let folder = Store::new(arguments.store.runs_dir.clone()).find(&arguments.subject)?;
-        let (mut analysis, report) =
-            check_run_with_report(&folder.path, &options).map_err(refused)?;
-        if conformance::has_journals(&folder.path) {
-            conformance::add(&mut analysis, &folder.path);
-        }
+        let store = Store::new(arguments.store.runs_dir.clone());
+        let folder = store.find(&arguments.subject)?;
+        let replayed =
+            conformance::has_journals(&folder.path).then(|| conformance::replay_all(&folder.path));
+        let (analysis, report) =
+            check_run_with_report(&folder.path, &options, replayed.clone()).map_err(refused)?;
         let mut figures = of_history(&report.unwrap_or_default());
         figures["run"] = json!(folder.path);
+        let judgement = Judgement { analysis: &analysis, options: &options, replayed };
+        figures["recorded"] = judgement.compare(&folder);
+        if arguments.write {
+            judgement.write(&store, &folder)?;
+        }
         (analysis, figures)
     };
     if arguments.json {
@@ -238,5 +248,6 @@ fn text(analysis: &Analysis, figures: &Value) -> String {
         Verdict::Error => "ERROR",
         Verdict::Violation => "VIOLATION",
     };
-    text + &format!("{verdict}  {} operations, {} keys\n", figures["operations"], figures["keys"])
+    text += &format!("{verdict}  {} operations, {} keys\n", figures["operations"], figures["keys"]);
+    text + &rejudge::difference(figures)
 }

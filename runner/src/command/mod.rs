@@ -8,6 +8,7 @@ pub(crate) mod exec_node;
 pub(crate) mod kv;
 pub(crate) mod ls;
 pub(crate) mod mutants;
+mod rejudge;
 pub(crate) mod replay_journal;
 pub(crate) mod report;
 pub(crate) mod run;

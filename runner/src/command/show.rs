@@ -4,9 +4,9 @@ use whitewater_checker::statistics::Statistics;
 use whitewater_reports::TerminalStyle;
 
 use crate::cli::ShowArguments;
-use crate::exit::{Exit, Refusal};
+use crate::exit::Exit;
 use crate::progress::{print, print_json};
-use crate::store::{Store, read_record};
+use crate::store::{Store, any_record};
 
 /// Columns of the text.
 const WIDTH: usize = 100;
@@ -14,14 +14,7 @@ const WIDTH: usize = 100;
 /// Carries out `show`.
 pub(crate) fn run(arguments: &ShowArguments) -> anyhow::Result<Exit> {
     let folder = Store::new(arguments.store.runs_dir.clone()).find(&arguments.run)?;
-    let Some(record) = read_record(&folder)? else {
-        let incomplete = format!(
-            "run {} has no run.json: it was cut short, or still goes on; `whitewater check {}` judges \
-             what was recorded",
-            folder.id, folder.id
-        );
-        return Err(Refusal::Usage(incomplete).into());
-    };
+    let record = any_record(&folder)?;
     if arguments.json {
         print_json(&serde_json::to_value(&record)?);
         return Ok(Exit::Pass);

@@ -17,7 +17,7 @@ use crate::exit::{Exit, Expectation, Refusal, expected};
 use crate::plan::WorkloadPlan;
 use crate::progress::{print, print_json};
 use crate::sim::{
-    Batch, Found, Origin, SeedOutcome, Summary, judge, keep, simulate, simulate_with_journals,
+    Batch, Found, Origin, SeedOutcome, Summary, keep, simulate, simulate_with_journals,
 };
 use crate::store::Store;
 
@@ -189,11 +189,10 @@ fn keep_first(
     let plan = batch.plan(outcome.seed).map_err(Refusal::Usage)?;
     let simulate = if arguments.journal { simulate_with_journals } else { simulate };
     let run = simulate(&plan, batch.mutant);
-    let analysis = judge(&plan, &run);
     let mutant = batch.mutant.map(|mutant| mutant.to_string());
     let origin = Origin { command: command_line(arguments, outcome.seed), mutant };
     let store = Store::new(arguments.store.runs_dir.clone());
-    let folder = keep(&store, &plan, &run, analysis, &origin)?;
+    let folder = keep(&store, &plan, &run, &origin)?;
     Ok(Some(folder.path.display().to_string()))
 }
 

@@ -221,6 +221,22 @@ fn a_plan_survives_its_file() {
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
 }
 
+/// A report of a run whose runner was killed has its settings from the plan alone.
+#[test]
+fn a_plans_settings_are_read_without_the_rest_of_it() {
+    let plan = Plan { snapshot_entries: Some(100), ..plan(7, 5, 20_000) };
+    let folder = tempfile::tempdir().unwrap();
+    crate::store::write_json(&folder.path().join("plan.json"), &plan).unwrap();
+    let read = whitewater_checker::plan_outline::PlanOutline::read(folder.path()).unwrap();
+    assert_eq!((read.seed, read.nodes, read.time_ms), (plan.seed, plan.nodes, plan.time_ms));
+    assert_eq!((read.families, read.snapshot_entries), (plan.families, plan.snapshot_entries));
+    let (read, written) = (read.workload, plan.workload);
+    assert_eq!(
+        (read.name, read.clients, read.keys, read.rate),
+        (written.name, written.clients, written.keys, written.rate)
+    );
+}
+
 #[test]
 fn what_cannot_be_executed_is_refused_with_the_place() {
     let mut unknown = plan(1, 5, 20_000);

@@ -4,24 +4,25 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
 use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
 use whitewater_checker::statistics::Statistics;
-use whitewater_checker::{CheckError, Options, Verdict, check_run};
+use whitewater_checker::{Options, Verdict, check_run};
 use whitewater_reports::TerminalStyle;
 use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 
-use super::phases::{Ending, Log};
+use super::phases::{Ending, Log, signal_name};
 use super::setup::Stage;
 use super::{KeepData, Order, seen_from_here};
 use crate::ci::Github;
 use crate::clock::monotonic_ns;
 use crate::cluster::node_name;
 use crate::conformance;
-use crate::environment::load_average;
+use crate::environment::{self, load_average};
 use crate::exit::{Exit, expected};
 use crate::progress;
 use crate::target::NodeStatus;
@@ -29,19 +30,28 @@ use crate::target::NodeStatus;
 /// A run cut short is judged quickly: somebody wants the terminal back.
 const INTERRUPTED_BUDGET: Duration = Duration::from_secs(5);
 
-/// Judges the run, writes record and reports, and prints the verdict.
+/// Judges the run from its folder, writes record and reports, and prints the verdict. `noted`: whether the
+/// folder has it all.
 pub(super) async fn conclude(
     order: &Order,
     stage: &Stage,
     ending: Ending,
     log: Log,
+    noted: io::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let mut analysis = match served(&log) {
-        true => judge(order, stage, &ending).await?,
-        false => Analysis::default(),
+    let options = options(order, &ending);
+    let analysis = match noted {
+        Ok(()) => judge(order, stage, &ending, options.clone()).await?,
+        // Nothing can be judged by what is not on disk; the reason is all that is known.
+        Err(error) => {
+            let reason = match &ending {
+                Ending::Environment(reason) => reason.clone(),
+                _ => error.to_string(),
+            };
+            single(error_check("run", "the run could be recorded", reason))
+        }
     };
-    add_ending(&mut analysis, &ending, &log);
-    let record = record(order, stage, &ending, &log, analysis);
+    let record = record(order, stage, &ending, &log, analysis, &options);
     order.store.complete(&stage.folder, &record)?;
     drop_data(order, stage, record.verdict);
     let reports =
@@ -62,35 +72,41 @@ pub(super) async fn conclude(
     })
 }
 
-/// Whether the cluster ever came up. A server that cannot even be started is a matter of the
-/// environment, not a broken promise.
-fn served(log: &Log) -> bool {
-    log.phases.iter().any(|(phase, _)| phase == "warm-up")
-}
-
-async fn judge(order: &Order, stage: &Stage, ending: &Ending) -> anyhow::Result<Analysis> {
+fn options(order: &Order, ending: &Ending) -> Options {
     let budget = match ending {
         Ending::Interrupted(_) => order.check_budget.min(INTERRUPTED_BUDGET),
         Ending::Complete | Ending::Environment(_) => order.check_budget,
     };
-    let options = Options { budget, canary: order.canary, ..Options::default() };
+    Options { budget, ..Options::default() }
+}
+
+async fn judge(
+    order: &Order,
+    stage: &Stage,
+    ending: &Ending,
+    options: Options,
+) -> anyhow::Result<Analysis> {
     let path = stage.folder.path.clone();
     let has_journals = order.journal;
     let check = move || {
-        let mut analysis = check_run(&path, &options)?;
         if has_journals {
-            conformance::add(&mut analysis, &path);
+            conformance::write(&path, &conformance::replay_all(&path))?;
         }
-        Ok::<_, CheckError>(analysis)
+        anyhow::Ok(check_run(&path, &options)?)
     };
-    match tokio::task::spawn_blocking(check).await.context("check the run")? {
-        Ok(analysis) => Ok(analysis),
-        // The run failed before there was anything to check; why is told by its ending.
-        Err(_) if *ending != Ending::Complete => Ok(Analysis::default()),
+    Ok(match tokio::task::spawn_blocking(check).await.context("check the run")? {
+        Ok(analysis) => analysis,
         Err(error) => {
-            Ok(single(error_check("check", "the record can be judged", error.to_string())))
+            let unread = error_check("check", "the record can be judged", format!("{error:#}"));
+            let environment = match ending {
+                Ending::Environment(reason) => {
+                    Some(error_check("run", "the run was carried out to its end", reason.clone()))
+                }
+                Ending::Complete | Ending::Interrupted(_) => None,
+            };
+            Analysis::of(environment.into_iter().chain([unread]).collect())
         }
-    }
+    })
 }
 
 fn single(check: CheckResult) -> Analysis {
@@ -102,96 +118,14 @@ fn error_check(name: &str, title: &str, explanation: String) -> CheckResult {
         name: name.into(),
         title: title.into(),
         state: CheckState::Error,
-        exercise: None,
-        summary: String::new(),
         findings: vec![Finding {
             anomaly: "environment".into(),
             headline: "The run could not be carried out.".into(),
             explanation,
             ..Finding::default()
         }],
+        ..CheckResult::default()
     }
-}
-
-/// A run that did not go to its end says so among its checks.
-fn add_ending(analysis: &mut Analysis, ending: &Ending, log: &Log) {
-    if !log.unhealed.is_empty() && *ending == Ending::Complete {
-        let check = unhealed(&log.unhealed);
-        analysis.verdict = analysis.verdict.merge(check.state.verdict());
-        analysis.checks.push(check);
-    }
-    let check = match ending {
-        Ending::Complete if !log.incomplete.is_empty() => incomplete(log),
-        Ending::Complete if log.notes.is_empty() => return,
-        Ending::Complete => CheckResult {
-            name: "run".into(),
-            title: "the run went to its end".into(),
-            state: CheckState::Holds,
-            exercise: None,
-            summary: log.notes.join("; "),
-            findings: Vec::new(),
-        },
-        Ending::Environment(reason) => {
-            error_check("run", "the run could be carried out", reason.clone())
-        }
-        Ending::Interrupted(exit) => CheckResult {
-            name: "run".into(),
-            title: "the run went to its end".into(),
-            state: CheckState::Undecided,
-            exercise: None,
-            summary: format!("cut short by {}", signal_name(*exit)),
-            findings: vec![Finding {
-                anomaly: "interrupted".into(),
-                headline: "The run was cut short.".into(),
-                explanation: "What was recorded until then was judged.".into(),
-                ..Finding::default()
-            }],
-        },
-    };
-    analysis.verdict = analysis.verdict.merge(check.state.verdict());
-    analysis.checks.push(check);
-}
-
-/// A plan that was carried out in part proves less than was asked for.
-fn incomplete(log: &Log) -> CheckResult {
-    let all: Vec<&str> = log.incomplete.iter().chain(&log.notes).map(String::as_str).collect();
-    CheckResult {
-        name: "run".into(),
-        title: "the run went as planned".into(),
-        state: CheckState::Undecided,
-        exercise: None,
-        summary: all.join("; "),
-        findings: vec![Finding {
-            anomaly: "incomplete".into(),
-            headline: "The plan was not carried out as a whole.".into(),
-            explanation: format!(
-                "What was recorded was judged. But {}.",
-                log.incomplete.join("; ")
-            ),
-            ..Finding::default()
-        }],
-    }
-}
-
-/// Faults that could not be undone leave another cluster than the one that was to be judged.
-fn unhealed(trouble: &[String]) -> CheckResult {
-    CheckResult {
-        name: "healing".into(),
-        title: "every fault was undone".into(),
-        state: CheckState::Undecided,
-        exercise: None,
-        summary: trouble.join("; "),
-        findings: vec![Finding {
-            anomaly: "unhealed".into(),
-            headline: "The cluster was not brought back to what it was before the faults.".into(),
-            explanation: trouble.join(". "),
-            ..Finding::default()
-        }],
-    }
-}
-
-fn signal_name(exit: Exit) -> &'static str {
-    if exit == Exit::Terminated { "SIGTERM" } else { "SIGINT" }
 }
 
 fn record(
@@ -200,6 +134,7 @@ fn record(
     ending: &Ending,
     log: &Log,
     analysis: Analysis,
+    options: &Options,
 ) -> RunRecord {
     let mut environment = stage.environment.clone();
     environment.load_average.1 = load_average();
@@ -226,6 +161,7 @@ fn record(
         },
         final_status,
         analysis,
+        judged: Some(environment::judged(options)),
     }
 }
 
@@ -329,53 +265,4 @@ fn is_unicode() -> bool {
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     locale.is_some_and(|locale| locale.to_lowercase().contains("utf"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ended(ending: &Ending, log: &Log) -> Analysis {
-        let mut analysis = Analysis::default();
-        add_ending(&mut analysis, ending, log);
-        analysis
-    }
-
-    #[test]
-    fn a_fault_that_could_not_be_undone_keeps_a_run_from_passing() {
-        let trouble = "n3 is no voter again after 30 s";
-        let log = Log { unhealed: vec![trouble.into()], ..Log::default() };
-        let analysis = ended(&Ending::Complete, &log);
-        assert_eq!(analysis.verdict, Verdict::Undecided);
-        let check = &analysis.checks[0];
-        assert_eq!((check.name.as_str(), check.state), ("healing", CheckState::Undecided));
-        assert!(check.findings[0].explanation.contains(trouble), "{check:?}");
-        // A run that was cut short has faults in force by its nature; its own check says so.
-        let cut = ended(&Ending::Interrupted(Exit::Terminated), &log);
-        assert!(cut.checks.iter().all(|check| check.name == "run"), "{cut:?}");
-        assert_eq!(cut.verdict, Verdict::Undecided);
-    }
-
-    #[test]
-    fn a_plan_that_was_carried_out_in_part_keeps_a_run_from_passing() {
-        let unread = "at the end 0 keys could not be changed and 12 could not be read";
-        let slow = "n2 had to be killed: it did not stop when asked";
-        let log =
-            Log { incomplete: vec![unread.into()], notes: vec![slow.into()], ..Log::default() };
-        let analysis = ended(&Ending::Complete, &log);
-        assert_eq!(analysis.verdict, Verdict::Undecided);
-        assert!(analysis.checks[0].summary.contains(slow), "{analysis:?}");
-        assert!(analysis.checks[0].findings[0].explanation.contains(unread), "{analysis:?}");
-        let noted = ended(&Ending::Complete, &Log { notes: vec![slow.into()], ..Log::default() });
-        assert_eq!(noted.verdict, Verdict::Pass);
-        assert!(noted.checks[0].summary.contains(slow));
-    }
-
-    #[test]
-    fn an_undisturbed_end_adds_nothing_and_a_broken_environment_is_an_error() {
-        assert!(ended(&Ending::Complete, &Log::default()).checks.is_empty());
-        let broken = ended(&Ending::Environment("no port is free".into()), &Log::default());
-        assert_eq!(broken.verdict, Verdict::Error);
-        assert!(broken.checks[0].findings[0].explanation.contains("no port is free"));
-    }
 }

@@ -103,8 +103,9 @@ pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
         failure = stage.recorder.failed() => Ending::Environment(failure),
     };
     phases::tear_down(&stage, &mut log).await;
+    let noted = phases::note_ending(&stage.recorder, &ending, &log);
     progress.finish();
-    conclude::conclude(&order, &stage, ending, log).await
+    conclude::conclude(&order, &stage, ending, log, noted).await
 }
 
 /// No run lasts longer than this, whatever goes wrong: every phase has a deadline of its own, so this

@@ -1,12 +1,14 @@
 //! The phases of a run, each with its own deadline, so that nothing waits for ever.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use whitewater_checker::fact::Fact;
 
 use super::setup::Stage;
 use crate::clock::monotonic_ns;
@@ -15,6 +17,7 @@ use crate::nemesis::{Injector, nemesis_event};
 use crate::plan::Plan;
 use crate::plan::requirements::{RECOVERY_S, WARM_UP_S};
 use crate::progress::{Moment, Progress};
+use crate::record::Recorder;
 use crate::target::NodeStatus;
 use crate::workload::{Action, Client, Counts, Generator, Load, Operation, Tally, kinds, sweep};
 
@@ -87,9 +90,27 @@ pub(super) async fn tear_down(stage: &Stage, log: &mut Log) {
     for node in stubborn {
         log.notes.push(format!("n{node} had to be killed: it did not stop when asked"));
     }
-    if let Err(error) = stage.recorder.flush() {
-        log.notes.push(error.to_string());
+}
+
+/// Notes in the history how the run went and that it is over, for the checker, which judges it from there.
+pub(super) fn note_ending(recorder: &Recorder, ending: &Ending, log: &Log) -> io::Result<()> {
+    let unhealed = log.unhealed.iter().map(|text| Fact::Unhealed { trouble: text.clone() });
+    let incomplete = log.incomplete.iter().map(|text| Fact::Incomplete { reason: text.clone() });
+    let notes = log.notes.iter().map(|text| Fact::Note { text: text.clone() });
+    let cut_short = match ending {
+        Ending::Complete => None,
+        Ending::Interrupted(exit) => Some(Fact::Interrupted { signal: signal_name(*exit).into() }),
+        Ending::Environment(reason) => Some(Fact::Environment { reason: reason.clone() }),
+    };
+    for fact in unhealed.chain(incomplete).chain(notes).chain(cut_short).chain([Fact::End {}]) {
+        recorder.event(fact.event());
     }
+    recorder.flush()
+}
+
+/// The signal that makes a run end so.
+pub(super) fn signal_name(exit: Exit) -> &'static str {
+    if exit == Exit::Terminated { "SIGTERM" } else { "SIGINT" }
 }
 
 struct Run<'a> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use whitewater_checker::fact::{self, Fact};
 use whitewater_reports::run::Environment;
 use whitewater_server::journal::EXTENSION;
 
@@ -60,6 +61,9 @@ impl Stage {
         write_json(&folder.join("plan.json"), plan)?;
         let environment = environment::collect(&folder.path, order.build.program.as_deref());
         let recorder = Recorder::create(&folder.path).context("create the history")?;
+        let recording =
+            Fact::Recording { schema_version: fact::SCHEMA_VERSION, canary: order.canary };
+        recorder.event(recording.event());
         let target = target::by_name(&order.target, &order.build)?;
         let nodes: Vec<u32> = (1..=plan.nodes).collect();
         let addresses: BTreeMap<u32, SocketAddr> =

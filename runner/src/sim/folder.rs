@@ -9,10 +9,12 @@ use anyhow::Context;
 use serde::Serialize;
 use whitewater_checker::analysis::Analysis;
 use whitewater_checker::observation::StatusPoll;
+use whitewater_checker::{Options, check_run};
 use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 use whitewater_server::log::line;
 
 use super::Simulated;
+use crate::conformance;
 use crate::environment;
 use crate::plan::Plan;
 use crate::store::{RunFolder, Store, write_json};
@@ -29,12 +31,11 @@ pub(crate) struct Origin {
     pub(crate) mutant: Option<String>,
 }
 
-/// Writes everything, the report included. Returns where it is.
+/// Writes everything, judges it from there, and writes the report. Returns where it is.
 pub(crate) fn keep(
     store: &Store,
     plan: &Plan,
     run: &Simulated,
-    analysis: Analysis,
     origin: &Origin,
 ) -> anyhow::Result<RunFolder> {
     let started = jiff::Timestamp::now();
@@ -57,8 +58,14 @@ pub(crate) fn keep(
     }
     if let Some(journals) = &run.journals {
         journals.write(&folder.path)?;
+        conformance::write(&folder.path, &conformance::replay_all(&folder.path))?;
     }
-    let record = record(&folder, plan, run, analysis, origin, started);
+    let options = Options::default();
+    let analysis = check_run(&folder.path, &options).context("check the run")?;
+    let record = RunRecord {
+        judged: Some(environment::judged(&options)),
+        ..record(&folder, plan, run, analysis, origin, started)
+    };
     store.complete(&folder, &record)?;
     whitewater_reports::write_all(&folder.path).context("write the report")?;
     Ok(folder)
@@ -95,6 +102,7 @@ fn record(
         interrupted: None,
         final_status,
         analysis,
+        judged: None,
     }
 }
 

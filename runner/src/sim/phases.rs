@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use whitewater_checker::fact::{self, Fact};
+
 use super::client::Work;
 use super::world::World;
 use crate::workload::{Action, Operation, kinds};
@@ -22,6 +24,8 @@ const FINAL_DEADLINE_NS: u64 = 3 * SECOND;
 impl<'a> World<'a> {
     /// Lives through the whole run.
     pub(super) fn live(&mut self) {
+        let recording = Fact::Recording { schema_version: fact::SCHEMA_VERSION, canary: false };
+        self.recording.fact(self.now_ns, &recording);
         self.recording.phase(self.now_ns, "start", None);
         self.start();
         self.run(self.now_ns + START_DEADLINE_NS, World::is_healthy);
@@ -36,10 +40,19 @@ impl<'a> World<'a> {
         let end_ns = self.now_ns + self.plan.time_ms * MILLISECOND;
         let is_over = |world: &World<'a>| world.now_ns >= end_ns && world.nemesis.is_over();
         self.run(end_ns + OVERRUN_NS, is_over);
+        if !self.nemesis.is_over() {
+            let reason = "the faults took too long and were cut short".to_owned();
+            self.recording.fact(self.now_ns, &Fact::Incomplete { reason });
+        }
         self.recover();
         self.finish();
         self.quiesce();
         self.recording.phase(self.now_ns, "end", None);
+        if self.leader().is_some() && !self.is_complete() {
+            let trouble = "not every node is a voter again at the end".to_owned();
+            self.recording.fact(self.now_ns, &Fact::Unhealed { trouble });
+        }
+        self.recording.fact(self.now_ns, &Fact::End {});
     }
 
     fn recover(&mut self) {

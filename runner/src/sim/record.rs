@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use serde_json::{Value, json};
 use whitewater_checker::event::{Event, EventType, Process};
+use whitewater_checker::fact::Fact;
 use whitewater_checker::fault::FaultRecord;
 use whitewater_checker::observation::{ProcessChange, ProcessEvent, StatusPoll};
 use whitewater_raft::event::Record;
@@ -47,6 +48,11 @@ impl Recording {
         }
         self.nemesis(now_ns, "phase", value);
         self.phases.push((name.to_owned(), now_ns));
+    }
+
+    /// What a runner notes of its own run.
+    pub(super) fn fact(&mut self, now_ns: u64, fact: &Fact) {
+        self.event(Event { time_ns: now_ns, ..fact.event() });
     }
 
     /// The nemesis does something.

@@ -150,7 +150,7 @@ fn a_kept_run_is_judged_alike_from_its_folder() {
     let analysis = judge(&plan, &run);
     let origin = Origin { command: "whitewater sim --seeds 2..2".into(), mutant: None };
     let store = Store::new(runs.path().to_owned());
-    let folder = keep(&store, &plan, &run, analysis.clone(), &origin).unwrap();
+    let folder = keep(&store, &plan, &run, &origin).unwrap();
     let again = check_run(&folder.path, &Options::default()).unwrap();
     let verdicts = |analysis: &Analysis| {
         let of = |check: &whitewater_checker::analysis::CheckResult| {

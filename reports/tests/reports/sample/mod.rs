@@ -151,6 +151,7 @@ fn record(folder: &Path, shape: Shape) -> RunRecord {
             })
             .collect(),
         analysis,
+        judged: None,
     }
 }
 
