@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::linear::NOTE;
 use crate::verdict::Verdict;
 
 /// Everything that is known about a run after checking it.
@@ -164,6 +165,79 @@ pub struct Witness {
     pub gap: Option<Gap>,
     /// A weaker promise that this sub-history still keeps, in words.
     pub weaker: Option<String>,
+    /// What a file of these operations needs to be judged as this was. Empty in files before version 2.
+    #[serde(default)]
+    pub file: WitnessFile,
+}
+
+/// The history of a witness, to be judged by itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WitnessFile {
+    /// The operations of the file, by invocation: the proof, what the explanation names beside it, and what
+    /// explains the values that they found.
+    pub operations: Vec<OperationId>,
+    /// What the key holds before the first one; `None`: what every key begins with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<serde_json::Value>,
+    /// What the operations cannot say.
+    pub note: WitnessNote,
+}
+
+impl WitnessFile {
+    /// The lines before the operations: what the key begins with, and the note.
+    pub fn head(&self, key: Option<&str>) -> String {
+        let mut lines = String::new();
+        let mut line = |json: serde_json::Value| lines.push_str(&format!("{json}\n"));
+        if let Some(initial) = &self.initial {
+            line(serde_json::json!({
+                "process": "init", "type": "ok", "f": "init", "key": key, "value": initial
+            }));
+        }
+        if self.note.proof.is_empty() {
+            return lines;
+        }
+        let begun = self.operations.iter().map(|operation| operation.invoked_at_ns).min();
+        line(serde_json::json!({
+            "process": "nemesis", "type": "info", "f": NOTE, "value": self.note,
+            "time_ns": begun.unwrap_or(0)
+        }));
+        lines
+    }
+}
+
+/// An operation of a history. A client has one at a time, so process and moment tell which.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OperationId {
+    /// The client process.
+    pub process: u64,
+    /// When it began, CLOCK_MONOTONIC nanoseconds.
+    pub invoked_at_ns: u64,
+}
+
+/// What the file of a witness says beside its operations: the value of a nemesis event `witness`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WitnessNote {
+    /// The operations that have no order. A reader tries them first, and believes nothing.
+    pub proof: Vec<OperationId>,
+    /// What traces tell of acknowledged operations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<WitnessEffect>,
+    /// Operations that were left out may have changed the key before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_start_open: bool,
+}
+
+/// What traces tell of the command of an acknowledged operation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WitnessEffect {
+    /// The operation.
+    pub operation: OperationId,
+    /// The node that applied it, as `n1`; absent: no trace has it take effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The log index at which it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
 }
 
 /// One operation of a witness.
@@ -195,6 +269,10 @@ pub struct WitnessOperation {
     pub term: Option<u64>,
     /// False: shown for context; the proof does not need it.
     pub essential: bool,
+    /// The second checker has found an order of the essential operations without it, and without those that make no
+    /// sense when it is left out.
+    #[serde(default)]
+    pub is_needed: bool,
 }
 
 /// One step of a valid order.

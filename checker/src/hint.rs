@@ -69,7 +69,7 @@ pub(crate) fn failed_cas(
         };
     }
     let options = Options { budget: left, progress: None, ..options.clone() };
-    let otherwise = linear::check(&otherwise, model, &options).verdict;
+    let otherwise = linear::check(&otherwise, model, None, &options).verdict;
     let is_other = match verdict {
         Verdict::Pass => otherwise == Verdict::Violation,
         _ => otherwise == Verdict::Pass,

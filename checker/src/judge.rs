@@ -12,11 +12,12 @@ use crate::error::CheckError;
 use crate::fact::Fact;
 use crate::fault::FaultRecord;
 use crate::history::{History, Outcome, Source};
+use crate::linear::Effect;
 use crate::observation::{ProcessEvent, StatusPoll};
 use crate::observed::{self, Ending, Journals};
 use crate::options::Options;
 use crate::promises::Promises;
-use crate::raft::{Answered, Place, RaftChecks, Told, Turns};
+use crate::raft::{Answered, Commands, Place, RaftChecks, Told, Turns};
 use crate::run::{HistoryReport, canary, linearizability};
 use crate::strength::{Happened, Requirements, strength};
 
@@ -54,17 +55,20 @@ pub(crate) fn judge<R: Borrow<Record>>(
     fetch: impl FnOnce(&BTreeSet<Place>) -> Result<BTreeMap<Place, String>, CheckError>,
     options: &Options,
 ) -> Result<(Analysis, Option<HistoryReport>), CheckError> {
-    let (mut checks, mut report) = (Vec::new(), None);
-    if let Some((name, source)) = &material.history {
-        let (check, of_history) = linearizability(name, source, options)?;
-        checks.push(check);
-        report = Some(of_history);
-    }
     let mut raft = RaftChecks::new(&material.promises.unwrap_or_default());
     raft.trace(trace.records)?;
     raft.polls(material.status.as_deref().unwrap_or_default(), trace.files);
     if let Some(history) = material.history() {
         raft.answered(answered(history, trace.files + 1));
+    }
+    let (mut checks, mut report) = (Vec::new(), None);
+    if let Some((name, source)) = &material.history {
+        // What became of an operation is asked of the traces where a violation is told.
+        let commands = raft.commands();
+        let traces = |operation| effect(&source.history, &commands, operation);
+        let (check, of_history) = linearizability(name, source, Some(&traces), options)?;
+        checks.push(check);
+        report = Some(of_history);
     }
     let lines = fetch(&raft.places())?;
     let observed = material.observed(raft.turns());
@@ -114,6 +118,24 @@ impl Material {
         let started = self.processes.iter().flatten().map(|(_, event)| event.node.clone());
         let answered = self.status.iter().flatten().map(|(_, poll)| poll.node.clone());
         started.chain(answered).collect()
+    }
+}
+
+/// What traces tell of an acknowledged operation's command; `None`: nothing.
+fn effect(history: &History, commands: &Commands<'_>, operation: u32) -> Option<Effect> {
+    let place =
+        history.commands.binary_search_by_key(&operation, |command| command.operation).ok()?;
+    let command = history.commands[place];
+    let operation = &history.operations[operation as usize];
+    if operation.outcome != Outcome::Ok {
+        return None;
+    }
+    match commands.effect((command.session, command.sequence)) {
+        Some((node, index)) => Some(Effect::Applied { node: format!("n{node}"), index }),
+        None => {
+            let number = history.node(operation)?.strip_prefix('n')?.parse().ok()?;
+            commands.tells(number).then_some(Effect::Nowhere)
+        }
     }
 }
 

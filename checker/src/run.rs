@@ -104,7 +104,7 @@ fn judge_history(
     source: &Source,
     options: &Options,
 ) -> Result<(Analysis, HistoryReport), CheckError> {
-    let (check, report) = linearizability(name, source, options)?;
+    let (check, report) = linearizability(name, source, None, options)?;
     let mut checks = vec![check, acknowledged(&source.history)];
     checks.extend(options.canary.then(canary));
     Ok((Analysis::of(checks), report))
@@ -172,16 +172,17 @@ pub(crate) fn in_pool<R: Send>(options: &Options, run: impl FnOnce() -> R + Send
     }
 }
 
-/// Checks linearizability and draws up the result.
+/// Checks linearizability and draws up the result. `traces` tells what became of an operation's command.
 pub(crate) fn linearizability(
     name: &str,
     source: &Source,
+    traces: Option<&linear::Traces<'_>>,
     options: &Options,
 ) -> Result<(CheckResult, HistoryReport), CheckError> {
     let history = &source.history;
     let model = detect_model::model(name, history, options.model)?;
     let begun = Instant::now();
-    let found = linear::check(history, model, options);
+    let found = linear::check(history, model, traces, options);
     let check_ms = begun.elapsed().as_secs_f64() * 1e3;
     let report = HistoryReport {
         operations: history.operations.len() as u64,
@@ -229,10 +230,10 @@ fn notes(
 
 fn summary(found: &linear::Linearizability, report: &HistoryReport) -> String {
     let mut summary = format!(
-        "{} keys, {} operations on {}s, ",
+        "{} keys, {} operations on {}, ",
         grouped(report.keys),
         grouped(report.operations),
-        report.model
+        objects(&report.model)
     );
     if found.violations > 0 {
         summary.push_str(&format!("{} violating, ", grouped(found.violations)));
@@ -249,6 +250,15 @@ fn summary(found: &linear::Linearizability, report: &HistoryReport) -> String {
     }
     summary.push_str(&format!(", {:.0} ms", report.check_ms));
     summary
+}
+
+/// A model's objects in words: `registers`, `mutexes`, `append lists`.
+fn objects(model: &str) -> String {
+    match model {
+        "append" => "append lists".to_owned(),
+        "mutex" => "mutexes".to_owned(),
+        model => format!("{model}s"),
+    }
 }
 
 /// A number with commas between groups of three digits.

@@ -75,7 +75,10 @@ fn tells(script: &str, anomaly: &str, operations: usize, words: &[&str]) -> Find
 
 #[test]
 fn stale_read() {
-    let words = ["Client 2’s “write 6” on n2 was acknowledged. 30.0 ms later client 3", "got 5"];
+    let words = [
+        "Client 2’s “write 6” (B) on n2 was acknowledged. 30.0 ms later client 3",
+        "got 5, which is older",
+    ];
     let finding = tells("1+w5 1. 2+w6 2. 4+r 4=6 3+r 3=5", "stale-read", 3, &words);
     let witness = finding.witness.unwrap();
     assert_eq!(witness.initial, "absent");
@@ -83,17 +86,18 @@ fn stale_read() {
         witness.order.iter().map(|step| step.state.as_str()).collect::<Vec<_>>(),
         ["5", "6"]
     );
-    assert_eq!(witness.blocked.as_deref(), Some("C"));
+    // C is the read that shows 6: for context.
+    assert_eq!(witness.blocked.as_deref(), Some("D"));
     assert_eq!(witness.slots.len(), 3);
     assert_eq!(witness.slots[1].place, "between A and B");
     assert!(witness.slots[1].reason.starts_with("real time: B had ended"), "{:?}", witness.slots);
     assert!(
-        witness.slots[2].reason.starts_with("wrong value: C is “read → 5”"),
+        witness.slots[2].reason.starts_with("wrong value: D is “read → 5”"),
         "{:?}",
         witness.slots
     );
     let gap = witness.gap.unwrap();
-    assert_eq!((gap.before.as_str(), gap.after.as_str(), gap.gap_ns), ("B", "C", 30_000_000));
+    assert_eq!((gap.before.as_str(), gap.after.as_str(), gap.gap_ns), ("B", "D", 30_000_000));
     assert!(witness.weaker.unwrap().starts_with("sequential consistency"));
     assert_eq!(finding.key.as_deref(), Some("k"));
     assert_eq!(finding.nodes, ["n1", "n2", "n3"]);
@@ -101,37 +105,38 @@ fn stale_read() {
 
 #[test]
 fn stale_read_shown_by_another_read() {
-    let words = ["had shown 6", "which is older"];
+    let words = ["had shown 6, from client 2", "which is older"];
     tells("1+w5 1. 2+w6 4+r 4=6 3+r 3=5 2.", "stale-read", 4, &words);
 }
 
 #[test]
 fn lost_write() {
-    let words = ["Nobody ever saw 6", "the acknowledged write is lost"];
+    let words = ["No later read in this history shows 6."];
     tells("1+w5 1. 2+w6 2. 3+r 3=5 4+r 4=5", "lost-write", 3, &words);
 }
 
 #[test]
 fn never_written_and_failed_and_future() {
     tells("1+w5 1. 3+r 3=9", "never-written", 1, &["no client ever wrote 9"]);
-    let words = ["Client 1’s “write 5 (failed)” was reported as failed", "client 3 saw 5"];
+    let words =
+        ["Client 1’s “write 5 (failed)” (A) on n1 was reported as failed", "“read → 5” (B) saw 5"];
     let finding = tells("1+w5 1! 3+r 3=5", "failed-write-read", 1, &words);
     let shown = finding.witness.unwrap().operations;
     assert_eq!(shown.iter().filter(|operation| !operation.essential).count(), 1, "for context");
-    tells("3+r 3=5 1+w5 1.", "future-read", 2, &["ended 10.0 ms before client 1 began “write 5”"]);
+    tells("3+r 3=5 1+w5 1.", "future-read", 2, &["was the first, and began 10.0 ms later"]);
 }
 
 #[test]
 fn split_read() {
-    let words = ["both orders were seen"];
+    let words = ["overlapped", "both orders were seen"];
     tells("1+w5 2+w6 3+r 3=5 4+r 4=6 3+r 3=5 1. 2.", "split-read", 5, &words);
 }
 
 #[test]
 fn lost_update() {
-    let words = ["both succeeded", "5 was there once"];
+    let words = ["both succeeded on 5, which only client 1’s"];
     tells("1+w5 1. 2+c[5,6] 2. 3+c[5,7] 3.", "lost-update", 3, &words);
-    let words = ["succeeded although 5 had been replaced by then", "the update in between is lost"];
+    let words = ["got 5, which is older", "overwrote an update that it had not seen"];
     tells("1+w5 1. 2+w6 2. 3+c[5,7] 3.", "lost-update", 3, &words);
 }
 
@@ -143,18 +148,23 @@ fn stale_reads_of_a_long_chain_have_a_short_witness() {
         script.push_str(&format!(" 2+c[{value},{}] 2.", value + 1));
     }
     let words = [
-        "Client 2’s “cas 19 → 20” on n2 was acknowledged. 10.0 ms later client 3 began “read → 19”",
-        "When client 2’s “cas 18 → 19” took effect the value was 18; how it had got there does not matter",
+        "Client 2’s “cas 19 → 20” (B) on n2 was acknowledged. 10.0 ms later client 3 began “read → 19” (C)",
+        "When client 2’s “cas 18 → 19” (A) took effect the value was 18; how it had got there does not matter",
     ];
     tells(&format!("{script} 3+r 3=19"), "lost-write", 3, &words);
     tells(
         &format!("{script} 4+r 4=20 3+r 3=19"),
         "stale-read",
         3,
-        &["the value was 18", "had been replaced"],
+        &["the value was 18", "which is older"],
     );
-    tells(&format!("{script} 3+c[17,99] 3."), "lost-update", 3, &["“cas 16 → 17” took effect"]);
-    tells(&format!("{script} 4+w50 4. 2+c[20,21] 2."), "lost-update", 3, &["“cas 19 → 20” took"]);
+    tells(&format!("{script} 3+c[17,99] 3."), "lost-update", 3, &["“cas 16 → 17” (A) took effect"]);
+    tells(
+        &format!("{script} 4+w50 4. 2+c[20,21] 2."),
+        "lost-update",
+        3,
+        &["“cas 19 → 20” (A) took"],
+    );
 }
 
 #[test]
@@ -164,7 +174,7 @@ fn wrong_rejection() {
 
 #[test]
 fn lists_tell_what_is_missing_twice_or_out_of_order() {
-    let words = ["nor in any other read: the acknowledged append is lost"];
+    let words = ["No later read in this history shows"];
     tells("1+a\"x\" 1. 2+a\"y\" 2. 3+r 3=\"y\"", "lost-write", 2, &words);
     let words = ["\"x\" is not in it"];
     tells("1+a\"x\" 1. 3+r 3=\"x\" 3+r 3=\"\"", "stale-read", 2, &words);
@@ -176,9 +186,19 @@ fn lists_tell_what_is_missing_twice_or_out_of_order() {
 
 #[test]
 fn other_models_have_witnesses_too() {
-    tells("1+q1 1. 2+d 2=1 3+d 3=1", "duplicate-apply", 3, &["came out more than once"]);
-    tells("1+q1 1. 1+q2 1. 2+d 2=2 2+d 2=1", "not-linearizable", 4, &["another order"]);
-    tells("1+l 1. 2+l 2.", "double-acquire", 2, &["Client 1 acquired the lock, and client 2"]);
+    tells("1+q1 1. 2+d 2=1 3+d 3=1", "duplicate-apply", 3, &["came out twice"]);
+    tells(
+        "1+q1 1. 1+q2 1. 2+d 2=2 2+d 2=1",
+        "not-linearizable",
+        4,
+        &["in the order in which they went in"],
+    );
+    tells(
+        "1+l 1. 2+l 2.",
+        "double-acquire",
+        2,
+        &["nothing can have released the lock between them"],
+    );
     tells("1+s1 1. 2+s2 2. 3+r 3=4", "not-linearizable", 3, &["cannot be reached"]);
-    tells("1+s1 1. 2+s2 2. 3+r 3=[2]", "lost-write", 2, &["the element was not in it"]);
+    tells("1+s1 1. 2+s2 2. 3+r 3=[2]", "lost-write", 2, &["1 was not in it"]);
 }

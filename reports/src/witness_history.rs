@@ -1,29 +1,47 @@
 //! witness/history.jsonl: the lines of the smallest failing set, as they were recorded, so that it
-//! can be judged on its own, here or by another checker.
+//! can be judged on its own, here or by another checker: before them what the key held, and a note that says which of
+//! them are the proof.
 
-use whitewater_checker::analysis::{Finding, WitnessOperation};
-use whitewater_checker::event::{Event, Process};
+use std::collections::BTreeMap;
+
+use whitewater_checker::analysis::{Finding, OperationId};
+use whitewater_checker::event::{EventType, Process};
 
 use crate::history_window::read_events;
 use crate::load::Run;
 
 /// The lines; `None` where the finding has no witness or the history no longer holds it.
 pub(crate) fn render(run: &Run, finding: Option<&Finding>) -> Option<String> {
-    let operations = &finding?.witness.as_ref()?.operations;
-    let first = operations.iter().map(|operation| operation.invoked_at_ns).min()?;
-    let ends = operations.iter().map(|one| one.completed_at_ns.unwrap_or(one.invoked_at_ns));
-    let last = ends.max()?;
+    let finding = finding?;
+    let witness = finding.witness.as_ref()?;
+    let shown = || {
+        witness.operations.iter().map(|operation| OperationId {
+            process: operation.process,
+            invoked_at_ns: operation.invoked_at_ns,
+        })
+    };
+    // Runs of earlier builds do not say what the file needs.
+    let ids = match witness.file.operations.is_empty() {
+        true => shown().collect(),
+        false => witness.file.operations.clone(),
+    };
+    let first = ids.iter().map(|id| id.invoked_at_ns).min()?;
     let mut lines = String::new();
-    read_events(&run.folder, (first, last), |event, line| {
-        if operations.iter().any(|operation| is_of(&event, operation)) {
+    // The operation that each client has open: its completion may come long after.
+    let mut open: BTreeMap<u64, u64> = BTreeMap::new();
+    read_events(&run.folder, (first, u64::MAX), |event, line| {
+        let Process::Client(process) = event.process else { return };
+        let invoked_at_ns = match event.kind {
+            EventType::Invoke => {
+                open.insert(process, event.time_ns);
+                event.time_ns
+            }
+            _ => open.get(&process).copied().unwrap_or(u64::MAX),
+        };
+        if ids.contains(&OperationId { process, invoked_at_ns }) {
             lines.push_str(&String::from_utf8_lossy(line));
             lines.push('\n');
         }
     });
-    (!lines.is_empty()).then_some(lines)
-}
-
-fn is_of(event: &Event, operation: &WitnessOperation) -> bool {
-    let times = [Some(operation.invoked_at_ns), operation.completed_at_ns];
-    event.process == Process::Client(operation.process) && times.contains(&Some(event.time_ns))
+    (!lines.is_empty()).then(|| witness.file.head(finding.key.as_deref()) + &lines)
 }

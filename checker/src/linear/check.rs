@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::key::{Decision, Scratch, Setting};
 use super::search::Budget;
-use super::witness::Confirmed;
+use super::witness::{Confirmed, Known, Traces};
 use crate::analysis::Finding;
 use crate::history::{ByKey, History};
 use crate::options::{ModelKind, Options, Progress};
@@ -60,11 +60,17 @@ struct Decided {
 }
 
 /// Checks every key.
-pub(crate) fn check(history: &History, model: ModelKind, options: &Options) -> Linearizability {
+pub(crate) fn check(
+    history: &History,
+    model: ModelKind,
+    traces: Option<&Traces<'_>>,
+    options: &Options,
+) -> Linearizability {
+    let known = &Known::new(history, traces);
     let by_key = history.by_key();
     let begun = Instant::now();
     let budget = Budget::new(begun + options.budget, options.memory_bytes);
-    let setting = Setting { history, model, search_only: false, side_by_side: false };
+    let setting = Setting { history, model, known, search_only: false, side_by_side: false };
     let mut decided = first_look(&setting, by_key, &budget, options);
     let has_violation = decided.iter().any(|decided| decided.decision.linearizable == Some(false));
     // One violation decides the history; then the hard keys are not worth the time.

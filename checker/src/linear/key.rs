@@ -10,7 +10,7 @@ use super::object::{
     CounterObject, ListObject, MutexObject, Object, QueueObject, RegisterObject, SetObject,
 };
 use super::search::{Budget, Found, search};
-use super::witness::{Confirmed, confirm};
+use super::witness::{Asked, Confirmed, Known, confirm};
 use super::{queue, set, zones};
 use crate::history::History;
 use crate::options::ModelKind;
@@ -71,6 +71,8 @@ struct RegisterScratch {
 pub(crate) struct Setting<'a> {
     pub(crate) history: &'a History,
     pub(crate) model: ModelKind,
+    /// What is known beside the operations.
+    pub(crate) known: &'a Known<'a>,
     /// Do without the linear methods, to test the searches or to compare.
     pub(crate) search_only: bool,
     /// Run the searches of one key side by side.
@@ -112,33 +114,23 @@ impl Setting<'_> {
         until: Instant,
         end: Instant,
     ) -> Confirmed {
-        let history = self.history;
-        let (core, failed) = (decision.core.as_deref(), decision.failed);
-        let all = operations;
+        let (history, all) = (self.history, operations);
+        let asked = Asked {
+            history,
+            known: self.known,
+            all,
+            core: decision.core.as_deref(),
+            failed: decision.failed,
+            until,
+            end,
+        };
         match self.model {
-            ModelKind::Register => confirm(
-                &RegisterObject::new(history, all),
-                history,
-                all,
-                core,
-                failed,
-                (until, end),
-            ),
-            ModelKind::Append => {
-                confirm(&ListObject::new(history, all), history, all, core, failed, (until, end))
-            }
-            ModelKind::Set => {
-                confirm(&SetObject::new(history, all), history, all, core, failed, (until, end))
-            }
-            ModelKind::Queue => {
-                confirm(&QueueObject::new(history, all), history, all, core, failed, (until, end))
-            }
-            ModelKind::Counter => {
-                confirm(&CounterObject::new(history, all), history, all, core, failed, (until, end))
-            }
-            ModelKind::Mutex => {
-                confirm(&MutexObject::new(history, all), history, all, core, failed, (until, end))
-            }
+            ModelKind::Register => confirm(&RegisterObject::new(history, all), &asked),
+            ModelKind::Append => confirm(&ListObject::new(history, all), &asked),
+            ModelKind::Set => confirm(&SetObject::new(history, all), &asked),
+            ModelKind::Queue => confirm(&QueueObject::new(history, all), &asked),
+            ModelKind::Counter => confirm(&CounterObject::new(history, all), &asked),
+            ModelKind::Mutex => confirm(&MutexObject::new(history, all), &asked),
         }
     }
 

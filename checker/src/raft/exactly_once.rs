@@ -148,6 +148,11 @@ impl ExactlyOnce {
         });
     }
 
+    /// The node that told of a command's effect, and the index of its entry.
+    pub(crate) fn effect(&self, command: CommandId) -> Option<(NodeId, Index)> {
+        self.effects.get(&command).map(|effect| (effect.node.into(), effect.index))
+    }
+
     fn applied(
         &mut self,
         line: &Line<'_>,

@@ -34,6 +34,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use whitewater_raft::event::Record;
+use whitewater_raft::{Index, NodeId};
 
 use crate::analysis::CheckResult;
 use crate::error::CheckError;
@@ -181,6 +182,11 @@ impl RaftChecks {
         named.into_iter().chain(others).flat_map(Findings::places).collect()
     }
 
+    /// What became of commands.
+    pub(crate) fn commands(&self) -> Commands<'_> {
+        Commands { exactly_once: &self.exactly_once.0, nodes: &self.nodes }
+    }
+
     /// Who led when.
     pub(crate) fn turns(&self) -> &Turns {
         &self.turns
@@ -201,6 +207,25 @@ impl RaftChecks {
             });
         }
         results
+    }
+}
+
+/// What traces tell of commands.
+#[derive(Clone, Copy)]
+pub(crate) struct Commands<'a> {
+    exactly_once: &'a ExactlyOnce,
+    nodes: &'a Nodes,
+}
+
+impl Commands<'_> {
+    /// A node that applied a command, and the index at which it did.
+    pub(crate) fn effect(&self, command: (u64, u64)) -> Option<(NodeId, Index)> {
+        self.exactly_once.effect(command)
+    }
+
+    /// Whether a node writes a trace.
+    pub(crate) fn tells(&self, node: NodeId) -> bool {
+        self.nodes.tells(node)
     }
 }
 

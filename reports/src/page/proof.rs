@@ -107,18 +107,23 @@ fn notes(witness: &Witness) -> Vec<String> {
         own.map(|operation| operation.label.as_str()).collect()
     };
     let (essential, context) = (labels(true), labels(false));
+    // Only what the second checker has confirmed.
+    let needed = witness.operations.iter().filter(|operation| operation.is_needed);
+    let needed: Vec<&str> = needed.map(|operation| operation.label.as_str()).collect();
     let mut notes = Vec::new();
     if !essential.is_empty() {
-        let mut text = match essential.as_slice() {
-            [alone] => format!("{alone} fits nowhere all by itself."),
-            several => {
+        let mut text = match (essential.as_slice(), needed.as_slice()) {
+            ([alone], _) => format!("{alone} fits nowhere all by itself."),
+            (_, []) => String::new(),
+            (_, [alone]) => format!("Leave out {alone} and the rest has a valid order."),
+            (_, several) => {
                 format!("Leave out any one of {} and the rest has a valid order.", listed(several))
             }
         };
         if !context.is_empty() {
             text.push_str(&format!(" {} shown for context.", are(&context)));
         }
-        notes.push(text);
+        notes.extend(Some(text.trim().to_owned()).filter(|text| !text.is_empty()));
     }
     if let Some(weaker) = &witness.weaker {
         notes.push(format!("What still holds: {}.", weaker.trim_end_matches('.')));

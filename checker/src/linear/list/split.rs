@@ -88,6 +88,17 @@ impl Lists {
         }
     }
 
+    /// An element's name: the text of what was appended, or of what no operation explains.
+    pub(crate) fn name(&self, element: u32) -> Option<&str> {
+        let mut names = self.elements.iter();
+        names.find(|&(_, &number)| number == element).map(|(name, _)| name.as_str())
+    }
+
+    /// The name of the element that a value is.
+    pub(crate) fn name_of(json: &Json) -> String {
+        name_of(json)
+    }
+
     /// A written text and an appended one are the same element: so are the lists they make.
     fn element(&mut self, text: &str) -> u32 {
         let next = self.elements.len() as u32;

@@ -3,8 +3,9 @@
 use serde_json::Value as Json;
 
 use super::{Object, Problem, effective, interned};
-use crate::history::{Function, History, Outcome, Value};
+use crate::history::{Function, History, NEVER, Outcome, Value};
 use crate::linear::machine::Interned;
+use crate::linear::witness::tiny::{Order, decide};
 use crate::model;
 
 /// A whole number, however it is written: 2, 2.0.
@@ -31,27 +32,48 @@ impl<'a> CounterObject<'a> {
             .collect();
         CounterObject { history, additions }
     }
+
+    fn model(&self, operations: &[u32]) -> model::Counter {
+        let initial = self.history.values.json(self.history.initial_of(operations));
+        model::Counter { initial: whole(&initial).unwrap_or(0) }
+    }
+
+    fn call(&self, index: u32) -> Option<model::CounterOperation> {
+        let operation = &self.history.operations[index as usize];
+        let number = |value: Value| whole(&self.history.values.json(value));
+        match (operation.function, operation.outcome) {
+            // Null is what a counter shows that nobody has added to.
+            (Function::Read, Outcome::Ok) => {
+                Some(model::CounterOperation::Read(number(operation.value).unwrap_or(0)))
+            }
+            (Function::Read, _) => None,
+            // An increment without a number adds one.
+            _ => Some(model::CounterOperation::Add(number(operation.value).unwrap_or(1))),
+        }
+    }
+
+    /// Whether operations have an order if an addition that was reported as failed may have taken effect.
+    pub(crate) fn has_order_with(&self, operations: &[u32], failed: u32) -> bool {
+        let own = effective(self.history, operations)
+            .map(|(index, operation)| (index, operation.invoked, operation.completed));
+        let failed = [(failed, self.history.operations[failed as usize].invoked, NEVER)];
+        let calls = own.chain(failed).filter_map(|(index, invoked, completed)| {
+            Some((invoked, completed, self.call(index)?))
+        });
+        let (machine, steps) = Interned::new(self.model(operations), calls);
+        let processes = vec![0; steps.len()];
+        decide(&machine, &steps, &processes, Order::RealTime)
+            .is_some_and(|decision| decision.linearizable)
+    }
 }
 
 impl Object for CounterObject<'_> {
     type Machine = Interned<model::Counter>;
 
     fn problem(&self, operations: &[u32]) -> Problem<Self::Machine> {
-        let number = |value: Value| whole(&self.history.values.json(value));
-        let calls = effective(self.history, operations).filter_map(|(index, operation)| {
-            let call = match (operation.function, operation.outcome) {
-                // Null is what a counter shows that nobody has added to.
-                (Function::Read, Outcome::Ok) => {
-                    model::CounterOperation::Read(number(operation.value).unwrap_or(0))
-                }
-                (Function::Read, _) => return None,
-                // An increment without a number adds one.
-                _ => model::CounterOperation::Add(number(operation.value).unwrap_or(1)),
-            };
-            Some((index, call))
-        });
-        let initial = number(self.history.initial_of(operations)).unwrap_or(0);
-        interned(model::Counter { initial }, self.history, calls)
+        let calls = effective(self.history, operations)
+            .filter_map(|(index, _)| Some((index, self.call(index)?)));
+        interned(self.model(operations), self.history, calls)
     }
 
     fn words(&self, machine: &Self::Machine, state: u32) -> String {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
 
-use super::{Object, Problem, effective, interned, list_words};
+use super::{Object, Problem, Supports, effective, interned, list_words};
 use crate::history::{Function, History, Outcome, Value};
 use crate::linear::list::{Lists, Prefixes, is_of_members, text_of};
 use crate::linear::machine::Interned;
@@ -90,6 +90,12 @@ impl<'a> ListObject<'a> {
         calls
     }
 
+    /// Those of some elements that are in view of some operations.
+    pub(crate) fn in_view(&self, operations: &[u32], elements: &[u32]) -> Vec<u32> {
+        let kept: HashSet<u32> = operations.iter().copied().collect();
+        elements.iter().copied().filter(|&element| self.is_in_view(&kept, element)).collect()
+    }
+
     fn makers_kept(&self, operations: &[u32]) -> bool {
         self.changing.iter().all(|index| operations.binary_search(index).is_ok())
     }
@@ -170,13 +176,22 @@ impl Object for ListObject<'_> {
             let makers = self.makers.get(&first).map_or(&[][..], Vec::as_slice);
             let is_write =
                 |maker: &u32| self.history.operations[*maker as usize].function == Function::Write;
-            if makers.iter().any(is_write) {
-                makers.iter().all(|maker| kept.contains(maker))
-            } else {
-                all_empty
+            // What was appended stands first where the list was empty.
+            let is_written = !makers.is_empty() && makers.iter().all(is_write);
+            let has_makers = makers.iter().all(|maker| kept.contains(maker));
+            match makers.iter().any(is_write) {
+                true => has_makers && (is_written || all_empty),
+                false => all_empty,
             }
         };
         Some(operations.iter().copied().filter(stays).collect())
+    }
+
+    /// Without the appends of what a read shows its text could not be taken apart.
+    fn supports(&self, operations: &[u32]) -> Supports {
+        let complete = self.complete(operations).into_iter();
+        let operations = complete.filter(|index| operations.binary_search(index).is_err());
+        Supports { operations: operations.collect(), initial: None }
     }
 
     /// Adds what the reads show.

@@ -55,11 +55,32 @@ pub(crate) trait Object {
         self.complete(operations)
     }
 
+    /// Whether the state before some operations is the one that the object began with: nothing that is left out may
+    /// have changed it.
+    fn is_start_known(&self, _operations: &[u32]) -> bool {
+        true
+    }
+
+    /// What a file of some operations needs beside them, so that it says as much on its own: operations, and the
+    /// value to begin with.
+    fn supports(&self, _operations: &[u32]) -> Supports {
+        Supports::default()
+    }
+
     /// Operations whose state before them is taken for granted, because what led to it is left out, and that
     /// state in words.
     fn presumed(&self, _operations: &[u32]) -> Vec<(u32, String)> {
         Vec::new()
     }
+}
+
+/// See [`Object::supports`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Supports {
+    /// Operations that explain what the proof leaves out of what it shows.
+    pub(crate) operations: Vec<u32>,
+    /// What the object holds before the first one; `None`: what it began with.
+    pub(crate) initial: Option<Value>,
 }
 
 /// Calls to decide.

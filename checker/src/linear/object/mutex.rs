@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Object, Problem, effective, interned};
-use crate::history::{Function, History};
+use crate::history::{Function, History, NEVER};
 use crate::linear::machine::Interned;
 use crate::model;
 
@@ -12,29 +12,32 @@ pub(crate) struct MutexObject<'a> {
     history: &'a History,
     /// A process's acquire and the release after it, both ways.
     partners: HashMap<u32, u32>,
-    /// Every process acquires and releases in turns. Then, in any valid order, the release behind an acquire is the
-    /// same process's, and the two can be left out together.
-    is_paired: bool,
-    all: Vec<u32>,
+    /// Where the first operation begins that is not its process's turn: an acquire of a process that holds the lock, a
+    /// release of one that does not. Up to there an acquire is followed by its own release in every valid order,
+    /// and the two can be left out together.
+    out_of_turn: u32,
+    effective: Vec<u32>,
 }
 
 impl<'a> MutexObject<'a> {
     pub(crate) fn new(history: &'a History, operations: &[u32]) -> Self {
         let mut partners = HashMap::new();
         let mut acquired: HashMap<u64, u32> = HashMap::new();
-        let mut is_paired = true;
+        let mut out_of_turn = NEVER;
         for (index, operation) in effective(history, operations) {
             if operation.function != Function::Release {
-                is_paired &= acquired.insert(operation.process, index).is_none();
+                if acquired.insert(operation.process, index).is_some() {
+                    out_of_turn = out_of_turn.min(operation.invoked);
+                }
             } else if let Some(acquire) = acquired.remove(&operation.process) {
                 partners.insert(acquire, index);
                 partners.insert(index, acquire);
             } else {
-                is_paired = false;
+                out_of_turn = out_of_turn.min(operation.invoked);
             }
         }
-        let all = effective(history, operations).map(|(index, _)| index).collect();
-        MutexObject { history, partners, is_paired, all }
+        let effective = effective(history, operations).map(|(index, _)| index).collect();
+        MutexObject { history, partners, out_of_turn, effective }
     }
 }
 
@@ -59,19 +62,21 @@ impl Object for MutexObject<'_> {
         }
     }
 
-    /// An acquire and its release stay or go together. Where some process acquires or releases twice, only what began
-    /// after everything else had ended can be left out: it comes last in every order.
+    /// What begins after everything else has returned can be left out. Of the rest, an acquire and its release stay or
+    /// go together as long as all processes take turns; where one does not, any release may be the one that made
+    /// an acquire possible, and nothing of the rest can be left out.
     fn close(&self, operations: &[u32]) -> Option<Vec<u32>> {
-        if !self.is_paired {
-            let operation = |index: &u32| &self.history.operations[*index as usize];
-            let end = operations.iter().map(|index| operation(index).completed).max().unwrap_or(0);
-            let is_kept = |index: &u32| operations.binary_search(index).is_ok();
-            let all_later =
-                self.all.iter().all(|index| is_kept(index) || operation(index).invoked > end);
-            return all_later.then(|| operations.to_vec());
+        let recorded = |index: &u32| &self.history.operations[*index as usize];
+        let returned = operations.iter().map(|index| recorded(index).completed);
+        let last = returned.filter(|&at| at != NEVER).max().unwrap_or(0);
+        let is_left_out = |index: &u32| operations.binary_search(index).is_err();
+        if self.out_of_turn < last {
+            let mut early = self.effective.iter().filter(|index| recorded(index).invoked < last);
+            return (!early.any(is_left_out)).then(|| operations.to_vec());
         }
         let has_partner = |index: &u32| {
-            self.partners.get(index).is_none_or(|other| operations.binary_search(other).is_ok())
+            let partner = self.partners.get(index);
+            partner.is_none_or(|other| !is_left_out(other) || recorded(other).invoked > last)
         };
         Some(operations.iter().copied().filter(has_partner).collect())
     }

@@ -92,8 +92,9 @@ impl Object for QueueObject<'_> {
         // A dequeue without an answer may have taken an element that stays and never came out.
         let has_dequeue = |index: &u32| {
             let operation = &self.history.operations[*index as usize];
+            let count = |function| kept.get(&(function, operation.value)).copied().unwrap_or(0);
             operation.function != Function::Enqueue
-                || kept.contains_key(&(Function::Dequeue, operation.value))
+                || count(Function::Dequeue) >= count(Function::Enqueue)
         };
         let all_there = self.unanswered.iter().all(|index| closed.contains(index));
         let may_take_others = !closed.iter().all(has_dequeue) || !self.initial.is_empty();

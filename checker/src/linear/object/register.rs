@@ -9,8 +9,8 @@
 
 use std::collections::HashMap;
 
-use super::{Object, Problem};
-use crate::history::History;
+use super::{Object, Problem, Supports};
+use crate::history::{History, NEVER};
 use crate::linear::call::{Call, Codes, Effect, NIL, register_calls};
 use crate::linear::machine::Register;
 
@@ -109,6 +109,21 @@ impl<'a> RegisterObject<'a> {
     }
 }
 
+/// Operations that a file of a witness may have beside the proof, to explain the values that its cas found.
+const SUPPORTS_MAX: usize = 200;
+
+impl RegisterObject<'_> {
+    /// A writer of what a call needs that is not among some operations: the latest that began before it ended, else one
+    /// that began later, which says that the value is not unheard of.
+    fn writer_left_out(&self, call: &Call, kept: &[u32]) -> Option<Call> {
+        let value = call.needs()?;
+        let is_out =
+            |writer: &&Call| writer.leaves() == Some(value) && !kept.contains(&writer.index);
+        let writers = self.writers.iter().filter(is_out);
+        writers.max_by_key(|writer| (writer.invoked < call.returned, writer.invoked)).copied()
+    }
+}
+
 impl Object for RegisterObject<'_> {
     type Machine = Register;
 
@@ -173,6 +188,68 @@ impl Object for RegisterObject<'_> {
         nearest.sort_unstable();
         nearest.dedup();
         nearest
+    }
+
+    fn is_start_known(&self, operations: &[u32]) -> bool {
+        let calls = self.calls(operations);
+        // What needs the first value is a proof only together with it.
+        if calls.iter().any(|call| call.needs() == Some(NIL)) {
+            return true;
+        }
+        let last = calls.iter().map(|call| call.returned).filter(|&at| at != NEVER).max();
+        self.writers.iter().all(|writer| {
+            Some(writer.invoked) > last || operations.binary_search(&writer.index).is_ok()
+        })
+    }
+
+    /// A cas whose expected value is taken for granted gets the operation that left it, and if that is a cas too, what
+    /// it had found is what the file begins with, or is explained in turn.
+    fn supports(&self, operations: &[u32]) -> Supports {
+        let mut calls = Vec::new();
+        register_calls(self.history, operations, &mut calls);
+        let needs_initial = calls.iter().any(|call| call.needs() == Some(NIL));
+        let mut kept = operations.to_vec();
+        let mut open: Vec<Call> = Vec::new();
+        let unexplained = self.unexplained(&calls);
+        let writers = |open: &mut Vec<Call>, kept: &mut Vec<u32>, call: &Call| {
+            let Some(writer) = self.writer_left_out(call, kept) else { return false };
+            kept.push(writer.index);
+            let is_explained = |need: u32| {
+                let mut left = kept.iter().filter(|&&index| index != writer.index);
+                left.any(|index| {
+                    let leaves =
+                        |other: &Call| other.index == *index && other.leaves() == Some(need);
+                    self.writers.iter().any(leaves)
+                })
+            };
+            let is_early = writer.invoked < call.returned;
+            if is_early && writer.needs().is_some_and(|need| need != NIL && !is_explained(need)) {
+                open.push(writer);
+            }
+            true
+        };
+        for place in unexplained {
+            writers(&mut open, &mut kept, &calls[place]);
+        }
+        let is_free = |call: &Call| {
+            let is_needed = calls.iter().any(|other| other.needs() == call.needs());
+            !needs_initial && !is_needed
+        };
+        while kept.len() < operations.len() + SUPPORTS_MAX {
+            open.sort_unstable_by_key(|call| call.invoked);
+            if open.len() == 1 && is_free(&open[0]) {
+                break;
+            }
+            let Some(latest) = open.pop() else { break };
+            if !writers(&mut open, &mut kept, &latest) {
+                break;
+            }
+        }
+        let initial = match open.as_slice() {
+            [alone] if is_free(alone) => alone.needs().map(|need| self.codes.value(need)),
+            _ => None,
+        };
+        Supports { operations: kept.split_off(operations.len()), initial }
     }
 
     fn presumed(&self, operations: &[u32]) -> Vec<(u32, String)> {

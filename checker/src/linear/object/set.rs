@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Object, Problem, effective, find, interned, list_words};
-use crate::history::{Function, History, Outcome, Value};
+use super::{Object, Problem, Supports, effective, find, interned, list_words};
+use crate::history::{Function, History, Operation, Outcome, Value};
 use crate::linear::machine::Interned;
 use crate::model;
 
@@ -13,12 +13,35 @@ pub(crate) struct SetObject<'a> {
     initial: Value,
     /// Additions and removals of each element.
     updates: HashMap<u32, usize>,
+    all: Vec<u32>,
 }
 
 impl<'a> SetObject<'a> {
     pub(crate) fn new(history: &'a History, operations: &[u32]) -> Self {
         let updates = updates(history, operations);
-        SetObject { history, initial: history.initial_of(operations), updates }
+        let initial = history.initial_of(operations);
+        SetObject { history, initial, updates, all: operations.to_vec() }
+    }
+
+    /// The elements in view of some operations that a read found, and those that it lacks.
+    pub(crate) fn found(&self, operations: &[u32], read: u32) -> (Vec<Value>, Vec<Value>) {
+        let hidden = self.hidden(operations);
+        let shown = elements(self.history, self.history.operations[read as usize].value);
+        let found = shown.iter().filter(|element| !hidden.contains(element));
+        let found = found.map(|&element| Value::of_code(element)).collect();
+        let mut lacks: Vec<u32> = self.updates.keys().copied().collect();
+        lacks.retain(|element| !hidden.contains(element) && !shown.contains(element));
+        lacks.sort_unstable();
+        (found, lacks.into_iter().map(Value::of_code).collect())
+    }
+
+    /// Whether an operation's answer shows an element.
+    pub(crate) fn shows(&self, operation: &Operation, value: Value) -> bool {
+        match operation.function {
+            Function::Read => elements(self.history, operation.value).contains(&value.code()),
+            Function::Contains => operation.value == value && operation.second.number() == Some(1),
+            _ => false,
+        }
     }
 
     /// Elements with some of their additions and removals left out: out of view.
@@ -79,6 +102,24 @@ impl Object for SetObject<'_> {
         let words = |&code: &u32| self.history.values.words(Value::of_code(code));
         let members: Vec<String> = machine.state(state).into_iter().flatten().map(words).collect();
         list_words('{', &members, '}')
+    }
+
+    /// What was added beside the proof's elements stands in its reads.
+    fn supports(&self, operations: &[u32]) -> Supports {
+        let hidden = self.hidden(operations);
+        let reads = operations.iter().map(|&index| &self.history.operations[index as usize]);
+        let reads = reads.filter(|operation| operation.function == Function::Read);
+        let shown: HashSet<u32> =
+            reads.flat_map(|read| elements(self.history, read.value)).collect();
+        let is_shown = |(_, operation): &(u32, &Operation)| {
+            let code = operation.value.code();
+            matches!(operation.function, Function::Add | Function::Remove)
+                && hidden.contains(&code)
+                && shown.contains(&code)
+        };
+        let shown = effective(self.history, &self.all).filter(is_shown).map(|(index, _)| index);
+        let shown = shown.filter(|index| operations.binary_search(index).is_err());
+        Supports { operations: shown.collect(), initial: None }
     }
 
     /// Elements are independent of each other, so an element can be left out altogether.

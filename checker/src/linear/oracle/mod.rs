@@ -11,6 +11,7 @@
 mod case;
 mod random;
 mod shape;
+mod told;
 mod word;
 
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ use super::object::{
     CounterObject, ListObject, MutexObject, Object, QueueObject, RegisterObject, SetObject,
 };
 use super::search::{Budget, Kind, search_with};
-use super::witness::Confirmed;
+use super::witness::{Confirmed, Known};
 use crate::history::{self, History};
 use crate::options::{ModelKind, Options};
 use case::Case;
@@ -88,10 +89,18 @@ fn searched<M: Machine>(machine: &M, steps: &[Step], truth: bool, budget: &Budge
 fn searched_object<O: Object>(object: &O, own: &[u32], truth: bool, budget: &Budget, case: &Case) {
     let problem = object.problem(own);
     searched(&problem.machine, &problem.steps, truth, budget, case);
+    if truth {
+        told::parts_have_orders(object, own, case);
+    }
 }
 
-/// Compares everything with the truth on one history.
-fn compare(setting: &Setting<'_>, own: &[u32], case: &Case, scratch: &mut Scratch) -> Counts {
+/// Compares everything with the truth on one history; `key` is its number among the keys.
+fn compare(
+    setting: &Setting<'_>,
+    (key, own): (usize, &[u32]),
+    case: &Case,
+    scratch: &mut Scratch,
+) -> Counts {
     let history = setting.history;
     let truth = case.has_order();
     let budget = &Budget::new(Instant::now() + Duration::from_secs(60), 1 << 30);
@@ -139,8 +148,7 @@ fn compare(setting: &Setting<'_>, own: &[u32], case: &Case, scratch: &mut Scratc
         let until = Instant::now() + Duration::from_secs(20);
         match setting.explain(own, &decision, until, until + Duration::from_secs(5)) {
             Confirmed::Finding(finding) => {
-                let witness = finding.witness.expect("a witness");
-                assert!(!witness.operations.is_empty(), "an empty witness of\n{}", case.text());
+                told::holds(setting.model, &finding, key, case);
                 counts.explained += 1;
             }
             Confirmed::Unconfirmed(why) => {
@@ -160,11 +168,14 @@ fn judge(model: ModelKind, cases: &[Case]) -> Counts {
     let input = Box::new(Cursor::new(text.into_bytes()));
     let history: History =
         history::read_from("oracle", input, &Options::default()).expect("a good history").history;
-    let setting = Setting { history: &history, model, search_only: false, side_by_side: false };
+    let known = &Known::default();
+    let setting =
+        Setting { history: &history, model, known, search_only: false, side_by_side: false };
     let mut scratch = Scratch::default();
     sum(cases.iter().enumerate().map(|(number, case)| {
         let key = history.find_key(&format!("k{number}")).expect("every case has its key");
-        let counts = compare(&setting, history.by_key().operations(key), case, &mut scratch);
+        let counts =
+            compare(&setting, (number, history.by_key().operations(key)), case, &mut scratch);
         assert_eq!(counts.undecided, 0, "undecided:\n{}", case.text());
         counts
     }))
@@ -337,6 +348,7 @@ fn a_delete_may_come_between_two_appends() {
     let setting = Setting {
         history: &history,
         model: ModelKind::Append,
+        known: &Known::default(),
         search_only: false,
         side_by_side: false,
     };

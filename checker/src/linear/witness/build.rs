@@ -2,11 +2,17 @@
 
 use super::shrink::{Shrunk, observes};
 use super::tiny::{self, Order};
-use super::{Case, Explain, SHOWN_MAX, words};
-use crate::analysis::{Finding, Gap, OrderStep, Slot, Witness, WitnessOperation};
-use crate::history::{History, NEVER_NS, Operation, Outcome};
+use super::{Asked, Case, Effect, Explain, SHOWN_MAX, shrink, told, words};
+use crate::analysis::{
+    Finding, Gap, OperationId, OrderStep, Slot, Witness, WitnessEffect, WitnessFile, WitnessNote,
+    WitnessOperation,
+};
+use crate::history::{History, NEVER_NS, Operation, Outcome, Value};
 use crate::linear::machine::Machine;
-use crate::linear::object::Object;
+use crate::linear::object::{Object, Problem};
+
+/// What a key held before the first operation, where operations that are left out may have changed it.
+const AN_EARLIER_VALUE: &str = "an earlier value";
 
 /// The blocked operation and a valid order of the others.
 struct Blocked {
@@ -16,34 +22,43 @@ struct Blocked {
 }
 
 /// Draws up the finding of a minimal violation.
-pub(super) fn finding<O: Explain>(
-    object: &O,
-    history: &History,
-    all: &[u32],
-    shrunk: &Shrunk,
-) -> Finding {
-    let operations = &shrunk.operations;
+pub(super) fn finding<O: Explain>(object: &O, asked: &Asked<'_>, shrunk: &Shrunk) -> Finding {
+    let (history, operations) = (asked.history, &shrunk.operations);
     let blocked = find_blocked(object, history, operations);
     let named = blocked
         .as_ref()
         .map_or_else(|| last_returned(history, operations), |blocked| blocked.operation);
-    let case = Case { history, all, operations, blocked: named };
+    let case = Case {
+        history,
+        all: asked.all,
+        operations,
+        blocked: named,
+        is_blocked: blocked.is_some(),
+        initial: asked
+            .all
+            .first()
+            .map_or(Value::NIL, |&index| history.initial(history.operations[index as usize].key)),
+        known: asked.known,
+    };
     let told = object.explain(&case);
     let mut explanation = told.explanation;
     if !shrunk.is_minimal {
         explanation.push_str(" (The set of operations may not be the smallest: time was up.)");
     }
     for (index, state) in object.presumed(operations) {
-        let operation = case.operation(index);
         explanation.push_str(&format!(
-            " When {}’s “{}” took effect the value was {state}; how it had got there does not matter here.",
-            words::client(operation),
-            words::operation(history, operation),
+            " When {} took effect the value was {state}; how it had got there does not matter here.",
+            case.one(index),
         ));
     }
-    let mut context: Vec<u32> = told.context;
-    context.retain(|index| !operations.contains(index));
-    let witness = witness(object, &case, blocked.as_ref(), &context);
+    let mut context: Vec<u32> = told::named(&explanation);
+    context.retain(|index| operations.binary_search(index).is_err());
+    context.sort_unstable();
+    context.dedup();
+    let shown = Shown::new(operations, &context);
+    let explanation = told::labelled(&explanation, &|index| shown.label(index));
+    let mut witness = witness(object, &case, blocked.as_ref(), &shown);
+    witness.file = file(object, &case, &context);
     let at = case.blocked();
     let mut nodes: Vec<String> = operations
         .iter()
@@ -65,6 +80,60 @@ pub(super) fn finding<O: Explain>(
     }
 }
 
+/// What a file of the witness holds.
+fn file<O: Object>(object: &O, case: &Case<'_>, context: &[u32]) -> WitnessFile {
+    let id = |&index: &u32| {
+        let operation = case.operation(index);
+        OperationId { process: operation.process, invoked_at_ns: operation.invoked_at_ns }
+    };
+    let supports = object.supports(case.operations);
+    let mut all = [case.operations, context, &supports.operations].concat();
+    all.sort_unstable();
+    all.dedup();
+    let effect = |index: &u32| {
+        let (node, at) = match case.known.effect(*index)? {
+            Effect::Applied { node, index } => (Some(node), Some(index)),
+            Effect::Nowhere => (None, None),
+        };
+        Some(WitnessEffect { operation: id(index), node, index: at })
+    };
+    WitnessFile {
+        operations: all.iter().map(id).collect(),
+        initial: supports
+            .initial
+            .or(Some(case.initial).filter(|&value| value != Value::NIL))
+            .map(|value| case.history.values.json(value)),
+        note: WitnessNote {
+            proof: case.operations.iter().map(id).collect(),
+            effects: case.operations.iter().filter_map(effect).collect(),
+            is_start_open: is_start_open(object, case),
+        },
+    }
+}
+
+/// Whether operations that were left out may have changed the key before.
+fn is_start_open<O: Object>(object: &O, case: &Case<'_>) -> bool {
+    case.known.is_start_open() || !object.is_start_known(case.operations)
+}
+
+/// The operations of a witness with their labels: the essential ones and those that the text names.
+struct Shown(Vec<(u32, bool)>);
+
+impl Shown {
+    fn new(essential: &[u32], context: &[u32]) -> Shown {
+        let mut shown: Vec<(u32, bool)> =
+            essential.iter().take(SHOWN_MAX).map(|&index| (index, true)).collect();
+        shown.extend(context.iter().map(|&index| (index, false)));
+        shown.sort_unstable();
+        Shown(shown)
+    }
+
+    fn label(&self, index: u32) -> String {
+        let place = self.0.binary_search_by_key(&index, |shown| shown.0);
+        place.map_or_else(|_| "…".to_owned(), label)
+    }
+}
+
 /// The operation that the story is about: one without which the others have an order. Observations tell
 /// it best, late ones better than early ones.
 fn find_blocked<O: Object>(object: &O, history: &History, operations: &[u32]) -> Option<Blocked> {
@@ -77,13 +146,14 @@ fn find_blocked<O: Object>(object: &O, history: &History, operations: &[u32]) ->
         let invoked = history.operations[index as usize].invoked;
         (observes(object, index), invoked)
     });
+    let problem = object.problem(operations);
     let mut best: Option<Blocked> = None;
     while let Some(operation) = candidates.pop() {
         let rest: Vec<u32> =
             operations.iter().copied().filter(|&index| index != operation).collect();
         // What makes no sense without the blocked one is left out of the order too.
         let Some(rest) = object.close(&rest) else { continue };
-        let Some((decision, indices)) = order_of(object, history, &rest, Order::RealTime) else {
+        let Some((decision, indices)) = order_of(&problem, history, &rest, Order::RealTime) else {
             continue;
         };
         let is_longer = best.as_ref().is_none_or(|best| decision.longest.len() > best.order.len());
@@ -95,20 +165,22 @@ fn find_blocked<O: Object>(object: &O, history: &History, operations: &[u32]) ->
     best
 }
 
-fn order_of<O: Object>(
-    object: &O,
+/// Judges some of a problem's operations, whose answers mean what they mean in the whole.
+fn order_of<M: Machine>(
+    problem: &Problem<M>,
     history: &History,
     operations: &[u32],
     order: Order,
 ) -> Option<(tiny::Decision, Vec<u32>)> {
-    let problem = object.problem(operations);
-    let processes: Vec<u64> = problem
-        .operations
-        .iter()
-        .map(|&index| history.operations[index as usize].process)
-        .collect();
-    let decision = tiny::decide(&problem.machine, &problem.steps, &processes, order)?;
-    Some((decision, problem.operations))
+    let (mut steps, mut indices, mut processes) = (Vec::new(), Vec::new(), Vec::new());
+    for (step, &index) in problem.steps.iter().zip(&problem.operations) {
+        if operations.binary_search(&index).is_ok() {
+            steps.push(*step);
+            indices.push(index);
+            processes.push(history.operations[index as usize].process);
+        }
+    }
+    Some((tiny::decide(&problem.machine, &steps, &processes, order)?, indices))
 }
 
 fn last_returned(history: &History, operations: &[u32]) -> u32 {
@@ -127,24 +199,17 @@ fn witness<O: Object>(
     object: &O,
     case: &Case<'_>,
     blocked: Option<&Blocked>,
-    context: &[u32],
+    shown: &Shown,
 ) -> Witness {
     let history = case.history;
-    let mut shown: Vec<(u32, bool)> =
-        case.operations.iter().take(SHOWN_MAX).map(|&index| (index, true)).collect();
-    shown.extend(context.iter().take(3).map(|&index| (index, false)));
-    shown.sort_unstable();
-    let label_of = |index: u32| {
-        let place = shown.iter().position(|&(other, _)| other == index);
-        place.map_or_else(|| "…".to_owned(), label)
-    };
+    let needed = shrink::needed(object, case.operations);
     let operations = shown
+        .0
         .iter()
-        .enumerate()
-        .map(|(place, &(index, essential))| {
+        .map(|&(index, essential)| {
             let operation = case.operation(index);
             WitnessOperation {
-                label: label(place),
+                label: shown.label(index),
                 process: operation.process,
                 f: operation.function.word().to_owned(),
                 text: words::operation(history, operation),
@@ -156,19 +221,21 @@ fn witness<O: Object>(
                 node: history.node(operation).map(str::to_owned),
                 term: (operation.term != 0).then_some(u64::from(operation.term)),
                 essential,
+                is_needed: needed.contains(&index),
             }
         })
         .collect();
     let mut problem = object.problem(case.operations);
     let initial_state = problem.machine.initial();
-    let mut witness = Witness {
-        initial: object.words(&problem.machine, initial_state),
-        operations,
-        weaker: weaker(object, case),
-        ..Witness::default()
+    let initial = match is_start_open(object, case) {
+        true => AN_EARLIER_VALUE.to_owned(),
+        false => object.words(&problem.machine, initial_state),
     };
+    let mut witness =
+        Witness { initial, operations, weaker: weaker(object, case), ..Witness::default() };
     if let Some(blocked) = blocked {
-        let mut replay = Replay { object, case, problem, label_of: &label_of };
+        let initial = witness.initial.clone();
+        let mut replay = Replay { object, case, problem, shown, initial };
         replay.fill(blocked, &mut witness);
     }
     witness
@@ -176,7 +243,8 @@ fn witness<O: Object>(
 
 /// A weaker promise that the operations keep.
 fn weaker<O: Object>(object: &O, case: &Case<'_>) -> Option<String> {
-    let (decision, _) = order_of(object, case.history, case.operations, Order::Process)?;
+    let problem = object.problem(case.operations);
+    let (decision, _) = order_of(&problem, case.history, case.operations, Order::Process)?;
     decision.linearizable.then(|| {
         "sequential consistency: there is an order that keeps what each client did in its order, only \
          not one that keeps real time between clients"
@@ -188,8 +256,10 @@ fn weaker<O: Object>(object: &O, case: &Case<'_>) -> Option<String> {
 struct Replay<'a, O: Object> {
     object: &'a O,
     case: &'a Case<'a>,
-    problem: crate::linear::object::Problem<O::Machine>,
-    label_of: &'a dyn Fn(u32) -> String,
+    problem: Problem<O::Machine>,
+    shown: &'a Shown,
+    /// The state before the first operation, in words.
+    initial: String,
 }
 
 /// Why a slot does not work.
@@ -208,11 +278,11 @@ impl<O: Object> Replay<'_, O> {
             state = self.step(state, operation).unwrap_or(state);
             states.push(state);
             witness.order.push(OrderStep {
-                label: (self.label_of)(operation),
+                label: self.shown.label(operation),
                 state: self.object.words(&self.problem.machine, state),
             });
         }
-        witness.blocked = Some((self.label_of)(blocked.operation));
+        witness.blocked = Some(self.shown.label(blocked.operation));
         let mut fitting = None;
         let mut any = None;
         for place in 0..=blocked.order.len() {
@@ -225,15 +295,18 @@ impl<O: Object> Replay<'_, O> {
             }
             witness.slots.push(Slot {
                 place: self.place(&blocked.order, place),
-                state: self.object.words(&self.problem.machine, states[place]),
+                state: match place {
+                    0 => self.initial.clone(),
+                    _ => self.object.words(&self.problem.machine, states[place]),
+                },
                 reason: self.tell(&reason),
             });
         }
         witness.gap = fitting.or(any).map(|(ended, began)| {
             let (before, after) = (self.case.operation(ended), self.case.operation(began));
             Gap {
-                before: (self.label_of)(ended),
-                after: (self.label_of)(began),
+                before: self.shown.label(ended),
+                after: self.shown.label(began),
                 gap_ns: after.invoked_at_ns.saturating_sub(before.completed_at_ns),
             }
         });
@@ -245,8 +318,8 @@ impl<O: Object> Replay<'_, O> {
     }
 
     fn place(&self, order: &[u32], place: usize) -> String {
-        let before = place.checked_sub(1).map(|place| (self.label_of)(order[place]));
-        let after = order.get(place).map(|&operation| (self.label_of)(operation));
+        let before = place.checked_sub(1).map(|place| self.shown.label(order[place]));
+        let after = order.get(place).map(|&operation| self.shown.label(operation));
         match (before, after) {
             (None, None) => "alone".to_owned(),
             (None, Some(after)) => format!("before {after}"),
@@ -291,7 +364,10 @@ impl<O: Object> Replay<'_, O> {
             match self.step(state, operation) {
                 Some(next) => state = next,
                 None => {
-                    let state = self.object.words(&self.problem.machine, state);
+                    let state = match place == 0 && operation == blocked.operation {
+                        true => self.initial.clone(),
+                        false => self.object.words(&self.problem.machine, state),
+                    };
                     return Some(Reason::Answer { operation, state });
                 }
             }
@@ -302,13 +378,15 @@ impl<O: Object> Replay<'_, O> {
     fn tell(&self, reason: &Reason) -> String {
         match reason {
             Reason::RealTime { ended, began } => {
-                let gap = words::gap(self.case.operation(*ended), self.case.operation(*began));
-                let (ended, began) = ((self.label_of)(*ended), (self.label_of)(*began));
-                format!("real time: {ended} had ended {gap} before {began} began")
+                let (before, after) = (self.case.operation(*ended), self.case.operation(*began));
+                let gap = words::gap_ns(self.case.history, before, after);
+                let gap = gap.map_or_else(String::new, |gap| words::duration(gap) + " ");
+                let (ended, began) = (self.shown.label(*ended), self.shown.label(*began));
+                format!("real time: {ended} had ended {gap}before {began} began")
             }
             Reason::Answer { operation, state } => {
                 let text = words::operation(self.case.history, self.case.operation(*operation));
-                let label = (self.label_of)(*operation);
+                let label = self.shown.label(*operation);
                 format!("wrong value: {label} is “{text}”, but the value would be {state}")
             }
         }

@@ -6,17 +6,23 @@
 
 mod build;
 mod class;
+mod element_class;
+pub(crate) mod known;
 mod list_class;
+mod register_class;
 mod shrink;
 pub(crate) mod tiny;
+mod told;
 mod words;
 
 use std::time::{Duration, Instant};
 
 use super::object::{ListObject, Object, RegisterObject};
 use crate::analysis::Finding;
+use crate::history::Value;
 use crate::history::{History, Operation};
-use class::Told;
+pub(crate) use known::{Effect, Known, Traces};
+use told::Told;
 
 /// How long the second opinion may take beyond shrinking.
 const CONFIRM_TIME: Duration = Duration::from_secs(2);
@@ -47,6 +53,28 @@ pub(crate) struct Case<'a> {
     pub(crate) operations: &'a [u32],
     /// The one that fits nowhere.
     pub(crate) blocked: u32,
+    /// Whether that is so: the others have an order without it. Else it is only the last one.
+    pub(crate) is_blocked: bool,
+    /// The value the key began with.
+    pub(crate) initial: Value,
+    /// What is known beside the operations.
+    pub(crate) known: &'a Known<'a>,
+}
+
+/// What is the same for all that is asked of a key's violation.
+pub(crate) struct Asked<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) known: &'a Known<'a>,
+    /// All operations of the key.
+    pub(crate) all: &'a [u32],
+    /// Operations that are known to contradict each other, if the method knew.
+    pub(crate) core: Option<&'a [u32]>,
+    /// The operation at whose return the violation was certain.
+    pub(crate) failed: Option<u32>,
+    /// When shrinking ends.
+    pub(crate) until: Instant,
+    /// When all ends.
+    pub(crate) end: Instant,
 }
 
 impl Case<'_> {
@@ -59,37 +87,31 @@ impl Case<'_> {
     }
 }
 
-/// Shrinks, confirms and explains a violation. `core` holds operations that are known to contradict
-/// each other, if the method knew; the first time is when shrinking ends, the second when all does; `failed` is the operation at whose return the violation was certain.
-pub(crate) fn confirm<O: Explain>(
-    object: &O,
-    history: &History,
-    all: &[u32],
-    core: Option<&[u32]>,
-    failed: Option<u32>,
-    (until, end): (Instant, Instant),
-) -> Confirmed {
-    let Some(start) = start(object, history, all, core, failed, until) else {
+/// Shrinks, confirms and explains a violation.
+pub(crate) fn confirm<O: Explain>(object: &O, asked: &Asked<'_>) -> Confirmed {
+    let Some(start) = start(object, asked) else {
         return Confirmed::Unconfirmed("the second check did not confirm the violation");
     };
-    let shrunk = shrink::shrink(object, start, until);
-    let until = (until + CONFIRM_TIME).min(end);
+    let shrunk = shrink::shrink(object, start, asked.until);
+    let until = (asked.until + CONFIRM_TIME).min(asked.end);
     if shrink::is_confirmed(object, &shrunk.operations, until) != Some(true) {
         return Confirmed::Unconfirmed("the second check did not finish in time");
     }
-    Confirmed::Finding(Box::new(build::finding(object, history, all, &shrunk)))
+    Confirmed::Finding(Box::new(build::finding(object, asked, &shrunk)))
 }
 
 /// The smallest set known to be a violation to begin shrinking with.
-fn start<O: Object>(
-    object: &O,
-    history: &History,
-    all: &[u32],
-    core: Option<&[u32]>,
-    failed: Option<u32>,
-    until: Instant,
-) -> Option<Vec<u32>> {
-    if let Some(core) = core {
+fn start<O: Object>(object: &O, asked: &Asked<'_>) -> Option<Vec<u32>> {
+    let (history, all, until) = (asked.history, asked.all, asked.until);
+    // A witness file says which of its operations are the proof; as with every other hint, they have to be one.
+    let noted = asked.known.proof(all);
+    if !noted.is_empty()
+        && let Some(noted) = object.close(&noted)
+        && shrink::is_confirmed(object, &noted, until) == Some(true)
+    {
+        return Some(noted);
+    }
+    if let Some(core) = asked.core {
         for complete in [object.nearest(core), object.complete(core)] {
             if let Some(complete) = object.close(&complete)
                 && shrink::is_confirmed(object, &complete, until) == Some(true)
@@ -98,7 +120,7 @@ fn start<O: Object>(
             }
         }
     }
-    if let Some(failed) = failed {
+    if let Some(failed) = asked.failed {
         let certain_at = history.operations[failed as usize].completed;
         let begun = |index: &u32| history.operations[*index as usize].invoked < certain_at;
         let prefix: Vec<u32> = all.iter().copied().filter(begun).collect();
@@ -114,7 +136,7 @@ fn start<O: Object>(
 
 impl Explain for RegisterObject<'_> {
     fn explain(&self, case: &Case<'_>) -> Told {
-        class::register(case)
+        register_class::register(case)
     }
 }
 
@@ -126,24 +148,24 @@ impl Explain for ListObject<'_> {
 
 impl Explain for super::object::SetObject<'_> {
     fn explain(&self, case: &Case<'_>) -> Told {
-        class::set(self, case)
+        element_class::set(self, case)
     }
 }
 
 impl Explain for super::object::QueueObject<'_> {
     fn explain(&self, case: &Case<'_>) -> Told {
-        class::queue(case)
+        element_class::queue(case)
     }
 }
 
 impl Explain for super::object::CounterObject<'_> {
     fn explain(&self, case: &Case<'_>) -> Told {
-        class::fallback(case, "The sum that was read cannot be reached in any order.")
+        element_class::counter(self, case)
     }
 }
 
 impl Explain for super::object::MutexObject<'_> {
     fn explain(&self, case: &Case<'_>) -> Told {
-        class::mutex(case)
+        element_class::mutex(case)
     }
 }

@@ -47,9 +47,12 @@ pub(crate) fn is_confirmed<O: Object>(
 /// Shrinks operations that have no valid order.
 pub(crate) fn shrink<O: Object>(object: &O, operations: Vec<u32>, until: Instant) -> Shrunk {
     let mut kept = operations;
+    // A remainder that could not be decided may be a violation too.
+    let mut is_minimal = true;
     let mut size = kept.len().div_ceil(2);
     while size > 0 {
         let mut changed = false;
+        is_minimal = true;
         let mut at = 0;
         while at < kept.len() {
             if Instant::now() >= until {
@@ -57,12 +60,16 @@ pub(crate) fn shrink<O: Object>(object: &O, operations: Vec<u32>, until: Instant
             }
             let end = (at + size).min(kept.len());
             let rest: Vec<u32> = kept[..at].iter().chain(&kept[end..]).copied().collect();
-            match object.close(&rest) {
-                Some(rest) if is_violation(object, &rest, until) == Some(true) => {
+            let rest = object.close(&rest);
+            match rest.map(|rest| (is_violation(object, &rest, until), rest)) {
+                Some((Some(true), rest)) => {
                     kept = rest;
                     changed = true;
                 }
-                _ => at = end,
+                other => {
+                    is_minimal &= !matches!(other, Some((None, _)));
+                    at = end;
+                }
             }
         }
         if size == 1 && changed {
@@ -70,8 +77,23 @@ pub(crate) fn shrink<O: Object>(object: &O, operations: Vec<u32>, until: Instant
         }
         size /= 2;
     }
-    let is_minimal = Instant::now() < until;
     Shrunk { operations: kept, is_minimal }
+}
+
+/// The operations without which the rest has an order, by the tiny checker: those where it finds one. What a rest would
+/// lose with an operation is left out as well.
+pub(crate) fn needed<O: Object>(object: &O, operations: &[u32]) -> Vec<u32> {
+    let has_order = |rest: &[u32]| {
+        let problem = object.problem(rest);
+        let processes = vec![0; problem.steps.len()];
+        tiny::decide(&problem.machine, &problem.steps, &processes, tiny::Order::RealTime)
+            .is_some_and(|decision| decision.linearizable)
+    };
+    let is_needed = |index: &u32| {
+        let rest: Vec<u32> = operations.iter().copied().filter(|other| other != index).collect();
+        object.close(&rest).is_some_and(|rest| has_order(&rest))
+    };
+    operations.iter().copied().filter(is_needed).collect()
 }
 
 /// Whether the machine's calls of an operation change nothing.

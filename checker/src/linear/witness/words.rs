@@ -75,12 +75,49 @@ pub(crate) fn on_node(history: &History, operation: &Operation) -> String {
     history.node(operation).map_or_else(String::new, |node| format!(" on {node}"))
 }
 
-/// How long one operation began after another had ended: `208 ms`.
-pub(crate) fn gap(before: &Operation, after: &Operation) -> String {
-    if before.completed_at_ns == NEVER_NS {
-        return "later".to_owned();
+/// How long one operation began after another had ended: `208 ms later`. Without times, or where they contradict
+/// the order of the events, only `later`.
+pub(crate) fn later(history: &History, before: &Operation, after: &Operation) -> String {
+    match gap_ns(history, before, after) {
+        Some(gap) => format!("{} later", duration(gap)),
+        None => "later".to_owned(),
     }
-    duration(after.invoked_at_ns.saturating_sub(before.completed_at_ns))
+}
+
+/// The time from the end of one operation to the beginning of another, nanoseconds; `None` where the history does not
+/// say.
+pub(crate) fn gap_ns(history: &History, before: &Operation, after: &Operation) -> Option<u64> {
+    if !history.has_times || before.completed_at_ns == NEVER_NS {
+        return None;
+    }
+    after.invoked_at_ns.checked_sub(before.completed_at_ns)
+}
+
+/// With a capital first letter.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+/// `once`, `twice`, `3 times`.
+pub(crate) fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+/// `A`, `A and B`, `A, B and C`.
+pub(crate) fn listed(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [alone] => alone.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 /// A length of time with three significant digits.

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::{
-    Analysis, CheckResult, CheckState, Finding, Gap, OrderStep, Slot, Witness, WitnessOperation,
+    Analysis, CheckResult, CheckState, Finding, Gap, OrderStep, Slot, Witness, WitnessFile,
+    WitnessOperation,
 };
 use whitewater_checker::event::{Event, EventType, Process};
 
@@ -67,6 +68,7 @@ fn operation(
         node: Some(node.to_owned()),
         term: Some(if node == "n3" { 7 } else { 8 }),
         essential: label != "C",
+        is_needed: label != "C",
         ..WitnessOperation::default()
     }
 }
@@ -108,6 +110,7 @@ pub(crate) fn witness() -> Witness {
         weaker: Some(
             "sequential consistency: an order that keeps each client's own order".to_owned(),
         ),
+        file: WitnessFile::default(),
     }
 }
 
@@ -181,6 +184,7 @@ fn lost_write() -> Finding {
         node: Some(node.to_owned()),
         term: None,
         essential: ["A", "D", "F"].contains(&label),
+        is_needed: ["A", "D", "F"].contains(&label),
         ..WitnessOperation::default()
     });
     Finding {
@@ -209,6 +213,7 @@ fn lost_write() -> Finding {
                 gap_ns: 22_800_000_000,
             }),
             weaker: None,
+            file: WitnessFile::default(),
         }),
     }
 }
