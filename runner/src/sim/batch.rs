@@ -81,7 +81,7 @@ pub(crate) struct Summary {
 impl Batch {
     /// The plan of one seed.
     pub(crate) fn plan(&self, seed: u64) -> Result<Plan, String> {
-        let plan = Plan::new(PlanSettings {
+        let mut plan = Plan::new(PlanSettings {
             seed,
             nodes: self.nodes,
             time_ms: self.time_ms,
@@ -89,6 +89,11 @@ impl Batch {
             families: self.families.clone(),
             snapshot_entries: None,
         })?;
+        // The weather's own plots may have a node down that a planned fault was to strike. So that the
+        // leader was hit and spared is asked of all families together, as every seed has to be judged.
+        let families = std::mem::take(&mut plan.requirements.families);
+        plan.requirements.leader_hit = families.values().any(|it| it.leader_hit);
+        plan.requirements.leader_spared = families.values().any(|it| it.leader_spared);
         Ok(plan.promising(Some(Weather::of(seed).promises(self.nodes))))
     }
 
