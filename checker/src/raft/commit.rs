@@ -9,7 +9,7 @@ use whitewater_raft::{Chain, Index, NodeId, Position, Term};
 
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
-use super::votes::{is_quorum, voters};
+use super::votes::{is_quorum, lacking, voters};
 use super::{Check, Idle};
 use crate::run::grouped;
 
@@ -188,11 +188,12 @@ impl CommitRule {
             let counts: Vec<String> =
                 matched.iter().map(|(id, at)| format!("{} {at}", name(*id))).collect();
             let what = format!(
-                "{} committed index {} with matches {}; voters were {}",
+                "{} committed index {} with matches {}; voters were {}{}",
                 name(record.node),
                 to.index,
                 counts.join(", "),
-                voters(&leader.membership)
+                voters(&leader.membership),
+                lacking(&leader.membership, |id| of(id) >= to.index),
             );
             let headline = "A leader committed what no majority had.";
             add(line, "minority-commit", headline, what, found);

@@ -17,11 +17,39 @@ pub(super) struct Known<T> {
     pub(super) is: T,
     pub(super) place: Place,
     node: u32,
+    boot: u64,
 }
 
 impl<T> Known<T> {
     pub(super) fn node(&self) -> NodeId {
         self.node.into()
+    }
+
+    /// Where it was the same node that told both: whether it was started again between them.
+    pub(super) fn own(&self, line: &Line<'_>) -> Option<Own> {
+        (self.node() == line.record.node).then_some(match self.boot == line.record.boot {
+            true => Own::SameBoot,
+            false => Own::Restarted,
+        })
+    }
+}
+
+/// One node that contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    /// While it ran.
+    SameBoot,
+    /// From before to after a start.
+    Restarted,
+}
+
+impl Own {
+    /// When the node told the first and the second, in words.
+    pub(super) fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Own::SameBoot => ("first", "later, without a restart between"),
+            Own::Restarted => ("before a restart", "after it"),
+        }
     }
 }
 
@@ -44,7 +72,7 @@ impl<K: Eq + Hash, T> FirstTold<K, T> {
         match self.known.entry(thing) {
             Entry::Vacant(vacant) => {
                 let node = u32::try_from(line.record.node).unwrap_or(u32::MAX);
-                vacant.insert(Known { is, place: line.place, node });
+                vacant.insert(Known { is, place: line.place, node, boot: line.record.boot });
                 None
             }
             Entry::Occupied(occupied) => {

@@ -34,16 +34,36 @@ impl Check for LogMatching {
             return;
         }
         let Position { index, term } = position;
-        found.add(|| Draft {
-            anomaly: "logs-diverge",
-            headline: "Two logs have the same entry after different ones.",
-            explanation: format!(
-                "The entry at index {index} of term {term} ends chain {} on {} and chain {chain} on \
-                 {}: somewhere up to it their logs differ.",
-                known.is,
-                name(known.node()),
-                name(line.record.node),
+        let (anomaly, headline, explanation) = match known.own(line) {
+            Some(own) => {
+                let (before, after) = own.words();
+                (
+                    "log-changed",
+                    "One node’s log changed before an entry that it kept.",
+                    format!(
+                        "On {} the entry at index {index} of term {term} ended chain {} {before}, and \
+                         {after}, the chain was {chain}: something up to it changed in its own log.",
+                        name(line.record.node),
+                        known.is,
+                    ),
+                )
+            }
+            None => (
+                "logs-diverge",
+                "Two logs have the same entry after different ones.",
+                format!(
+                    "The entry at index {index} of term {term} ends chain {} on {} and chain {chain} on \
+                     {}: somewhere up to it their logs differ.",
+                    known.is,
+                    name(known.node()),
+                    name(line.record.node),
+                ),
             ),
+        };
+        found.add(|| Draft {
+            anomaly,
+            headline,
+            explanation,
             nodes: vec![known.node(), line.record.node],
             at_ns: line.record.time_ns,
             places: vec![known.place, line.place],

@@ -42,14 +42,33 @@ impl Check for StateMachineSafety {
             return;
         };
         let known = *known;
-        found.add(|| Draft {
-            anomaly: "states-diverge",
-            headline: "Two nodes that applied the same index are not in the same state.",
-            explanation: format!(
-                "After applying index {index}, {} and {} have {difference}.",
-                name(known.node()),
-                name(line.record.node),
+        let (anomaly, headline, explanation) = match known.own(line) {
+            Some(own) => {
+                let (before, after) = own.words();
+                (
+                    "state-changed",
+                    "One node told two different states of the same index.",
+                    format!(
+                        "Of what {} had after applying index {index} it told, {before} and {after}: \
+                         {difference}.",
+                        name(line.record.node),
+                    ),
+                )
+            }
+            None => (
+                "states-diverge",
+                "Two nodes that applied the same index are not in the same state.",
+                format!(
+                    "After applying index {index}, {} and {} have {difference}.",
+                    name(known.node()),
+                    name(line.record.node),
+                ),
             ),
+        };
+        found.add(|| Draft {
+            anomaly,
+            headline,
+            explanation,
             nodes: vec![known.node(), line.record.node],
             at_ns: line.record.time_ns,
             places: vec![known.place, line.place],

@@ -180,12 +180,13 @@ impl Check for Quorums {
             anomaly: "minority-leader",
             headline: "A node took the lead without a majority of votes.",
             explanation: format!(
-                "{} became leader of term {} with the votes of {}; voters were {}. Another \
+                "{} became leader of term {} with the votes of {}; voters were {}{}. Another \
                  candidate can win the same term with the others.",
                 name(line.record.node),
                 line.record.term,
                 list(&granted),
                 voters(&node.membership),
+                lacking(&node.membership, |id| granted.contains(&id)),
             ),
             nodes: vec![line.record.node],
             at_ns: line.record.time_ns,
@@ -209,6 +210,23 @@ pub(super) fn is_quorum(membership: &Membership, has: impl Fn(NodeId) -> bool) -
         voters.is_empty() || count > voters.len() / 2
     };
     is_majority(&membership.voters) && is_majority(&membership.voters_outgoing)
+}
+
+/// Which set of a joint membership has no majority of those for whom `has` holds, to be put after
+/// [`voters`]; nothing where there is one set.
+pub(super) fn lacking(membership: &Membership, has: impl Fn(NodeId) -> bool) -> String {
+    if membership.voters_outgoing.is_empty() {
+        return String::new();
+    }
+    let sets = [("new", &membership.voters), ("old", &membership.voters_outgoing)];
+    let mut text = String::new();
+    for (which, set) in sets {
+        let having: BTreeSet<NodeId> = set.iter().copied().filter(|id| has(*id)).collect();
+        if having.len() <= set.len() / 2 {
+            text.push_str(&format!("; of the {which} voters {} only {}", list(set), list(&having)));
+        }
+    }
+    text
 }
 
 /// `n1, n2 and n3`.

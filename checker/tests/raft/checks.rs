@@ -469,7 +469,7 @@ fn snapshots_that_go_back_or_come_too_late_are_found() {
     );
     with("2 snapshot 5/2", "2 snapshot 5/2 state 3").fires_only(
         "state-machine-safety",
-        "states-diverge",
+        "state-changed",
         "the same log, and states with hashes",
     );
     and("3 install 5/2\n3 append 6/2..6/2\n3 durable 6/2").none_fires();

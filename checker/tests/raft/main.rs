@@ -5,6 +5,7 @@
 mod answers;
 mod checks;
 mod files;
+mod joint;
 mod recorded;
 mod script;
 mod undisturbed;
