@@ -35,6 +35,7 @@ pub mod options;
 pub mod plan_outline;
 pub mod promises;
 mod raft;
+pub mod ranking;
 mod recorded;
 mod run;
 pub mod statistics;

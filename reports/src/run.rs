@@ -39,6 +39,10 @@ pub struct RunRecord {
     pub interrupted: Option<String>,
     /// What each node's status said at the end, by node name.
     pub final_status: BTreeMap<String, FinalStatus>,
+    /// Groups failures with the same cause ([`whitewater_checker::ranking::signature`]); absent where no
+    /// promise was broken, and in files of older builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
     /// What the checks found.
     pub analysis: Analysis,
     /// What judged it, and how long it was allowed to; `None` in records of version 1.

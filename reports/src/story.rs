@@ -3,6 +3,7 @@
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
 use whitewater_checker::fault::FaultStatus;
+use whitewater_checker::ranking;
 use whitewater_checker::statistics::Statistics;
 
 use crate::clock::{Clock, counted, thousands};
@@ -20,7 +21,7 @@ pub(crate) struct Story<'a> {
     pub(crate) explanation: String,
     /// The finding that the report is about.
     pub(crate) finding: Option<&'a Finding>,
-    /// Findings beside it, each with its check.
+    /// Findings beside it, each with its check, in the order of [`whitewater_checker::ranking`].
     pub(crate) others: Vec<(&'a CheckResult, &'a Finding)>,
     pub(crate) correlation: Correlation,
     /// Groups failures with the same cause: no values, times or node numbers.
@@ -45,10 +46,9 @@ impl<'a> Story<'a> {
         let correlation = main
             .map(|(_, finding)| correlation::of_finding(&run.statistics, clock, finding))
             .unwrap_or_default();
-        let signature = main
-            .filter(|_| record.verdict == Verdict::Violation)
-            .map(|(_, finding)| format!("{}/{}", finding.anomaly, correlation.context));
-        let others = findings(&record.analysis)
+        let signature = record.signature.clone().or_else(|| ranking::signature(&record.analysis));
+        let others = ranking::ranked(&record.analysis)
+            .into_iter()
             .filter(|(_, finding)| !main.is_some_and(|(_, shown)| std::ptr::eq(shown, *finding)))
             .collect();
         Story {
@@ -71,19 +71,9 @@ impl<'a> Story<'a> {
     }
 }
 
-/// All findings, those of the worst checks first.
-fn findings(analysis: &Analysis) -> impl Iterator<Item = (&CheckResult, &Finding)> {
-    let mut checks: Vec<&CheckResult> = analysis.checks.iter().collect();
-    checks.sort_by_key(|check| std::cmp::Reverse(check.state));
-    checks.into_iter().flat_map(|check| check.findings.iter().map(move |finding| (check, finding)))
-}
-
-/// The finding a report is about: of the worst verdict, and with a witness where one has it.
+/// The finding a report is about: the checker says which.
 pub(crate) fn main_finding(analysis: &Analysis) -> Option<(&CheckResult, &Finding)> {
-    let worst: Vec<_> =
-        findings(analysis).filter(|(check, _)| check.state.verdict() == analysis.verdict).collect();
-    let with_witness = worst.iter().find(|(_, finding)| finding.witness.is_some());
-    with_witness.or(worst.first()).copied()
+    ranking::leading(analysis)
 }
 
 /// The word in the badge.
@@ -256,34 +246,6 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(verdict: Verdict, anomaly: &str, witness: bool) -> CheckResult {
-        CheckResult {
-            title: anomaly.to_owned(),
-            state: verdict.into(),
-            findings: vec![Finding {
-                anomaly: anomaly.to_owned(),
-                witness: witness.then(Default::default),
-                ..Finding::default()
-            }],
-            ..CheckResult::default()
-        }
-    }
-
-    #[test]
-    fn a_finding_with_a_witness_leads() {
-        let analysis = Analysis {
-            verdict: Verdict::Violation,
-            checks: vec![
-                check(Verdict::Undecided, "too-weak", false),
-                check(Verdict::Violation, "two-leaders", false),
-                check(Verdict::Violation, "stale-read", true),
-            ],
-        };
-        assert_eq!(main_finding(&analysis).unwrap().1.anomaly, "stale-read");
-        let order: Vec<_> = findings(&analysis).map(|(_, finding)| &finding.anomaly[..]).collect();
-        assert_eq!(order, ["two-leaders", "stale-read", "too-weak"]);
-    }
 
     #[test]
     fn commands_survive_a_shell() {

@@ -91,6 +91,7 @@ struct Found {
 
 /// What is missing, and the line that told it.
 struct Loss {
+    headline: &'static str,
     what: String,
     told: Place,
 }
@@ -130,7 +131,7 @@ impl Check for BootEqualsDisk {
 fn draft(line: &Line<'_>, record: &Record, loss: Loss) -> Draft {
     Draft {
         anomaly: "disk-forgot",
-        headline: "A restarted node lost what it had said is durable.",
+        headline: loss.headline,
         explanation: format!("When {} started again, {}.", name(record.node), loss.what),
         nodes: vec![record.node],
         at_ns: record.time_ns,
@@ -143,7 +144,8 @@ fn losses(node: &Node, boot: &Found) -> Vec<Loss> {
     let term = node.term;
     if boot.hard_state.term < term.is {
         let what = format!("it was in term {}, having been in {}", boot.hard_state.term, term.is);
-        losses.push(Loss { what, told: term.place });
+        let headline = "A restarted node had forgotten the term that it was in.";
+        losses.push(Loss { headline, what, told: term.place });
     }
     let vote = node.vote.is;
     if boot.hard_state.term == vote.term
@@ -158,14 +160,16 @@ fn losses(node: &Node, boot: &Found) -> Vec<Loss> {
                 format!("its vote in term {} was for {other}, not for {candidate}", vote.term)
             }
         };
-        losses.push(Loss { what, told: node.vote.place });
+        let headline = "A restarted node had forgotten its vote.";
+        losses.push(Loss { headline, what, told: node.vote.place });
     }
     if boot.snapshot < node.snapshot.is {
         let what = format!(
             "its snapshot ended at index {}, having been written up to {}",
             boot.snapshot, node.snapshot.is
         );
-        losses.push(Loss { what, told: node.snapshot.place });
+        let headline = "A restarted node had lost a snapshot that it had said is durable.";
+        losses.push(Loss { headline, what, told: node.snapshot.place });
     }
     losses.extend(lost_entries(node, boot));
     losses
@@ -174,10 +178,11 @@ fn losses(node: &Node, boot: &Found) -> Vec<Loss> {
 fn lost_entries(node: &Node, boot: &Found) -> Option<Loss> {
     let (durable, _) = node.durable.is;
     let ended = format!("its log ended at index {} of term {}", boot.last.index, boot.last.term);
+    let headline = "A restarted node had lost entries that it had said are durable.";
     let applied = node.applied_ever;
     if boot.last.index < applied.is {
         let what = format!("{ended}, having applied up to {}", applied.is);
-        return Some(Loss { what, told: applied.place });
+        return Some(Loss { headline, what, told: applied.place });
     }
     if boot.hard_state.term != node.term.is {
         // A leader that this node did not live to tell of may have cut the log.
@@ -189,7 +194,7 @@ fn lost_entries(node: &Node, boot: &Found) -> Option<Loss> {
         && node.log.term_at(boot.last.index) == Some(boot.last.term);
     if is_own_term && !has_it || is_prefix {
         let what = format!("{ended}, having been durable up to index {}", durable.index);
-        return Some(Loss { what, told: node.durable.place });
+        return Some(Loss { headline, what, told: node.durable.place });
     }
     None
 }

@@ -1,10 +1,12 @@
 //! Log Matching (paper section 5.3): logs that have the same entry have the same entries before it.
 //!
 //! A chain hash stands for a whole prefix, so the property is one comparison: the same index and term
-//! always come with the same chain, whoever tells it and in whatever event.
+//! always come with the same chain, whoever tells it and in whatever event. A follower that reports an entry as
+//! matching says the same of its leader's log, so what it reports is compared at once: a log that went wrong may not
+//! name the same entry as another one for a long time.
 
 use whitewater_raft::event::Event;
-use whitewater_raft::{Chain, Position};
+use whitewater_raft::{Chain, Index, NodeId, Position};
 
 use super::finding::{Draft, Findings, name};
 use super::first_told::FirstTold;
@@ -16,6 +18,46 @@ use crate::run::grouped;
 #[derive(Debug, Default)]
 pub(crate) struct LogMatching {
     chains: FirstTold<Position, Chain>,
+    acks: u64,
+}
+
+impl LogMatching {
+    /// A follower reports an entry as matching, and the terms at its index are known of both logs. Within its term a
+    /// leader's log only grows, so what its trace has told by now is what it sent.
+    fn ack(
+        &mut self,
+        line: &Line<'_>,
+        (leader, matched): (NodeId, Index),
+        nodes: &Nodes,
+        found: &mut Findings,
+    ) {
+        let (follower, term) = (line.record.node, line.record.term);
+        let (own, leading) = (nodes.get(follower), nodes.get(leader));
+        if leading.reign.as_ref().is_none_or(|reign| reign.term != term) || follower == leader {
+            return;
+        }
+        let terms = own.log.term_at(matched).zip(leading.log.term_at(matched));
+        let Some((own_term, leading_term)) = terms else { return };
+        self.acks += 1;
+        if own_term == leading_term {
+            return;
+        }
+        let (durable, told) = (own.durable.place, leading.durable.place);
+        found.add(|| Draft {
+            anomaly: "unmatched-ack",
+            headline: "A follower reported an entry as matching that is another one in its log.",
+            explanation: format!(
+                "{} reported to {}, the leader of term {term}, that their logs match up to index {matched}. There \
+                 {} has an entry of term {own_term}, and the leader one of term {leading_term}.",
+                name(follower),
+                name(leader),
+                name(follower),
+            ),
+            nodes: vec![follower, leader],
+            at_ns: line.record.time_ns,
+            places: vec![durable, told, line.place],
+        });
+    }
 }
 
 impl Check for LogMatching {
@@ -27,7 +69,10 @@ impl Check for LogMatching {
         "logs with the same entry are the same up to it"
     }
 
-    fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, found: &mut Findings) {
+    fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
+        if let Event::Ack { to, matched } = line.record.event {
+            self.ack(line, (to, matched), nodes, found);
+        }
         let Some((position, chain)) = told(&line.record.event) else { return };
         let Some(&mut known) = self.chains.before(line, position, chain) else { return };
         if known.is == chain {
@@ -73,7 +118,10 @@ impl Check for LogMatching {
     fn summary(&self) -> String {
         let (named, again) = self.chains.counts();
         let (named, again) = (grouped(named), grouped(again));
-        format!("{named} entries named with their chain, {again} of them more than once")
+        let acks = grouped(self.acks);
+        format!(
+            "{named} entries named with their chain, {again} of them more than once; {acks} reported as matching"
+        )
     }
 
     fn idle(&self) -> Option<Idle> {

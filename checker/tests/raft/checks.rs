@@ -210,6 +210,17 @@ fn a_different_prefix_of_the_same_entry_is_found() {
 }
 
 #[test]
+fn an_entry_that_is_reported_as_matching_and_does_not_is_found() {
+    // n1 keeps its entry of term 1 where the leader has one of term 2, and says that they match.
+    let kept = "1 truncate 5 from 6/1\n    1 append 5/2..5/2\n    1 durable 5/2\n    1 ack 2 5\n    1 commit 5/2";
+    with(kept, "1 ack 2 5").fires(
+        "log-matching",
+        "unmatched-ack",
+        "There n1 has an entry of term 1, and the leader one of term 2.",
+    );
+}
+
+#[test]
 fn different_states_after_the_same_index_are_found() {
     with("2 apply 5..5/2", "2 apply 5..5/2 state 9").fires(
         "state-machine-safety",

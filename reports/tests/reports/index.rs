@@ -28,7 +28,7 @@ fn the_first_failure_after_passes_is_the_headline() {
     assert_balanced(&html);
     assert!(html.contains("fails for the first time in 3 runs"));
     assert!(html.contains("href=\"2026-11-22T03-40-00Z-002a/report.html\""));
-    assert!(html.contains("<code>stale-read/resumed-leader</code>"));
+    assert!(html.contains("<code>linearizability/stale-read</code>"));
     assert!(html.contains("✕ new"));
     assert_eq!(html.matches("class=\"trend\"").count(), 3);
     let rows: Vec<_> = html.match_indices("2026-11-2").map(|(at, _)| &html[at..at + 10]).collect();

@@ -160,6 +160,7 @@ fn record(
             Ending::Complete | Ending::Environment(_) => None,
         },
         final_status,
+        signature: whitewater_checker::ranking::signature(&analysis),
         analysis,
         judged: Some(environment::judged(options)),
     }

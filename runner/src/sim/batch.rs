@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::Analysis;
+use whitewater_checker::ranking;
 use whitewater_server::Mutant;
 
 use super::weather::Weather;
-use super::{Simulated, judge, simulate};
+use super::{judge, simulate};
 use crate::plan::{Plan, PlanSettings, WorkloadPlan};
 
 /// What is simulated.
@@ -48,11 +49,11 @@ pub(crate) struct SeedOutcome {
     pub(crate) simulated: Duration,
     /// How many things happened in it.
     pub(crate) happened: u64,
-    /// Where it did not pass: the first finding.
+    /// Where it did not pass: the finding that leads its report.
     pub(crate) finding: Option<Found>,
 }
 
-/// The first thing found wrong in a run.
+/// What leads the report of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     /// Which check fired.
@@ -135,7 +136,7 @@ impl Batch {
             hash: run.hash(),
             simulated: Duration::from_nanos(run.simulated_ns),
             happened: run.happened,
-            finding: found(&analysis, &run),
+            finding: found(&analysis),
         }
     }
 }
@@ -152,15 +153,9 @@ fn cpu_time() -> Duration {
     duration(usage.user_time()) + duration(usage.system_time())
 }
 
-/// The finding that became certain first, of those that decide the verdict.
-fn found(analysis: &Analysis, run: &Simulated) -> Option<Found> {
-    if analysis.verdict == Verdict::Pass {
-        return None;
-    }
-    let decisive = analysis.checks.iter().filter(|check| check.state.verdict() == analysis.verdict);
-    let findings = decisive.flat_map(|check| check.findings.iter().map(move |it| (check, it)));
-    let end_ns = run.simulated_ns;
-    let (check, finding) = findings.min_by_key(|(_, it)| it.at_ns.unwrap_or(end_ns))?;
+/// The finding that leads the run's report.
+fn found(analysis: &Analysis) -> Option<Found> {
+    let (check, finding) = ranking::leading(analysis)?;
     Some(Found {
         check: check.name.clone(),
         anomaly: finding.anomaly.clone(),
@@ -203,7 +198,7 @@ impl Summary {
         times.get(times.len() / 2).copied()
     }
 
-    /// Which checks fired first, most often first.
+    /// Which checks lead the reports, most often first.
     pub(crate) fn checks(&self) -> Vec<(String, usize)> {
         let mut counts: Vec<(String, usize)> = Vec::new();
         let found = self.of(Verdict::Violation).filter_map(|outcome| outcome.finding.as_ref());

@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde::Serialize;
 use whitewater_checker::analysis::Analysis;
 use whitewater_checker::observation::StatusPoll;
-use whitewater_checker::{Options, check_run};
+use whitewater_checker::{Options, check_run, ranking};
 use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 use whitewater_server::log::line;
 
@@ -101,6 +101,7 @@ fn record(
         phases: run.recording.phases.clone(),
         interrupted: None,
         final_status,
+        signature: ranking::signature(&analysis),
         analysis,
         judged: None,
     }

@@ -3,9 +3,10 @@
 
 use whitewater_checker::analysis::Analysis;
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
-use whitewater_checker::{Options, Verdict, check_run};
+use whitewater_checker::{Options, Verdict, check_run, ranking};
 use whitewater_server::Mutant;
 use whitewater_server::journal::{Divergence, UnderRules, replay_bytes};
+use whitewater_server::mutants::{CATALOGUE, Card};
 
 use super::*;
 use crate::plan::WorkloadPlan;
@@ -272,4 +273,62 @@ fn a_fault_on_a_node_that_is_down_already_has_no_effect() {
         }
     }
     assert!(!in_vain.is_empty(), "in 24 seeds no fault came too late");
+}
+
+/// The report of every seeded bug begins with what the bug breaks, not with what comes of that. The rare ones may
+/// need more seeds than these.
+#[test]
+fn what_a_card_names_leads_the_report() {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let outcomes = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(card) = CATALOGUE.get(at) else { return };
+                    let told = told(card);
+                    outcomes.lock().unwrap().push((card, told));
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().unwrap();
+    let wrong: Vec<&String> =
+        outcomes.iter().filter_map(|(_, told)| told.as_ref()?.as_ref().err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let seldom = [
+        Mutant::StaleVoteCounted,
+        Mutant::LeaseAcrossPause,
+        Mutant::LeaseNoVoteRefusal,
+        Mutant::TornTailFatal,
+        Mutant::FixedTimeout,
+        Mutant::NoBacktrack,
+        Mutant::JointOneMajority,
+    ];
+    let missed: Vec<&str> = outcomes
+        .iter()
+        .filter(|(card, told)| told.is_none() && !seldom.contains(&card.mutant))
+        .map(|(card, _)| card.name)
+        .collect();
+    assert_eq!(missed, [""; 0], "found by none of seeds 1..4");
+}
+
+/// What leads in the first seed that finds a bug, and whether that is one of its card's checks.
+fn told(card: &Card) -> Option<Result<(), String>> {
+    let batch = batch(Some(card.mutant), "register", 30_000);
+    for seed in 1..=4 {
+        let plan = batch.plan(seed).unwrap();
+        let analysis = judge(&plan, &simulate(&plan, batch.mutant));
+        if analysis.verdict != Verdict::Violation {
+            continue;
+        }
+        let (check, finding) = ranking::leading(&analysis).expect("a violation has a finding");
+        let line = format!("whitewater sim --seeds {seed} --time 30s --mutant {}", card.name);
+        return Some(match card.leads.contains(&check.name.as_str()) {
+            true => Ok(()),
+            false => Err(format!("{line}: {} leads ({})", check.name, finding.headline)),
+        });
+    }
+    None
 }

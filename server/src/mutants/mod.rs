@@ -74,6 +74,9 @@ pub struct Card {
     pub rule: &'static str,
     /// What makes it show.
     pub expose: &'static str,
+    /// The checks that may lead the report of a run that found it, as the checker names them: what it
+    /// breaks, not what comes of that.
+    pub leads: &'static [&'static str],
 }
 
 const fn card(
@@ -82,47 +85,48 @@ const fn card(
     broken: &'static str,
     rule: &'static str,
     expose: &'static str,
+    leads: &'static [&'static str],
 ) -> Card {
-    Card { mutant, name, broken, rule, expose }
+    Card { mutant, name, broken, rule, expose, leads }
 }
 
 /// All mutants, in the order of the enum.
 #[rustfmt::skip]
 pub const CATALOGUE: [Card; 34] = [
-    card(Mutant::VoteVolatile, "vote-volatile", "a vote is not written to disk", "thesis 3.8", "kill -9 and restart voters at once during elections"),
-    card(Mutant::TermVolatile, "term-volatile", "after a restart the term is the last entry's", "thesis 3.8", "kill -9 after an election without a new entry"),
-    card(Mutant::VoteErased, "vote-erased", "a message of the leader clears the vote of the same term", "5.2", "delayed vote requests, split votes"),
-    card(Mutant::StaleVoteCounted, "stale-vote-counted", "a vote of an earlier election counts for the running one", "5.2", "message delay over several elections"),
-    card(Mutant::NoLogCheck, "no-log-check", "a vote goes to a candidate whose log is behind", "5.4.1", "partition leader and one follower off, kill the new leader"),
-    card(Mutant::LengthBeforeTerm, "length-before-term", "the longer log wins the vote, whatever its last term", "5.4.1", "isolate a leader that is written to, heal, kill the new leader"),
-    card(Mutant::QuorumOffByOne, "quorum-off-by-one", "half of the voters are enough", "5.2", "partition into minority and majority"),
-    card(Mutant::TermRegress, "term-regress", "a lower term is adopted as well", "5.1", "any delayed reply"),
-    card(Mutant::CommitOldTerm, "commit-old-term", "a leader commits entries of earlier terms by counting, without a no-op", "5.4.2, Figure 8", "cut leaders off right after they appended, three times over"),
-    card(Mutant::AckBeforeFlush, "ack-before-flush", "entries are acknowledged before they are on disk", "thesis 3.8", "kill -9 a majority at once"),
-    card(Mutant::LeaderCountsUnsynced, "leader-counts-unsynced", "the leader counts its own entry before it is on disk", "thesis 10.2.1", "kill -9 the leader and a follower of three"),
-    card(Mutant::TruncateAlways, "truncate-always", "a follower drops everything behind the entries of a message", "5.3", "reordered or duplicated appends"),
-    card(Mutant::NoTruncate, "no-truncate", "a conflicting entry stays in the log", "5.3", "isolate a leader that is written to, heal"),
-    card(Mutant::NoPrevCheck, "no-prev-check", "entries are taken whatever stands before them", "5.3", "pause a follower over a change of leaders"),
-    card(Mutant::AckBeyondMatch, "ack-beyond-match", "a follower reports its own last entry as matching", "5.3", "isolate a leader that is written to, heal"),
-    card(Mutant::CommitNoMin, "commit-no-min", "a follower commits beyond what it was just sent", "Figure 2", "heal an old leader with entries of its own"),
-    card(Mutant::CommitRegress, "commit-regress", "a follower's commit index goes back", "Figure 2", "reordered heartbeats"),
-    card(Mutant::AckOnAppend, "ack-on-append", "the leader answers once its own log has the command", "8", "partition or kill the leader"),
-    card(Mutant::NoDedupe, "no-dedupe", "a retried command is applied again", "thesis 6.3", "kill the leader; append with retries"),
-    card(Mutant::SnapshotDropsSessions, "snapshot-drops-sessions", "a snapshot forgets what clients were answered", "thesis 6.3", "frequent snapshots; restart between try and retry"),
-    card(Mutant::AppliedOffByOne, "applied-off-by-one", "after a restart the first command behind the snapshot counts as applied", "thesis 5.1", "kill -9 any node once it has a snapshot"),
-    card(Mutant::CasAtPropose, "cas-at-propose", "a cas is decided when it is proposed, not when it is applied", "8", "several clients on one key, no fault"),
-    card(Mutant::LeaderLocalRead, "leader-local-read", "a leader answers reads without asking whether it still leads", "thesis 6.2, 6.4", "partition the leader together with clients, write on the other side"),
-    card(Mutant::ReadindexNoNoop, "readindex-no-noop", "a new leader takes a read index before it committed in its term", "thesis 6.4", "kill the leader, read on all nodes with delays on the links"),
-    card(Mutant::LeaseAcrossPause, "lease-across-pause", "a read trusts a lease that a pause outlasted", "thesis 6.4.1", "SIGSTOP the leader with reads on their way"),
-    card(Mutant::LeaseNoVoteRefusal, "lease-no-vote-refusal", "leases are trusted, and voters vote within them", "thesis 6.4.1", "leadership transfer and partition, reads at the old leader"),
-    card(Mutant::SnapshotRegress, "snapshot-regress", "an older snapshot replaces newer state", "7", "pause a follower, delay snapshots"),
-    card(Mutant::PurgeBeforeDurable, "purge-before-durable", "the log is dropped before the snapshot is on disk", "7", "kill -9 while a snapshot is written"),
-    card(Mutant::SnapshotInPlace, "snapshot-in-place", "a snapshot is written under its final name", "7", "kill -9 while a snapshot is written"),
-    card(Mutant::TornTailFatal, "torn-tail-fatal", "a half-written last frame stops the start for good", "thesis 3.8", "kill -9, cut the last bytes of the log"),
-    card(Mutant::FixedTimeout, "fixed-timeout", "all nodes have the same election timeout", "5.2", "kill the leader: split votes"),
-    card(Mutant::NoBacktrack, "no-backtrack", "a leader never goes back after a refusal", "5.3", "isolate a leader that is written to, heal"),
-    card(Mutant::NoPreVoteCheckQuorum, "no-pre-vote-check-quorum", "no trial elections, no stepping down, no lease", "thesis 6.2, 9.6", "a node whose links flap"),
-    card(Mutant::JointOneMajority, "joint-one-majority", "one of a joint membership's two majorities is enough", "6", "remove members and add them, with elections and slow followers in between"),
+    card(Mutant::VoteVolatile, "vote-volatile", "a vote is not written to disk", "thesis 3.8", "kill -9 and restart voters at once during elections", &["boot-equals-disk", "vote-once"]),
+    card(Mutant::TermVolatile, "term-volatile", "after a restart the term is the last entry's", "thesis 3.8", "kill -9 after an election without a new entry", &["boot-equals-disk"]),
+    card(Mutant::VoteErased, "vote-erased", "a message of the leader clears the vote of the same term", "5.2", "delayed vote requests, split votes", &["vote-once", "boot-equals-disk"]),
+    card(Mutant::StaleVoteCounted, "stale-vote-counted", "a vote of an earlier election counts for the running one", "5.2", "message delay over several elections", &["vote-once"]),
+    card(Mutant::NoLogCheck, "no-log-check", "a vote goes to a candidate whose log is behind", "5.4.1", "partition leader and one follower off, kill the new leader", &["election-restriction"]),
+    card(Mutant::LengthBeforeTerm, "length-before-term", "the longer log wins the vote, whatever its last term", "5.4.1", "isolate a leader that is written to, heal, kill the new leader", &["election-restriction"]),
+    card(Mutant::QuorumOffByOne, "quorum-off-by-one", "half of the voters are enough", "5.2", "partition into minority and majority", &["election-quorum"]),
+    card(Mutant::TermRegress, "term-regress", "a lower term is adopted as well", "5.1", "any delayed reply", &["monotonic", "leader-completeness"]),
+    card(Mutant::CommitOldTerm, "commit-old-term", "a leader commits entries of earlier terms by counting, without a no-op", "5.4.2, Figure 8", "cut leaders off right after they appended, three times over", &["commit-rule", "read-index"]),
+    card(Mutant::AckBeforeFlush, "ack-before-flush", "entries are acknowledged before they are on disk", "thesis 3.8", "kill -9 a majority at once", &["boot-equals-disk"]),
+    card(Mutant::LeaderCountsUnsynced, "leader-counts-unsynced", "the leader counts its own entry before it is on disk", "thesis 10.2.1", "kill -9 the leader and a follower of three", &["commit-rule"]),
+    card(Mutant::TruncateAlways, "truncate-always", "a follower drops everything behind the entries of a message", "5.3", "reordered or duplicated appends", &["commit-immutable", "monotonic"]),
+    card(Mutant::NoTruncate, "no-truncate", "a conflicting entry stays in the log", "5.3", "isolate a leader that is written to, heal", &["log-matching", "commit-immutable"]),
+    card(Mutant::NoPrevCheck, "no-prev-check", "entries are taken whatever stands before them", "5.3", "pause a follower over a change of leaders", &["log-matching", "commit-immutable"]),
+    card(Mutant::AckBeyondMatch, "ack-beyond-match", "a follower reports its own last entry as matching", "5.3", "isolate a leader that is written to, heal", &["log-matching"]),
+    card(Mutant::CommitNoMin, "commit-no-min", "a follower commits beyond what it was just sent", "Figure 2", "heal an old leader with entries of its own", &["commit-immutable"]),
+    card(Mutant::CommitRegress, "commit-regress", "a follower's commit index goes back", "Figure 2", "reordered heartbeats", &["monotonic"]),
+    card(Mutant::AckOnAppend, "ack-on-append", "the leader answers once its own log has the command", "8", "partition or kill the leader", &["answered-after-commit", "exactly-once"]),
+    card(Mutant::NoDedupe, "no-dedupe", "a retried command is applied again", "thesis 6.3", "kill the leader; append with retries", &["exactly-once"]),
+    card(Mutant::SnapshotDropsSessions, "snapshot-drops-sessions", "a snapshot forgets what clients were answered", "thesis 6.3", "frequent snapshots; restart between try and retry", &["state-machine-safety"]),
+    card(Mutant::AppliedOffByOne, "applied-off-by-one", "after a restart the first command behind the snapshot counts as applied", "thesis 5.1", "kill -9 any node once it has a snapshot", &["exactly-once"]),
+    card(Mutant::CasAtPropose, "cas-at-propose", "a cas is decided when it is proposed, not when it is applied", "8", "several clients on one key, no fault", &["linearizability"]),
+    card(Mutant::LeaderLocalRead, "leader-local-read", "a leader answers reads without asking whether it still leads", "thesis 6.2, 6.4", "partition the leader together with clients, write on the other side", &["read-index"]),
+    card(Mutant::ReadindexNoNoop, "readindex-no-noop", "a new leader takes a read index before it committed in its term", "thesis 6.4", "kill the leader, read on all nodes with delays on the links", &["read-index"]),
+    card(Mutant::LeaseAcrossPause, "lease-across-pause", "a read trusts a lease that a pause outlasted", "thesis 6.4.1", "SIGSTOP the leader with reads on their way", &["linearizability"]),
+    card(Mutant::LeaseNoVoteRefusal, "lease-no-vote-refusal", "leases are trusted, and voters vote within them", "thesis 6.4.1", "leadership transfer and partition, reads at the old leader", &["linearizability"]),
+    card(Mutant::SnapshotRegress, "snapshot-regress", "an older snapshot replaces newer state", "7", "pause a follower, delay snapshots", &["snapshot", "processes"]),
+    card(Mutant::PurgeBeforeDurable, "purge-before-durable", "the log is dropped before the snapshot is on disk", "7", "kill -9 while a snapshot is written", &["processes"]),
+    card(Mutant::SnapshotInPlace, "snapshot-in-place", "a snapshot is written under its final name", "7", "kill -9 while a snapshot is written", &["processes"]),
+    card(Mutant::TornTailFatal, "torn-tail-fatal", "a half-written last frame stops the start for good", "thesis 3.8", "kill -9, cut the last bytes of the log", &["processes"]),
+    card(Mutant::FixedTimeout, "fixed-timeout", "all nodes have the same election timeout", "5.2", "kill the leader: split votes", &["liveness"]),
+    card(Mutant::NoBacktrack, "no-backtrack", "a leader never goes back after a refusal", "5.3", "isolate a leader that is written to, heal", &["recovery", "liveness"]),
+    card(Mutant::NoPreVoteCheckQuorum, "no-pre-vote-check-quorum", "no trial elections, no stepping down, no lease", "thesis 6.2, 9.6", "a node whose links flap", &["undisturbed-leader"]),
+    card(Mutant::JointOneMajority, "joint-one-majority", "one of a joint membership's two majorities is enough", "6", "remove members and add them, with elections and slow followers in between", &["election-quorum", "commit-rule"]),
 ];
 
 impl Mutant {

@@ -99,6 +99,7 @@ fn record(folder: &Path, shape: Shape) -> RunRecord {
     let analysis = findings::analysis(shape);
     let id = folder.file_name().unwrap().to_string_lossy().into_owned();
     RunRecord {
+        signature: None,
         schema_version: SCHEMA_VERSION,
         id,
         verdict: analysis.verdict,

@@ -15,6 +15,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
+use whitewater_checker::ranking;
+use whitewater_reports::run::RunRecord;
 use whitewater_server::Mutant;
 
 use crate::exit::Exit;
@@ -225,32 +227,25 @@ fn outcome(seed: u64, status: std::process::ExitStatus, output: &str) -> RealRun
         let folder = verdict.as_ref().and_then(|it| it["run"].as_str()).unwrap_or_default();
         let record =
             std::fs::read_to_string(Path::new(folder).join("run.json")).unwrap_or_default();
-        first_violation(&serde_json::from_str(&record).unwrap_or_default())
+        leading_check(&serde_json::from_str(&record).unwrap_or_default())
     });
     RealRun { seed, found, failed }
 }
 
-/// The check that was certain first, and how many seconds into the run; at its end where that is not told.
-fn first_violation(record: &Value) -> (String, f64) {
-    let origin_ns = record["origin_ns"].as_u64().unwrap_or(0);
-    let end_s = record["duration_ms"].as_f64().unwrap_or(0.0) / 1e3;
-    let after_s = |finding: &Value| {
-        let at_ns = finding["at_ns"].as_u64();
-        at_ns.map_or(end_s, |at_ns| at_ns.saturating_sub(origin_ns) as f64 / 1e9)
+/// The check that leads the report, and how many seconds into the run its finding was certain; at its end
+/// where that is not told.
+fn leading_check(record: &RunRecord) -> (String, f64) {
+    let Some((check, finding)) = ranking::leading(&record.analysis) else {
+        return Default::default();
     };
-    let checks = record["analysis"]["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let violated = checks.iter().filter(|check| check["verdict"] == "violation");
-    let findings = violated.flat_map(|check| {
-        let findings = check["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
-        findings.iter().map(move |finding| (check["name"].as_str().unwrap_or_default(), finding))
-    });
-    let times = findings.map(|(name, finding)| (name.to_owned(), after_s(finding)));
-    times.min_by(|one, other| one.1.total_cmp(&other.1)).unwrap_or_default()
+    let end_s = record.duration_ms as f64 / 1e3;
+    let after_s = |at_ns: u64| at_ns.saturating_sub(record.origin_ns) as f64 / 1e9;
+    (check.name.clone(), finding.at_ns.map_or(end_s, after_s))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
     use whitewater_server::mutants::CATALOGUE;
 
     use super::*;
@@ -269,13 +264,30 @@ mod tests {
     }
 
     #[test]
-    fn the_first_violation_is_the_earliest_of_all_checks_that_fired() {
-        let record = json!({ "origin_ns": 1_000_000_000u64, "duration_ms": 9_000, "analysis": { "checks": [
-            { "name": "a", "verdict": "violation", "findings": [{ "at_ns": 7_000_000_000u64 }, {}] },
-            { "name": "b", "verdict": "violation", "findings": [{ "at_ns": 4_500_000_000u64 }] },
-            { "name": "c", "verdict": "undecided", "findings": [{ "at_ns": 2_000_000_000u64 }] },
-        ]}});
-        assert_eq!(first_violation(&record), ("b".to_owned(), 3.5));
+    fn a_bug_is_found_by_the_check_that_leads_the_report() {
+        let check = |name: &str, at_ns| CheckResult {
+            name: name.to_owned(),
+            state: CheckState::Broken,
+            findings: vec![Finding { at_ns, ..Finding::default() }],
+            ..CheckResult::default()
+        };
+        let checks = vec![
+            check("linearizability", Some(2_000_000_000)),
+            check("log-matching", Some(7_000_000_000)),
+            check("commit-rule", Some(4_500_000_000)),
+        ];
+        let record = RunRecord {
+            origin_ns: 1_000_000_000,
+            duration_ms: 9_000,
+            analysis: Analysis::of(checks),
+            ..RunRecord::default()
+        };
+        // As it comes from the file.
+        let record = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
+        assert_eq!(leading_check(&record), ("commit-rule".to_owned(), 3.5));
+        let checks = vec![check("recovery", None)];
+        let record = RunRecord { analysis: Analysis::of(checks), ..record };
+        assert_eq!(leading_check(&record), ("recovery".to_owned(), 9.0));
     }
 
     #[test]

@@ -1,0 +1,214 @@
+//! Which finding leads, and in which order the others follow: what is proven and nearest to the cause first.
+//!
+//! The rule, as docs/checker.md has it:
+//!
+//! 1. What decides the verdict comes before what does not: broken, error, undecided.
+//! 2. What was seen of the servers comes before what their clients saw of it, then comes what was seen of the
+//!    service as a whole, then what says something of the run alone ([`Standing`]).
+//! 3. Of what was seen of the servers the earliest comes first: a cause precedes what it leads to.
+//! 4. At the same moment the step of one node comes before what it breaks between nodes ([`STEPS`]). Where clients
+//!    or the service speak, their moment says when somebody noticed, so there a table alone decides.
+//!
+//! Every output asks here, so that the terminal, the page, the summary, JUnit, `sim` and `mutants` name the same
+//! finding. That one stands before another does not say that it caused it.
+
+use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
+use crate::verdict::Verdict;
+
+/// Who saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Traces, status polls, exits: what servers did.
+    Servers,
+    /// Answers: what clients were told.
+    Clients,
+    /// Availability and what is left at the end.
+    Service,
+    /// What says how much the run is worth, and the positive control.
+    Run,
+}
+
+/// Checks whose moment is when somebody noticed, by what they speak of; the order decides between those that
+/// stand alike. Every check that is not here speaks of what servers did.
+const LATE: [(&str, Standing); 11] = [
+    ("linearizability", Standing::Clients),
+    ("durability", Standing::Clients),
+    ("liveness", Standing::Service),
+    ("recovery", Standing::Service),
+    ("final-state", Standing::Service),
+    ("conformance", Standing::Run),
+    ("strength", Standing::Run),
+    ("healing", Standing::Run),
+    ("nemesis", Standing::Run),
+    ("run", Standing::Run),
+    ("canary", Standing::Run),
+];
+
+/// What servers do, for findings of the same moment: what one node must not do, in the order in which an entry
+/// goes through a cluster, and then what must hold between nodes. A check that is not here stands behind these.
+const STEPS: [&str; 19] = [
+    "boot-equals-disk",
+    "durable-first",
+    "vote-once",
+    "election-restriction",
+    "election-quorum",
+    "leader-append-only",
+    "commit-rule",
+    "answered-after-commit",
+    "read-index",
+    "snapshot",
+    "monotonic",
+    "undisturbed-leader",
+    // Between nodes.
+    "leader-per-term",
+    "log-matching",
+    "leader-completeness",
+    "commit-immutable",
+    "exactly-once",
+    "state-machine-safety",
+    "processes",
+];
+
+/// A finding with the check that made it.
+pub type Found<'a> = (&'a CheckResult, &'a Finding);
+
+/// Every finding, the leading one first.
+pub fn ranked(analysis: &Analysis) -> Vec<Found<'_>> {
+    let mut all: Vec<Found<'_>> = Vec::new();
+    for check in &analysis.checks {
+        all.extend(check.findings.iter().map(|finding| (check, finding)));
+    }
+    // Stable: findings of one check that nothing tells apart keep the check's own order, worst first.
+    all.sort_by_key(|found| key(*found));
+    all
+}
+
+/// The finding that every report is about: the first one of those that decide the verdict.
+pub fn leading(analysis: &Analysis) -> Option<Found<'_>> {
+    ranked(analysis).into_iter().next().filter(|(check, _)| decides(analysis, check))
+}
+
+/// The first finding that clients saw and that has its operations, where the servers' own account leads.
+pub fn seen_by_clients(analysis: &Analysis) -> Option<Found<'_>> {
+    let is_decisive =
+        |(check, finding): &Found<'_>| decides(analysis, check) && finding.witness.is_some();
+    ranked(analysis).into_iter().find(is_decisive)
+}
+
+/// Groups failures with the same cause: the leading check and its class, without values, times, node numbers or
+/// anything that merely happened beside it. `None` where no promise was broken.
+pub fn signature(analysis: &Analysis) -> Option<String> {
+    let (check, finding) = leading(analysis).filter(|_| analysis.verdict == Verdict::Violation)?;
+    Some(format!("{}/{}", check.name, finding.anomaly))
+}
+
+/// Who saw what a check speaks of.
+pub fn standing(check: &str) -> Standing {
+    let late = LATE.iter().find(|(name, _)| *name == check);
+    late.map_or(Standing::Servers, |(_, standing)| *standing)
+}
+
+fn decides(analysis: &Analysis, check: &CheckResult) -> bool {
+    check.state.verdict() == analysis.verdict && analysis.verdict != Verdict::Pass
+}
+
+/// Smaller is nearer to the top.
+fn key((check, finding): Found<'_>) -> (std::cmp::Reverse<CheckState>, Standing, u64, usize) {
+    let standing = standing(&check.name);
+    let name = check.name.as_str();
+    let (moment_ns, place) = match standing {
+        Standing::Servers => {
+            (finding.at_ns.unwrap_or(u64::MAX), place(&STEPS, |step| *step == name))
+        }
+        _ => (0, place(&LATE, |(late, _)| *late == name)),
+    };
+    (std::cmp::Reverse(check.state), standing, moment_ns, place)
+}
+
+fn place<T>(table: &[T], is: impl Fn(&T) -> bool) -> usize {
+    table.iter().position(is).unwrap_or(table.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn broken(name: &str, anomaly: &str, at_s: u64) -> CheckResult {
+        check(name, CheckState::Broken, anomaly, Some(at_s * S))
+    }
+
+    fn check(name: &str, state: CheckState, anomaly: &str, at_ns: Option<u64>) -> CheckResult {
+        let finding = Finding { anomaly: anomaly.to_owned(), at_ns, ..Finding::default() };
+        let findings = vec![finding];
+        CheckResult { name: name.to_owned(), state, findings, ..CheckResult::default() }
+    }
+
+    fn order(checks: Vec<CheckResult>) -> Vec<String> {
+        let analysis = Analysis::of(checks);
+        ranked(&analysis).into_iter().map(|(_, finding)| finding.anomaly.clone()).collect()
+    }
+
+    #[test]
+    fn the_servers_own_account_comes_before_what_clients_saw_and_the_earliest_breach_first() {
+        let checks = vec![
+            check("strength", CheckState::Undecided, "too-weak", None),
+            broken("linearizability", "stale-read", 3),
+            broken("final-state", "states-diverge", 1),
+            broken("leader-completeness", "leader-lacks-commit", 9),
+            broken("election-restriction", "vote-for-old-log", 8),
+        ];
+        let expected =
+            ["vote-for-old-log", "leader-lacks-commit", "stale-read", "states-diverge", "too-weak"];
+        assert_eq!(order(checks.clone()), expected);
+        let analysis = Analysis::of(checks);
+        assert_eq!(signature(&analysis).unwrap(), "election-restriction/vote-for-old-log");
+    }
+
+    #[test]
+    fn at_one_moment_a_step_of_a_node_comes_before_what_it_breaks_between_nodes() {
+        let checks = vec![
+            broken("state-machine-safety", "states-diverge", 4),
+            broken("a-check-of-tomorrow", "new", 4),
+            broken("exactly-once", "nodes-disagree", 4),
+            broken("monotonic", "commit-went-back", 4),
+            broken("boot-equals-disk", "disk-forgot", 4),
+        ];
+        let expected =
+            ["disk-forgot", "commit-went-back", "nodes-disagree", "states-diverge", "new"];
+        assert_eq!(order(checks), expected);
+    }
+
+    #[test]
+    fn where_clients_and_the_service_speak_their_moment_decides_nothing() {
+        let checks = vec![
+            broken("recovery", "no-recovery", 1),
+            broken("liveness", "no-leader", 70),
+            broken("durability", "lost-write", 2),
+            broken("linearizability", "stale-read", 60),
+        ];
+        assert_eq!(order(checks), ["stale-read", "lost-write", "no-leader", "no-recovery"]);
+    }
+
+    #[test]
+    fn only_what_decides_the_verdict_leads_and_only_a_broken_promise_has_a_signature() {
+        let open = check("linearizability", CheckState::Undecided, "undecided", None);
+        let undecided = Analysis::of(vec![open.clone()]);
+        assert_eq!(leading(&undecided).unwrap().1.anomaly, "undecided");
+        assert_eq!(signature(&undecided), None);
+        let both = Analysis::of(vec![open, broken("recovery", "no-recovery", 5)]);
+        assert_eq!(leading(&both).unwrap().1.anomaly, "no-recovery");
+        assert!(leading(&Analysis::default()).is_none());
+    }
+
+    #[test]
+    fn what_happened_beside_it_is_no_part_of_a_signature() {
+        let of = |nodes: &[&str], at_s| {
+            let mut check = broken("vote-once", "double-vote", at_s);
+            check.findings[0].nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
+            signature(&Analysis::of(vec![broken("linearizability", "stale-read", at_s), check]))
+        };
+        assert_eq!(of(&["n1"], 3), of(&["n2", "n3"], 40));
+    }
+}
