@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use whitewater_checker::Verdict;
 use whitewater_checker::statistics::Statistics;
 
 use crate::load::Run;
@@ -18,6 +19,9 @@ pub(crate) const FILE: &str = "figures.json";
 pub(crate) struct Figures {
     /// The version of the run folder's format.
     pub(crate) schema_version: u32,
+    /// What the report says, for runs without a record of their own; files of before do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) verdict: Option<Verdict>,
     /// Groups failures with the same cause; absent on a pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) signature: Option<String>,
@@ -48,6 +52,7 @@ impl Figures {
         let statistics: &Statistics = &run.statistics;
         Figures {
             schema_version: run.record.schema_version,
+            verdict: Some(run.record.verdict),
             signature: story.signature.clone(),
             headline: story.headline.clone(),
             ok: statistics.operations.ok,

@@ -22,6 +22,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use whitewater_checker::Verdict;
 use whitewater_checker::statistics::Statistics;
 
 mod checks;
@@ -95,6 +96,12 @@ pub struct TerminalStyle {
 /// can be put together from the files it left, judged anew.
 pub fn record(folder: &Path) -> Result<RunRecord, ReportError> {
     load::record(folder)
+}
+
+/// What a run without a run.json comes to by the report that was drawn of it; undecided where none was.
+pub fn verdict_without_record(folder: &Path) -> Verdict {
+    let figures = figures::Figures::read(folder);
+    figures.and_then(|figures| figures.verdict).unwrap_or(Verdict::Undecided)
 }
 
 /// The run.json of a run, in today's form; `None` where there is none.

@@ -134,21 +134,31 @@ fn record_of_leftovers(folder: &Path) -> Result<RunRecord, ReportError> {
         id,
         verdict,
         seed: plan.seed,
-        settings: Settings {
-            workload: plan.workload.name,
-            nodes: plan.nodes,
-            time_ms: plan.time_ms,
-            faults: plan.families,
-            clients: plan.workload.clients,
-            keys: plan.workload.keys,
-            rate: plan.workload.rate,
-            snapshot_entries: plan.snapshot_entries,
-            ..Settings::default()
-        },
+        settings: settings_of(plan),
         interrupted: Some("the runner did not live to write run.json".to_owned()),
         analysis,
         ..RunRecord::default()
     })
+}
+
+/// How a run was asked for, as far as its plan tells.
+fn settings_of(plan: PlanOutline) -> Settings {
+    Settings {
+        workload: plan.workload.name,
+        nodes: plan.nodes,
+        time_ms: plan.time_ms,
+        faults: plan.families,
+        clients: plan.workload.clients,
+        keys: plan.workload.keys,
+        rate: plan.workload.rate,
+        snapshot_entries: plan.snapshot_entries,
+        ..Settings::default()
+    }
+}
+
+/// The same for a run folder without a record.
+pub(crate) fn settings_of_plan(folder: &Path) -> Settings {
+    settings_of(PlanOutline::read(folder).unwrap_or_default())
 }
 
 /// A folder name's `2026-11-24T06-40-00Z` as RFC 3339; empty where it is none.
@@ -171,6 +181,21 @@ mod tests {
         let error = read_record(folder.path()).unwrap_err().to_string();
         assert!(error.contains("run.json") && error.contains("use a newer whitewater"), "{error}");
         assert!(error.contains("schema_version 3 is newer than 2"), "{error}");
+    }
+
+    #[test]
+    fn what_version_1_did_not_check_is_not_exercised() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |summary: &str| serde_json::json!({"name": "", "title": "", "verdict": "pass", "summary": summary, "findings": []});
+        let mut record = serde_json::to_value(RunRecord::default()).unwrap();
+        record["schema_version"] = 1.into();
+        record["analysis"]["checks"] =
+            serde_json::json!([check("not checked: no status.jsonl"), check("3 keys")]);
+        fs::write(folder.path().join("run.json"), record.to_string()).unwrap();
+        let checks = read_record(folder.path()).unwrap().unwrap().analysis.checks;
+        assert_eq!(checks[0].state, CheckState::NotExercised);
+        assert_eq!(checks[0].summary, "no status.jsonl");
+        assert_eq!((checks[1].state, checks[1].summary.as_str()), (CheckState::Holds, "3 keys"));
     }
 
     #[test]

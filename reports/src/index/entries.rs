@@ -7,7 +7,8 @@ use whitewater_checker::Verdict;
 
 use crate::ReportError;
 use crate::figures::Figures;
-use crate::load::read_record;
+use crate::load::{read_record, settings_of_plan};
+use crate::run::RunRecord;
 use crate::story::tagline;
 use crate::terminal::scenario;
 
@@ -19,7 +20,7 @@ pub(super) struct Entry {
     pub(super) scenario: String,
     pub(super) mutant: Option<String>,
     pub(super) verdict: Verdict,
-    /// Without run.json: still running, or killed.
+    /// Without run.json, and not judged since: still running, or killed.
     pub(super) is_incomplete: bool,
     pub(super) headline: String,
     pub(super) seed: String,
@@ -69,6 +70,7 @@ fn entry(folder: &Path, name: &str) -> Entry {
     let report = folder.join("report.html").exists();
     let link = if report { format!("{}/report.html", encoded(name)) } else { String::new() };
     let figures = Figures::read(folder);
+    let drawn = figures.as_ref().and_then(|figures| figures.verdict);
     let headline = |fallback: String| match &figures {
         Some(figures) if !figures.headline.is_empty() => figures.headline.clone(),
         _ => fallback,
@@ -91,17 +93,27 @@ fn entry(folder: &Path, name: &str) -> Entry {
         other => Entry {
             id: name.to_owned(),
             began: of_name(name),
-            scenario: "unknown".to_owned(),
-            verdict: Verdict::Undecided,
-            is_incomplete: true,
+            scenario: scenario_of_plan(folder),
+            verdict: drawn.unwrap_or(Verdict::Undecided),
+            // A report that was drawn of what a killed run left has judged that.
+            is_incomplete: drawn.is_none(),
             headline: match other {
                 Err(error) => error.to_string(),
-                _ => "no run.json: still running, or its runner was killed".to_owned(),
+                _ => headline("no run.json: still running, or its runner was killed".to_owned()),
             },
             figures,
             link,
             ..Entry::default()
         },
+    }
+}
+
+/// The scenario of a run that has no record, where it has a plan.
+fn scenario_of_plan(folder: &Path) -> String {
+    let settings = settings_of_plan(folder);
+    match settings.workload.is_empty() {
+        true => "unknown".to_owned(),
+        false => scenario(&RunRecord { settings, ..RunRecord::default() }),
     }
 }
 

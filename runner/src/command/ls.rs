@@ -3,6 +3,7 @@
 use serde_json::json;
 use whitewater_checker::Verdict;
 use whitewater_reports::run::RunRecord;
+use whitewater_reports::verdict_without_record;
 
 use crate::cli::LsArguments;
 use crate::exit::Exit;
@@ -26,7 +27,10 @@ pub(crate) fn run(arguments: &LsArguments) -> anyhow::Result<Exit> {
                 "started_at": record.started_at, "duration_ms": record.duration_ms,
             })),
             (true, Ok(None)) => {
-                print_json(&json!({"run": folder.path, "id": folder.id, "verdict": null}));
+                let verdict = verdict_without_record(&folder.path);
+                print_json(&json!({
+                    "run": folder.path, "id": folder.id, "verdict": verdict, "incomplete": true,
+                }));
             }
             (true, Err(error)) => print_json(&json!({
                 "run": folder.path, "id": folder.id, "verdict": null, "error": format!("{error:#}"),
@@ -47,7 +51,10 @@ fn line(folder: &RunFolder, record: anyhow::Result<Option<RunRecord>>) -> String
             record.settings.faults.join(","),
             record.settings.mutant.map(|mutant| format!("  mutant {mutant}")).unwrap_or_default()
         ),
-        Ok(None) => "incomplete".into(),
+        Ok(None) => {
+            let verdict = verdict_without_record(&folder.path);
+            format!("{:9}  incomplete: no run.json", verdict.word())
+        }
         Err(error) => format!("unreadable: {error:#}"),
     };
     format!("{}  {told}\n", folder.id)

@@ -1,0 +1,258 @@
+//! Stored runs of every ending, and of an older version: each command says the same of each.
+
+#![expect(clippy::unwrap_used, reason = "what is missing here fails the test")]
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use whitewater_checker::fact::Fact;
+
+const RECORDING: Fact = Fact::Recording { schema_version: 2, canary: false };
+const ID: &str = "2026-11-28T04-42-15Z-1516";
+
+/// A folder of runs with one run in it.
+struct Stored {
+    runs: tempfile::TempDir,
+}
+
+impl Stored {
+    fn new() -> Stored {
+        let stored = Stored { runs: tempfile::tempdir().unwrap() };
+        fs::create_dir(stored.run()).unwrap();
+        stored
+    }
+
+    fn run(&self) -> PathBuf {
+        self.runs.path().join(ID)
+    }
+
+    /// Exit code, stdout and stderr.
+    fn call(&self, arguments: &str) -> (i32, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_whitewater"))
+            .args(arguments.split_whitespace())
+            .env("WHITEWATER_RUNS_DIR", self.runs.path())
+            .env_remove("GITHUB_STEP_SUMMARY")
+            .env_remove("GITHUB_ACTIONS")
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// The last object that a command prints.
+    fn json(&self, arguments: &str) -> Value {
+        let (_, stdout, stderr) = self.call(arguments);
+        let object = serde_json::from_str(&stdout).ok();
+        object.unwrap_or_else(|| {
+            let last = stdout.lines().last().unwrap_or_default();
+            serde_json::from_str(last).unwrap_or_else(|_| panic!("{arguments}: {stdout}{stderr}"))
+        })
+    }
+
+    /// Asserts that every command says this verdict and these broken checks.
+    fn agree(&self, name: &str, verdict: &str, broken: &[&str], exit: i32) {
+        assert_eq!(self.call(&format!("check {ID}")).0, exit, "{name}");
+        let checked = self.json(&format!("check {ID} --json"));
+        assert_eq!(
+            (&checked["verdict"], names(&checked["checks"])),
+            (&verdict.into(), owned(broken)),
+            "{name}: check"
+        );
+        let (code, _, stderr) = self.call(&format!("report {ID}"));
+        assert_eq!(code, 0, "{name}: {stderr}");
+        let shown = self.json(&format!("show {ID} --json"));
+        let of_show = (&shown["verdict"], names(&shown["analysis"]["checks"]));
+        assert_eq!(of_show, (&verdict.into(), owned(broken)), "{name}: show");
+        assert_eq!(self.json("ls --json")["verdict"], verdict, "{name}: ls");
+        let word = verdict.to_uppercase();
+        let word = if word == "VIOLATION" { "FAIL" } else { &word };
+        let read = |path: PathBuf| fs::read_to_string(path).unwrap();
+        let report = read(self.run().join("report.html"));
+        assert!(report.contains(word), "{name}: report.html has no {word}");
+        let summary = read(self.run().join("summary.md"));
+        assert!(summary.contains(word), "{name}: summary.md has no {word}");
+        whitewater_reports::write_index(self.runs.path()).unwrap();
+        let index = read(self.runs.path().join("index.html"));
+        assert!(index.contains(word), "{name}: index.html has no {word}");
+        let junit = read(self.run().join("junit.xml"));
+        let failures = junit.matches("<failure").count();
+        assert_eq!(failures > 0, verdict == "violation", "{name}: {junit}");
+    }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The names of the broken checks.
+fn names(checks: &Value) -> Vec<String> {
+    let broken = checks.as_array().unwrap().iter().filter(|check| check["state"] == "broken");
+    broken.map(|check| check["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A history of a write and a read of `seen`, in the phases of a whole run, with facts.
+fn write_history(run: &Path, seen: u64, facts: &[Fact]) {
+    let phase = |name: &str| {
+        format!(
+            r#"{{"process":"nemesis","type":"info","f":"phase","value":{{"name":"{name}"}},"time_ns":2}}"#
+        )
+    };
+    let operation = |kind: &str, f: &str, value: &str| {
+        format!(
+            r#"{{"process":1,"type":"{kind}","f":"{f}","key":"k","value":{value},"time_ns":3}}"#
+        )
+    };
+    let fact = |fact: &Fact| serde_json::to_string(&fact.event()).unwrap();
+    let mut lines = vec![fact(&RECORDING), phase("start"), phase("warm-up")];
+    lines.extend([
+        operation("invoke", "write", "1"),
+        operation("ok", "write", "1"),
+        operation("invoke", "read", "null"),
+        operation("ok", "read", &seen.to_string()),
+        phase("end"),
+    ]);
+    lines.extend(facts.iter().map(fact));
+    fs::write(run.join("history.jsonl"), lines.join("\n") + "\n").unwrap();
+}
+
+/// Name, value read, facts, verdict, broken checks, exit code of `check`.
+type Ending = (&'static str, u64, Vec<Fact>, &'static str, &'static [&'static str], i32);
+
+#[test]
+fn every_command_says_the_same_of_every_ending() {
+    let text = || "n3 is no voter again".to_owned();
+    let end = || Fact::End {};
+    let interrupted = || Fact::Interrupted { signal: "SIGTERM".to_owned() };
+    let endings: [Ending; 9] = [
+        ("pass", 1, vec![end()], "pass", &[], 0),
+        ("violation", 7, vec![end()], "violation", &["linearizability"], 1),
+        ("unhealed", 1, vec![Fact::Unhealed { trouble: text() }, end()], "undecided", &[], 3),
+        ("cut short", 1, vec![Fact::Incomplete { reason: text() }, end()], "undecided", &[], 3),
+        ("interrupted", 1, vec![interrupted(), end()], "undecided", &[], 3),
+        (
+            "interrupted with a violation",
+            7,
+            vec![interrupted(), end()],
+            "violation",
+            &["linearizability"],
+            1,
+        ),
+        ("killed", 1, vec![], "undecided", &[], 3),
+        ("killed with a violation", 7, vec![], "violation", &["linearizability"], 1),
+        ("environment", 1, vec![Fact::Environment { reason: text() }, end()], "error", &[], 4),
+    ];
+    for (name, seen, facts, verdict, broken, exit) in endings {
+        let stored = Stored::new();
+        write_history(&stored.run(), seen, &facts);
+        // Without a record, as after a kill; then with the one that `check --write` makes.
+        stored.agree(name, verdict, broken, exit);
+        assert_eq!(stored.call(&format!("check {ID} --write")).0, exit, "{name}");
+        let record: Value =
+            serde_json::from_slice(&fs::read(stored.run().join("run.json")).unwrap()).unwrap();
+        assert_eq!((&record["schema_version"], &record["verdict"]), (&2.into(), &verdict.into()));
+        assert_eq!(record["judged"]["budget_ms"], 60_000, "{name}");
+        stored.agree(name, verdict, broken, exit);
+    }
+}
+
+#[test]
+fn journals_that_part_from_the_rules_are_judged_from_their_file() {
+    let stored = Stored::new();
+    write_history(&stored.run(), 1, &[Fact::End {}]);
+    let line = r#"{"schema_version":1,"journal":"n1-boot1.journal","node":"n1","boot":1,"steps":7,"entries":0,"torn":false,"divergence":{"step":7,"headline":"the recorded node says no vote","lines":[]}}"#;
+    fs::write(stored.run().join("conformance.jsonl"), line).unwrap();
+    stored.agree("journal divergence", "violation", &["conformance"], 1);
+    fs::write(stored.run().join("conformance.jsonl"), line.replace("\":1,", "\":9,")).unwrap();
+    let (exit, _, stderr) = stored.call(&format!("check {ID}"));
+    assert_eq!(exit, 2);
+    assert!(stderr.contains("schema_version is 9, this build knows 1"), "{stderr}");
+}
+
+/// A run that the build before version 2 left: three nodes, two kills, too few cas for a pass.
+fn version_1() -> Stored {
+    let stored = Stored::new();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/version_1/run"), &stored.run());
+    stored
+}
+
+/// Copies a folder; what is compressed in the repository is not in a run.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        match name.strip_suffix(".gz") {
+            None if path.is_dir() => copy(&path, &to.join(name)),
+            None => drop(fs::copy(&path, to.join(name)).unwrap()),
+            Some(plain) => {
+                let mut text = flate2::read::GzDecoder::new(File::open(&path).unwrap());
+                io::copy(&mut text, &mut File::create(to.join(plain)).unwrap()).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_of_version_1_opens_in_every_command() {
+    let stored = version_1();
+    stored.agree("version 1", "undecided", &[], 3);
+    let (_, shown, _) = stored.call(&format!("show {ID}"));
+    assert!(shown.contains("cas operations succeeded during the faults"), "{shown}");
+    let before = fs::read(stored.run().join("run.json")).unwrap();
+    assert_eq!(
+        stored.json(&format!("show {ID} --json"))["schema_version"],
+        1,
+        "nothing was rewritten"
+    );
+    stored.call(&format!("check {ID} --write"));
+    assert_ne!(fs::read(stored.run().join("run.json")).unwrap(), before);
+    assert_eq!(stored.json(&format!("show {ID} --json"))["schema_version"], 2);
+    stored.agree("version 1, judged again", "undecided", &[], 3);
+}
+
+#[test]
+fn another_verdict_than_the_records_is_said_with_both_builds_and_budgets() {
+    let stored = version_1();
+    let path = stored.run().join("run.json");
+    let record = fs::read_to_string(&path).unwrap();
+    assert_eq!(stored.json(&format!("check {ID} --json"))["recorded"], Value::Null);
+    let mut passed: Value = serde_json::from_str(&record).unwrap();
+    passed["verdict"] = "pass".into();
+    passed["schema_version"] = 2.into();
+    passed["judged"] = serde_json::json!({
+        "tool_version": "0.0.9", "tool_commit": "abc", "budget_ms": 5000, "memory_bytes": 1 << 30,
+    });
+    let passed = serde_json::to_string_pretty(&passed).unwrap();
+    fs::write(&path, &passed).unwrap();
+    let (exit, said, _) = stored.call(&format!("check {ID} --budget 7s"));
+    assert_eq!(exit, 3);
+    let words = [
+        "pass, by whitewater 0.0.9 (abc), budget 5.0 s and 1024 MiB",
+        "undecided, by whitewater",
+        "budget 7.0 s and 2048 MiB",
+        "--write",
+    ];
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), passed, "only --write rewrites");
+    stored.call(&format!("check {ID} --write"));
+    assert_eq!(stored.json(&format!("check {ID} --json"))["recorded"], Value::Null);
+}
+
+#[test]
+fn a_newer_version_is_refused_with_both_named() {
+    let stored = version_1();
+    fs::write(stored.run().join("run.json"), r#"{"schema_version":3,"verdict":[]}"#).unwrap();
+    for command in ["show", "report"] {
+        let (exit, _, stderr) = stored.call(&format!("{command} {ID}"));
+        assert_ne!(exit, 0);
+        assert!(stderr.contains("schema_version 3 is newer than 2"), "{command}: {stderr}");
+    }
+    assert!(stored.call("ls").1.contains("schema_version 3 is newer than 2"));
+    // The files can be judged all the same.
+    assert_eq!(stored.call(&format!("check {ID}")).0, 3);
+    let refused = stored.call("check - --write");
+    assert_eq!(refused.0, 2, "{refused:?}");
+}
