@@ -202,3 +202,86 @@ fn other_models_have_witnesses_too() {
     tells("1+s1 1. 2+s2 2. 3+r 3=4", "not-linearizable", 3, &["cannot be reached"]);
     tells("1+s1 1. 2+s2 2. 3+r 3=[2]", "lost-write", 2, &["1 was not in it"]);
 }
+
+/// What each class needs, and what it is called where that is missing.
+#[test]
+fn every_class_says_only_what_the_history_shows() {
+    let table: [(&str, &str, usize, &[&str]); 19] = [
+        // A failed write counts only if it had begun.
+        ("3+r 3=5 1+w5 1!", "never-written", 1, &["had begun to write 5 by then", "10.0 ms later"]),
+        ("1+w5 3+r 1! 3=5", "failed-write-read", 1, &["is to be recorded as info"]),
+        ("1+w1 1. 2+c[3,5] 2x 3+r 3=5", "failed-write-read", 1, &["was rejected"]),
+        // What the key began with is not from the future because it is written again later.
+        ("1+w5 1. 3+r 3=null 1+w6 1.", "lost-write", 2, &["with which the key began"]),
+        // Lost is said only where nothing may have replaced it.
+        (
+            "1+w5 1. 2+w6 2. 4+w7 3+r 3=5",
+            "stale-read",
+            3,
+            &["“write 7 (outcome unknown)” (C) may have"],
+        ),
+        ("1+w5 1. 2+w6 2. 3+r 3=5 4+r 4=6", "stale-read", 3, &["“read → 6” (D) on n4 shows 6"]),
+        // Two writes at a time, both acknowledged.
+        (
+            "1+w1 2+w2 1. 2. 3+r 3=1 4+r 4=2",
+            "split-read",
+            4,
+            &["after (A) had ended", "overlapped"],
+        ),
+        // An older value that was seen before the newer write began.
+        (
+            "1+w5 4+r 4=5 2+w6 2. 3+r 3=5 1.",
+            "lost-write",
+            4,
+            &["“read → 5” (B) had shown it before (C)"],
+        ),
+        // A cas that changes nothing replaces nothing.
+        ("1+w5 1. 2+c[5,5] 2. 3+c[5,6] 3. 4+c[5,7] 4.", "lost-update", 3, &["“cas 5 → 6”"]),
+        ("1+l 1. 1+l 1. 1+u 1. 1+u 1.", "double-acquire", 2, &["(A) on n1 was granted", "(B)"]),
+        ("1+u 1.", "not-linearizable", 1, &["cannot have its answer", "Nobody held the lock"]),
+        ("1+d 1=7 2+q8 2.", "never-written", 1, &["which no client had enqueued"]),
+        ("2+q7 2! 1+d 1=7", "failed-write-read", 1, &["“enqueue 7 (failed)” (A)"]),
+        ("1+d 1=7 2+q7 2.", "future-read", 2, &["had begun to enqueue it", "10.0 ms later"]),
+        ("1+s1 1. 3+r 3=[1,2]", "never-written", 1, &["found 2"]),
+        ("1+s1 1. 2+s2 2! 3+r 3=[1,2]", "failed-write-read", 1, &["“add 2 (failed)”"]),
+        (
+            "1+s1 1. 2+s4 2! 3+r 3=5",
+            "failed-write-read",
+            2,
+            &["“add 4 (failed)”", "not without it"],
+        ),
+        ("3+r 3=\"x\" 1+a\"x\" 1.", "future-read", 2, &["had begun to append it"]),
+        // The element that is told of is the one that the proof is about.
+        (
+            "1+a\"x\" 1. 2+a\"y\" 2. 3+r 3=\"xyy\"",
+            "duplicate-apply",
+            2,
+            &["\"y\" was appended once"],
+        ),
+    ];
+    for (script, anomaly, operations, words) in table {
+        tells(script, anomaly, operations, words);
+    }
+}
+
+#[test]
+fn without_times_there_are_no_durations() {
+    let lines = ["0 invoke write 5", "0 ok write 5", "1 invoke read null", "1 ok read null"];
+    let text: String = lines
+        .iter()
+        .map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            format!(
+                "{{\"process\":{},\"type\":\"{}\",\"f\":\"{}\",\"value\":{}}}\n",
+                words[0], words[1], words[2], words[3]
+            )
+        })
+        .collect();
+    let input = Box::new(Cursor::new(text.into_bytes()));
+    let (analysis, _) = check_reader("no times", input, &Options::default()).expect("a history");
+    let finding = &analysis.checks[0].findings[0];
+    assert!(finding.explanation.contains("Later client 1 began"), "{}", finding.explanation);
+    assert!(!finding.explanation.contains(" ms"), "{}", finding.explanation);
+    let witness = finding.witness.as_ref().expect("a witness");
+    assert!(witness.slots.iter().all(|slot| !slot.reason.contains(" ms")), "{:?}", witness.slots);
+}

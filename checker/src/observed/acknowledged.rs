@@ -257,7 +257,7 @@ impl Loss<'_> {
         let nodes = [write, read].into_iter().filter_map(|operation| history.node(operation));
         Finding {
             anomaly: "lost-write".to_owned(),
-            headline: "An acknowledged write is gone at the end.".to_owned(),
+            headline: "A final read is without an acknowledged write.".to_owned(),
             explanation,
             key: Some(history.key(self.key).to_owned()),
             at_ns: Some(read.completed_at_ns),

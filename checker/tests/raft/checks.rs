@@ -500,6 +500,31 @@ fn a_command_that_takes_effect_twice_is_found() {
     );
 }
 
+/// A write that a later read lacks is lost where no trace has it take effect, and the read is stale where one has.
+#[test]
+fn traces_tell_a_lost_write_from_a_stale_read() {
+    let history = |sequence: u64| {
+        let event = |process: u64, kind: &str, f: &str, value: &str, time_ns: u64| {
+            let command = match f {
+                "write" => format!(",\"command\":[7,{sequence}]"),
+                _ => String::new(),
+            };
+            format!(
+                "{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"k\",\"value\":{value},\
+                 \"time_ns\":{time_ns},\"node\":\"n1\"{command}}}\n"
+            )
+        };
+        event(1, "invoke", "write", "5", 90)
+            + &event(1, "ok", "write", "5", 91)
+            + &event(2, "invoke", "read", "null", 92)
+            + &event(2, "ok", "read", "null", 93)
+    };
+    let applied = script::check_with(CLEAN, &[("history.jsonl", &history(1))]);
+    applied.fires("linearizability", "stale-read", "has it take effect, at index");
+    let lost = script::check_with(CLEAN, &[("history.jsonl", &history(3))]);
+    lost.fires("linearizability", "lost-write", "and no trace has it take effect");
+}
+
 #[test]
 fn a_command_that_was_acknowledged_and_never_applied_is_found() {
     let write = |sequence: u64| {

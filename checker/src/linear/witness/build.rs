@@ -143,8 +143,8 @@ fn find_blocked<O: Object>(object: &O, history: &History, operations: &[u32]) ->
         .filter(|&index| history.operations[index as usize].outcome != Outcome::Info)
         .collect();
     candidates.sort_by_key(|&index| {
-        let invoked = history.operations[index as usize].invoked;
-        (observes(object, index), invoked)
+        let operation = &history.operations[index as usize];
+        (observes(object, index) || operation.function.value_is_answer(), operation.invoked)
     });
     let problem = object.problem(operations);
     let mut best: Option<Blocked> = None;
