@@ -48,6 +48,13 @@ pub(crate) fn untested(run: &Run, story: &Story<'_>) -> Vec<Untested> {
         why: weakness.clone(),
         how: String::new(),
     }));
+    if run.is_history() {
+        list.push(Untested {
+            what: "everything but the answers to clients".to_owned(),
+            why: "a history alone says nothing of the servers".to_owned(),
+            how: "whitewater run".to_owned(),
+        });
+    }
     // A record without settings does not tell what was asked for.
     if !run.is_history() && run.record.settings.nodes > 0 {
         let asked = &run.record.settings.faults;

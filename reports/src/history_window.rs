@@ -15,6 +15,10 @@ pub(crate) fn read_events(
     (from_ns, to_ns): (u64, u64),
     mut take: impl FnMut(Event, &[u8]),
 ) {
+    // A history alone has no folder; the file of that name in the current one is another.
+    if folder.as_os_str().is_empty() {
+        return;
+    }
     let Ok(file) = File::open(folder.join("history.jsonl")) else { return };
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let finder = memmem::Finder::new(b"\"time_ns\":");

@@ -15,6 +15,7 @@
 //! - `checks` orders the checks and lists what was not tested.
 //! - `summary`, `junit`, `explain`, `witness_history` and `terminal` are one output each, `text_timeline` is the
 //!   drawing in characters that three of them use.
+//! - `history_page` is the page of a history that has no run around it.
 //! - `index` is the page over all runs; `figures` is what it keeps of each.
 //!
 //! Everything recorded comes from a system under test and is escaped wherever it is printed.
@@ -23,6 +24,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use whitewater_checker::Verdict;
+use whitewater_checker::analysis::Analysis;
+use whitewater_checker::history::History;
 use whitewater_checker::statistics::Statistics;
 
 mod checks;
@@ -30,6 +33,7 @@ mod clock;
 mod correlation;
 mod explain;
 mod figures;
+mod history_page;
 mod history_window;
 mod index;
 mod junit;
@@ -49,6 +53,7 @@ mod witness_history;
 
 pub use checks::FAULT_FAMILIES;
 use load::Run;
+use page::Extra;
 use run::RunRecord;
 use story::Story;
 
@@ -128,6 +133,56 @@ pub fn terminal(record: &RunRecord, statistics: &Statistics, style: TerminalStyl
     terminal::render(record, statistics, style)
 }
 
+/// Where `check` writes what it found, beside the verdict.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outputs<'a> {
+    /// The page.
+    pub page: Option<&'a Path>,
+    /// The JUnit file.
+    pub junit: Option<&'a Path>,
+}
+
+/// Writes the page of a history that has no run around it. `name` is what the page calls it, `command`
+/// the line that judges it again.
+pub fn write_history(
+    history: &History,
+    analysis: &Analysis,
+    (name, command): (&str, &str),
+    outputs: Outputs<'_>,
+) -> Result<(), ReportError> {
+    let run = history_page::run_of(history, analysis, name);
+    let story = history_page::story_of(&run, command);
+    write_some(&run, &story, || history_page::extra(&run, history), outputs)
+}
+
+/// Writes the page of a run folder with what a new check of it found, and leaves the folder as it is.
+pub fn write_checked(
+    folder: &Path,
+    analysis: &Analysis,
+    outputs: Outputs<'_>,
+) -> Result<(), ReportError> {
+    let mut run = Run::read(folder)?;
+    run.record.verdict = analysis.verdict;
+    run.record.analysis = analysis.clone();
+    let story = Story::of(&run);
+    write_some(&run, &story, Extra::default, outputs)
+}
+
+fn write_some(
+    run: &Run,
+    story: &Story<'_>,
+    extra: impl FnOnce() -> Extra,
+    outputs: Outputs<'_>,
+) -> Result<(), ReportError> {
+    if let Some(path) = outputs.junit {
+        write(path, &junit::render(run, story))?;
+    }
+    if let Some(path) = outputs.page {
+        write(path, &page::render(run, story, extra())?)?;
+    }
+    Ok(())
+}
+
 /// The headline of a run and what explains it, each without what only figures tell.
 pub fn sentences(record: &RunRecord) -> (String, String) {
     let none = Statistics::default();
@@ -149,7 +204,10 @@ fn write_outputs(run: &Run) -> Result<(), ReportError> {
     let figures =
         serde_json::to_string_pretty(&figures::Figures::of(run, &story)).unwrap_or_default();
     write(&run.folder.join(figures::FILE), &figures)?;
-    write(&run.folder.join("report.html"), &page::render(run, &story)?)
+    write(
+        &run.folder.join("report.html"),
+        &page::render(run, &story, Extra { has_folder: true, ..Extra::default() })?,
+    )
 }
 
 fn write_witness(run: &Run, story: &Story<'_>) -> Result<(), ReportError> {

@@ -21,6 +21,7 @@ use askama::Template;
 use crate::ReportError;
 use crate::checks;
 use crate::clock::{Clock, counted, thousands};
+use crate::history_page::KeyRow;
 use crate::load::Run;
 use crate::palette;
 use crate::run::RunRecord;
@@ -65,6 +66,18 @@ impl Fact {
     }
 }
 
+/// What a page holds beside the run.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// The keys of a history alone.
+    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) keys_left_out: usize,
+    /// The operations of one key as a picture.
+    pub(crate) lanes: Option<String>,
+    /// The page lies in the run's folder, so that it can link to its files.
+    pub(crate) has_folder: bool,
+}
+
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
@@ -86,6 +99,9 @@ struct Page<'a> {
     /// The page over all runs; empty where there is none.
     index_link: &'static str,
     files: Vec<String>,
+    keys: Vec<KeyRow>,
+    keys_left_out: usize,
+    lanes: Option<String>,
     checks: Vec<facts::CheckRow>,
     figures: Vec<facts::Figure>,
     availability_note: String,
@@ -102,12 +118,13 @@ struct Page<'a> {
 }
 
 /// Draws the page.
-pub(crate) fn render(run: &Run, story: &Story<'_>) -> Result<String, ReportError> {
+pub(crate) fn render(run: &Run, story: &Story<'_>, extra: Extra) -> Result<String, ReportError> {
     let data = columns::encode(run, story.finding);
     let logs = excerpt::around(run, story.finding);
     let picture = story.finding.and_then(|finding| timeline::draw(run, finding));
     let proof = story.finding.and_then(proof::Proof::of);
     let operations = run.recording.operations.len() as u64;
+    let faults = (!run.is_history()).then_some(run.recording.faults.len());
     let page = Page {
         record: &run.record,
         story,
@@ -115,7 +132,7 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> Result<String, ReportError
         script: SCRIPT.concat(),
         sections: sections(picture.is_some(), proof.is_some(), !logs.rows.is_empty(), run),
         banner: banner::Banner::of(run, story),
-        picture_note: proof::picture_note(story.finding, operations, run.recording.faults.len()),
+        picture_note: proof::picture_note(story.finding, operations, faults),
         picture,
         evidence: story.finding.map(|finding| finding.evidence.clone()).unwrap_or_default(),
         others: proof::others(story, Clock::new(run.record.origin_ns)),
@@ -123,8 +140,11 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> Result<String, ReportError
         tested: facts::tested(run),
         untested: checks::untested(run, story),
         is_history: run.is_history(),
-        index_link: index_link(run),
-        files: files(run),
+        index_link: if extra.has_folder { index_link(run) } else { "" },
+        files: if extra.has_folder { files(run) } else { Vec::new() },
+        keys: extra.keys,
+        keys_left_out: extra.keys_left_out,
+        lanes: extra.lanes,
         checks: facts::checks(&run.record.analysis),
         figures: facts::figures(run),
         availability_note: facts::availability_note(run),

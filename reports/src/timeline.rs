@@ -237,7 +237,7 @@ impl Picture {
             class.push_str(" context");
         }
         let caption = caption(operation, finding);
-        let title = self.title(operation);
+        let title = self.title(operation) + &state_after(operation, finding);
         self.svg.group(&class, &title, true, |svg| {
             svg.rounded("bar", left, top, right - left, BAR);
             let y = top + 18.0;
@@ -332,6 +332,13 @@ impl Picture {
         let text = format!("◆ {}", self.clock.moment(at_ns));
         self.svg.text("moment-name", x + 6.0, bottom + 4.0, Anchor::Start, &text);
     }
+}
+
+/// What the key holds after an operation in the order that was found.
+fn state_after(operation: &WitnessOperation, finding: &Finding) -> String {
+    let steps = finding.witness.iter().flat_map(|witness| &witness.order);
+    let mut own = steps.filter(|step| step.label == operation.label);
+    own.next().map(|step| format!(" · the state after it: {}", step.state)).unwrap_or_default()
 }
 
 fn targets(lane: &Lane<'_>) -> String {

@@ -209,6 +209,12 @@ pub(crate) struct CheckArguments {
     /// nothing (EDN, logs). Told by the format if not given
     #[arg(long, value_name = "MEANING", value_parser = ["mismatch", "nothing"])]
     pub(crate) failed_cas: Option<String>,
+    /// Also write the report as one page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Also write the checks as a JUnit file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
     /// Also write the history as Jepsen's history.edn, for a second opinion
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Option<PathBuf>,

@@ -155,6 +155,7 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
         Some(witness) => {
             format!("{} operations → {}", thousands(total), witness.operations.len())
         }
+        None if run.is_history() => counted(total, "operation"),
         None => format!("{} operations, {faults}", thousands(total)),
     };
     facts.push(Fact::new("Size", size));

@@ -75,6 +75,9 @@ pub(super) fn tested(run: &Run) -> Vec<Fact> {
     if !statistics.phases.is_empty() {
         facts.push(Fact::new("ok by phase", by_phase(statistics)));
     }
+    if run.is_history() {
+        return facts;
+    }
     let faults = run.recording.faults.len() as u64;
     let effective = statistics.effective_faults();
     facts.push(Fact::new(
@@ -147,6 +150,10 @@ pub(super) fn figures(run: &Run) -> Vec<Figure> {
         title: title.to_owned(),
     };
     let mut figures = Vec::new();
+    // Times of a foreign history may be anything, and served time means nothing without a run.
+    if run.is_history() {
+        return figures;
+    }
     if let Some(availability) = statistics.availability {
         let limit = duration(AVAILABILITY_GAP_NS);
         let caption = format!("of the time served (no gap > {limit})");
@@ -200,6 +207,7 @@ pub(super) fn availability_note(run: &Run) -> String {
     let clock = Clock::new(run.record.origin_ns);
     run.statistics
         .availability
+        .filter(|_| !run.is_history())
         .map(|availability| {
             format!(
                 "Served: between {} and {}, every time without a gap longer than {} between two ok \
@@ -246,12 +254,16 @@ pub(super) fn environment(run: &Run) -> Vec<Fact> {
         "{:.2} at the start, {:.2} at the end",
         environment.load_average.0, environment.load_average.1
     );
+    let tool = match environment.tool_version.as_str() {
+        "" => String::new(),
+        version => joined(&["whitewater", version, &environment.tool_commit]),
+    };
     let facts = [
         ("server", joined(&[&environment.server_version, &digest])),
         ("executable", settings.server.clone().unwrap_or_default()),
         ("planted bug", settings.mutant.clone().unwrap_or_default()),
-        ("tool", joined(&["whitewater", &environment.tool_version, &environment.tool_commit])),
-        ("seed", record.seed.to_string()),
+        ("tool", tool),
+        ("seed", if run.is_history() { String::new() } else { record.seed.to_string() }),
         ("target", settings.target.clone()),
         ("cluster", if settings.nodes > 0 { cluster } else { String::new() }),
         ("faults", settings.faults.join(", ")),

@@ -87,6 +87,9 @@ fn bins(run: &Run, scale: Scale) -> Vec<Bin> {
 }
 
 fn faults(svg: &mut Svg, run: &Run, scale: Scale, bottom: f64) {
+    if run.is_history() {
+        return;
+    }
     svg.text("minor", LEFT - 10.0, 23.0, Anchor::End, "faults");
     let mut free = LEFT;
     for fault in &run.recording.faults {

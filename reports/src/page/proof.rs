@@ -136,7 +136,11 @@ fn are(labels: &[&str]) -> String {
 }
 
 /// The line beside the picture's title.
-pub(super) fn picture_note(finding: Option<&Finding>, operations: u64, faults: usize) -> String {
+pub(super) fn picture_note(
+    finding: Option<&Finding>,
+    operations: u64,
+    faults: Option<usize>,
+) -> String {
     let Some(finding) = finding else { return String::new() };
     let Some(witness) = &finding.witness else {
         return "the nodes around the moment, on a real time axis".to_owned();
@@ -153,11 +157,14 @@ pub(super) fn picture_note(finding: Option<&Finding>, operations: u64, faults: u
         text.push_str(&format!(" + {context} for context"));
     }
     text.push_str(&format!(
-        " of {}, by {} · {} in the run · real time axis",
+        " of {}, by {}",
         thousands(operations),
         counted(clients.len() as u64, "client"),
-        counted(faults as u64, "fault"),
     ));
+    text.push_str(&faults.map_or(String::new(), |faults| {
+        format!(" · {} in the run", counted(faults as u64, "fault"))
+    }));
+    text.push_str(" · real time axis");
     text
 }
 

@@ -11,7 +11,8 @@ use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
 use whitewater_checker::options::{FailedCas, Format, Initial, ModelKind, Progress, ProgressSink};
 use whitewater_checker::{
-    CheckError, HistoryReport, Options, Verdict, check_history, check_reader, check_run_with_report,
+    CheckError, HistoryReport, Options, Verdict, check_history, check_reader,
+    check_run_with_report, check_source,
 };
 
 use super::rejudge::{self, Judgement};
@@ -45,12 +46,17 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     if let Some(target) = &arguments.export {
         export(arguments, path, target, &options)?;
     }
-    let (analysis, figures) = if is_standard_input {
+    let wants_report = arguments.report.is_some() || arguments.junit.is_some();
+    let is_file = path.exists() && !path.is_dir();
+    let (analysis, figures) = if wants_report && (is_standard_input || is_file) {
+        let (analysis, report) = with_report(arguments, path, is_standard_input, &options)?;
+        (analysis, of_history(&report))
+    } else if is_standard_input {
         let input = Box::new(std::io::stdin());
         let (analysis, report) =
             check_reader("standard input", input, &options).map_err(refused)?;
         (analysis, of_history(&report))
-    } else if path.exists() && !path.is_dir() {
+    } else if is_file {
         let (analysis, report) = check_history(path, &options).map_err(refused)?;
         (analysis, of_history(&report))
     } else {
@@ -60,6 +66,10 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
             conformance::has_journals(&folder.path).then(|| conformance::replay_all(&folder.path));
         let (analysis, report) =
             check_run_with_report(&folder.path, &options, replayed.clone()).map_err(refused)?;
+        if wants_report {
+            whitewater_reports::write_checked(&folder.path, &analysis, outputs(arguments))
+                .map_err(|error| Refusal::Environment(error.to_string()))?;
+        }
         let mut figures = of_history(&report.unwrap_or_default());
         figures["run"] = json!(folder.path);
         let judgement = Judgement { analysis: &analysis, options: &options, replayed };
@@ -77,6 +87,38 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     let (exit, line) = expected(arguments.expect.as_ref(), analysis.verdict, &analysis.broken());
     line.into_iter().for_each(|line| anstream::eprintln!("{line}"));
     Ok(exit)
+}
+
+fn outputs(arguments: &CheckArguments) -> whitewater_reports::Outputs<'_> {
+    whitewater_reports::Outputs {
+        page: arguments.report.as_deref(),
+        junit: arguments.junit.as_deref(),
+    }
+}
+
+/// Judges a history alone and draws it.
+fn with_report(
+    arguments: &CheckArguments,
+    path: &Path,
+    is_standard_input: bool,
+    options: &Options,
+) -> anyhow::Result<(Analysis, HistoryReport)> {
+    let name = if is_standard_input { "standard input" } else { &arguments.subject };
+    let source = match is_standard_input {
+        true => history::read_from(name, Box::new(std::io::stdin()), options),
+        false => history::read(path, options),
+    };
+    let source = source.map_err(refused)?;
+    let (analysis, report) = check_source(name, &source, options).map_err(refused)?;
+    let command = format!("whitewater check {}", arguments.subject);
+    whitewater_reports::write_history(
+        &source.history,
+        &analysis,
+        (name, &command),
+        outputs(arguments),
+    )
+    .map_err(|error| Refusal::Environment(error.to_string()))?;
+    Ok((analysis, report))
 }
 
 fn options(arguments: &CheckArguments) -> Options {
