@@ -189,6 +189,11 @@ pub fn sentences(record: &RunRecord) -> (String, String) {
     (story::headline(record, &none), story::explanation(record, &none))
 }
 
+/// The nearest ASCII text, for a terminal whose locale is not UTF-8; colour codes stay.
+pub fn ascii(text: &str) -> String {
+    text_timeline::ascii(text)
+}
+
 /// Writes `index.html` of a folder of runs.
 pub fn write_index(runs_dir: &Path) -> Result<(), ReportError> {
     index::write(runs_dir)

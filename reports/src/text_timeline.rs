@@ -398,6 +398,8 @@ pub(crate) fn ascii(text: &str) -> String {
             '→' => plain.push_str("->"),
             '…' => plain.push_str("..."),
             '✕' | '×' => plain.push('x'),
+            '≥' => plain.push_str(">="),
+            '≤' => plain.push_str("<="),
             'µ' => plain.push('u'),
             '–' => plain.push('-'),
             '\u{201c}' | '\u{201d}' => plain.push('"'),

@@ -44,7 +44,9 @@ impl FromStr for Block {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("expected three numbers such as 127.7.1, not `{text}`");
+        let wrong = || {
+            "expected the first three numbers of loopback addresses, which begin with 127: such as 127.7.1".to_owned()
+        };
         let mut parts = text.split('.').map(str::parse::<u8>);
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(Ok(127)), Some(Ok(second)), Some(Ok(third)), None) => Ok(Block(second, third)),

@@ -38,10 +38,11 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    pass, strong enough            4        environment: port, rights, disk, no healthy cluster
+  0    pass, strong enough            5        an objective missed
   1    violation                      70       internal error
-  2    usage or configuration         130/143  interrupted; what was recorded is kept
+  2    usage or configuration         130/143  interrupted by SIGINT or SIGTERM; what was recorded is kept
   3    undecided
+  4    environment: port, rights, disk, no healthy cluster
 
 Start with `whitewater doctor`, then `whitewater run --time 20s`.";
 
@@ -64,7 +65,7 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Start a cluster to play with, in the foreground
     Cluster(ClusterArguments),
-    /// Talk to a cluster: put, get, cas, …
+    /// Talk to a cluster: put, get, cas and more
     Kv(KvArguments),
     /// Run one node of the bundled server
     Server(Box<ServerArguments>),

@@ -31,6 +31,20 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// Every one, in the order of their codes.
+    #[cfg(test)]
+    pub(crate) const ALL: [Exit; 9] = [
+        Exit::Pass,
+        Exit::Violation,
+        Exit::Usage,
+        Exit::Undecided,
+        Exit::Environment,
+        Exit::Objective,
+        Exit::Internal,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+
     /// The number the shell sees.
     pub(crate) fn code(self) -> u8 {
         match self {

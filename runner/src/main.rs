@@ -8,6 +8,7 @@
 //! `whitewater-checker`'s trade, drawing `whitewater-reports`'.
 
 mod addresses;
+mod arguments;
 mod bench;
 mod ci;
 mod cli;
@@ -18,6 +19,7 @@ mod conformance;
 mod dice;
 mod environment;
 mod exit;
+mod invocation;
 mod nemesis;
 mod observe;
 mod plan;
@@ -29,15 +31,15 @@ mod run;
 mod sim;
 mod store;
 mod target;
+mod terminal;
 mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use cli::{Cli, Command};
+use cli::Command;
 use exit::Exit;
+use progress::print_error;
 
 /// A server makes and drops some dozens of small pieces per request; this allocator takes half the time
 /// of the C library's for them.
@@ -45,26 +47,25 @@ use exit::Exit;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = arguments::read();
     // A panic unwinds through the heal guards first; the hook has printed it by then.
     let exit = match catch_unwind(AssertUnwindSafe(|| dispatch(cli.command))) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
-            anstream::eprintln!("error: {error:#}");
+            print_error(&format!("error: {error:#}"));
             Exit::of_error(&error)
         }
         Err(_) => {
-            anstream::eprintln!("error: this is a bug of whitewater");
+            print_error("error: this is a bug of whitewater");
             Exit::Internal
         }
     };
     if exit == Exit::Internal
         && let Some(folder) = run::CURRENT_RUN.get()
     {
-        let folder = folder.display();
-        anstream::eprintln!(
-            "what was recorded is in {folder}; `whitewater check {folder}` judges it"
-        );
+        let folder = folder.display().to_string();
+        let check = invocation::command(["check", &folder]);
+        print_error(&format!("what was recorded is in {folder}; `{check}` judges it"));
     }
     ExitCode::from(exit.code())
 }

@@ -8,12 +8,13 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 use serde_json::{Value, json};
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
 
 use crate::clock::monotonic_ns;
 use crate::nemesis::News;
+use crate::terminal::{bar_style, shown};
 use crate::workload::Counts;
 
 /// Pause between two heartbeat lines: a CI log stays readable, and a hung job is noticed.
@@ -76,8 +77,8 @@ impl Progress {
         }
         match &self.bars {
             // Fails only where the terminal is gone; then nobody reads.
-            Some(bars) => drop(bars.all.println(text)),
-            None => anstream::eprintln!("[{:7.1}s] {text}", self.start.elapsed().as_secs_f64()),
+            Some(bars) => drop(bars.all.println(shown(text))),
+            None => print_error(&format!("[{:7.1}s] {text}", self.start.elapsed().as_secs_f64())),
         }
     }
 
@@ -123,7 +124,7 @@ impl Progress {
         match &self.bars {
             Some(bars) => {
                 self.write_log(&text);
-                bars.fault.set_message(text);
+                bars.fault.set_message(shown(&text).into_owned());
             }
             None => self.say(&text),
         }
@@ -137,7 +138,7 @@ impl Progress {
             counts.ok, counts.fail, counts.info
         );
         if let Some(bars) = &self.bars {
-            bars.operations.set_message(text);
+            bars.operations.set_message(shown(&text).into_owned());
             if let Some(done) = done {
                 bars.time.set_position(done.as_millis() as u64);
             }
@@ -163,15 +164,12 @@ impl Progress {
 impl Bars {
     fn new(time: Duration) -> Self {
         let all = MultiProgress::new();
-        let style = |template: &str| {
-            ProgressStyle::with_template(template).expect("the templates below are well-formed")
-        };
         let time = all.add(ProgressBar::new(time.as_millis() as u64));
-        time.set_style(style("  {msg:9} {wide_bar:.cyan/blue} {percent:>3} %"));
+        time.set_style(bar_style("  {msg:9} {wide_bar:.cyan/blue} {percent:>3} %"));
         let operations = all.add(ProgressBar::new_spinner());
-        operations.set_style(style("  ops       {msg}"));
+        operations.set_style(bar_style("  ops       {msg}"));
         let fault = all.add(ProgressBar::new_spinner());
-        fault.set_style(style("  nemesis   {msg}"));
+        fault.set_style(bar_style("  nemesis   {msg}"));
         Self { all, time, operations, fault }
     }
 }
@@ -205,8 +203,13 @@ pub(crate) fn print_json(value: &Value) {
     let _ = writeln!(stdout, "{value}").and_then(|()| stdout.flush());
 }
 
-/// Prints text for people or machines on stdout; the same holds.
+/// Prints a line for people on stderr; the same holds.
+pub(crate) fn print_error(line: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{}", shown(line));
+}
+
+/// Prints text for people on stdout; the same holds.
 pub(crate) fn print(text: &str) {
     let mut stdout = anstream::stdout().lock();
-    let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+    let _ = write!(stdout, "{}", shown(text)).and_then(|()| stdout.flush());
 }

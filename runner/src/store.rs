@@ -11,6 +11,7 @@ use whitewater_reports::ReportError;
 use whitewater_reports::run::RunRecord;
 
 use crate::exit::Refusal;
+use crate::invocation;
 
 /// The file whose presence says that a run is complete.
 const RUN_JSON: &str = "run.json";
@@ -143,12 +144,12 @@ impl Store {
     pub(crate) fn find(&self, name: &str) -> anyhow::Result<RunFolder> {
         let as_folder = Path::new(name);
         if as_folder.is_dir() {
-            return folder_of(as_folder);
+            return run_at(as_folder);
         }
         if name == LATEST || name == LAST_FAILED {
             let link = self.root.join(name);
             if link.is_dir() {
-                return folder_of(&link);
+                return run_at(&link);
             }
             let none = format!("there is no {name} run in {} yet", self.root.display());
             return Err(Refusal::Usage(none).into());
@@ -161,9 +162,10 @@ impl Store {
         match (found.len(), name.is_empty()) {
             (1, false) => Ok(found.remove(0)),
             (0, _) | (_, true) => Err(Refusal::Usage(format!(
-                "no run `{name}` in {}: give a folder, the beginning of an id (see `whitewater ls`), \
-                 latest or last-failed",
-                self.root.display()
+                "no run `{name}` in {}: give a folder, the beginning of an id (see `{}`), latest or \
+                 last-failed",
+                self.root.display(),
+                invocation::command(["ls"])
             ))
             .into()),
             _ => {
@@ -175,6 +177,33 @@ impl Store {
     }
 }
 
+/// Whether a folder holds anything that a run leaves; one that was cut short may have little of it.
+pub(crate) fn is_run(folder: &Path) -> bool {
+    const STREAMS: [&str; 4] = ["history.jsonl", "status.jsonl", "faults.jsonl", "processes.jsonl"];
+    let has = |name: &str| folder.join(name).is_file();
+    has(RUN_JSON) || has("plan.json") || STREAMS.into_iter().any(has) || has("trace/n1.jsonl")
+}
+
+/// The run in a folder; a folder of another kind is refused, so that nothing is written into it.
+fn run_at(path: &Path) -> anyhow::Result<RunFolder> {
+    if is_run(path) {
+        return folder_of(path);
+    }
+    let inside = Store::new(path.to_owned()).list().unwrap_or_default();
+    let what = match inside.iter().rev().find(|run| is_run(&run.path)) {
+        Some(run) => format!(
+            "it holds runs, the newest of which is {}; or name one with --runs-dir {}",
+            run.path.display(),
+            invocation::quoted(&path.display().to_string())
+        ),
+        None => format!(
+            "it has none of run.json, plan.json, history.jsonl and trace/; `{}` lists the runs",
+            invocation::command(["ls"])
+        ),
+    };
+    Err(Refusal::Usage(format!("{} is not a run: {what}", path.display())).into())
+}
+
 fn folder_of(path: &Path) -> anyhow::Result<RunFolder> {
     let path = path.canonicalize().with_context(|| format!("resolve {}", path.display()))?;
     let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -183,19 +212,19 @@ fn folder_of(path: &Path) -> anyhow::Result<RunFolder> {
 
 /// Reads a run's record; `None` where the run is incomplete.
 pub(crate) fn read_record(folder: &RunFolder) -> anyhow::Result<Option<RunRecord>> {
-    whitewater_reports::read_record(&folder.path).map_err(refused)
+    whitewater_reports::read_record(&folder.path).map_err(|error| refused(folder, error))
 }
 
 /// Reads a run's record, or puts one together from what a run without one left.
 pub(crate) fn any_record(folder: &RunFolder) -> anyhow::Result<RunRecord> {
-    whitewater_reports::record(&folder.path).map_err(refused)
+    whitewater_reports::record(&folder.path).map_err(|error| refused(folder, error))
 }
 
-fn refused(error: ReportError) -> anyhow::Error {
+fn refused(folder: &RunFolder, error: ReportError) -> anyhow::Error {
     match error {
         ReportError::Malformed { .. } => {
-            let text = format!("{error}; `whitewater check` judges the run anew");
-            Refusal::Usage(text).into()
+            let again = invocation::command(["check", &folder.id]);
+            Refusal::Usage(format!("{error}; `{again}` judges the run anew")).into()
         }
         other => other.into(),
     }
@@ -229,6 +258,7 @@ mod tests {
         let (store, _folder) = store();
         let time: jiff::Timestamp = "2026-11-24T06:40:00Z".parse().unwrap();
         let run = store.create(time, 3).unwrap();
+        fs::write(run.join("plan.json"), "{}").unwrap();
         assert!(run.id.starts_with("2026-11-24T06-40-00Z-"));
         let mark = run.id.rsplit('-').next().unwrap();
         let path = run.path.to_str().unwrap();
@@ -238,9 +268,30 @@ mod tests {
         assert!(run.join("data/n3").is_dir());
         let other = store.create(time, 3).unwrap();
         assert_ne!(other.id, run.id);
+        fs::write(other.join("plan.json"), "{}").unwrap();
         assert_eq!(store.find("latest").unwrap().id, other.id);
         let error = store.find("2026").unwrap_err().to_string();
         assert!(error.contains("several runs"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_is_no_run_is_refused_with_what_it_is() {
+        let (store, folder) = store();
+        let path = folder.path().to_str().unwrap();
+        let told = |path: &str| {
+            let error = store.find(path).unwrap_err();
+            assert_eq!(crate::exit::Exit::of_error(&error), crate::exit::Exit::Usage);
+            error.to_string()
+        };
+        assert!(told(path).contains("is not a run: it has none of run.json"), "{}", told(path));
+        let run = store.create(jiff::Timestamp::UNIX_EPOCH, 1).unwrap();
+        let root = store.root().to_str().unwrap().to_owned();
+        assert!(told(&root).contains("is not a run"), "an empty folder of a run is none either");
+        for file in ["history.jsonl", "trace/n1.jsonl", "plan.json", RUN_JSON] {
+            fs::write(run.join(file), "").unwrap();
+            assert_eq!(store.find(run.path.to_str().unwrap()).unwrap().id, run.id, "{file}");
+            fs::remove_file(run.join(file)).unwrap();
+        }
     }
 
     #[test]

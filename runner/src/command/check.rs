@@ -19,7 +19,7 @@ use super::rejudge::{self, Judgement};
 use crate::cli::CheckArguments;
 use crate::conformance;
 use crate::exit::{Exit, Refusal, expected};
-use crate::progress::{print, print_json};
+use crate::progress::{print, print_error, print_json};
 use crate::store::Store;
 
 /// Stands for standard input, as everywhere.
@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
         print(&text(&analysis, &figures));
     }
     let (exit, line) = expected(arguments.expect.as_ref(), analysis.verdict, &analysis.broken());
-    line.into_iter().for_each(|line| anstream::eprintln!("{line}"));
+    line.into_iter().for_each(|line| print_error(&line));
     Ok(exit)
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct KvArguments {
     #[arg(
         long,
         global = true,
-        value_name = "HOST:PORT,…",
+        value_name = "HOST:PORT,...",
         value_delimiter = ',',
         default_value = DEFAULT_ENDPOINTS,
         env = "WHITEWATER_ENDPOINTS"

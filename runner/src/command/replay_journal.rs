@@ -13,7 +13,8 @@ use whitewater_server::journal::{JournalError, Replayed, UnderRules, replay};
 use crate::cli::StoreArguments;
 use crate::conformance::{journals, lines, name};
 use crate::exit::{Exit, Refusal};
-use crate::progress::{print, print_json};
+use crate::invocation;
+use crate::progress::{print, print_error, print_json};
 use crate::store::Store;
 
 /// `whitewater replay-journal`.
@@ -65,7 +66,7 @@ pub(crate) fn run(arguments: &ReplayJournalArguments) -> anyhow::Result<Exit> {
             Ok(replayed) => replayed,
             Err(error @ JournalError::NoHeader { .. }) if !is_file(arguments) => {
                 // A run has its kills; one that struck a start is told, and is no error.
-                anstream::eprintln!("{error}");
+                print_error(&error.to_string());
                 continue;
             }
             Err(error) => return Err(refused(&error).into()),
@@ -95,8 +96,9 @@ fn subjects(arguments: &ReplayJournalArguments) -> anyhow::Result<Vec<PathBuf>> 
     let found = journals(&run.path).context("list the journals")?;
     if found.is_empty() {
         let text = format!(
-            "{} has no journals: they are written by `whitewater run --journal`",
-            run.path.display()
+            "{} has no journals: they are written by `{}`",
+            run.path.display(),
+            invocation::command(["run", "--journal"])
         );
         return Err(Refusal::Usage(text).into());
     }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::cli::{CANARY, NO_FAULTS, RunArguments};
 use crate::exit::{Exit, Refusal};
+use crate::invocation::{program, quoted};
 use crate::nemesis::REQUEST_FAMILIES;
 use crate::plan::{Plan, PlanSettings, WorkloadPlan};
 use crate::progress::Loudness;
-use crate::run::{Order, execute};
+use crate::run::{Order, execute, seen_from_here};
 use crate::store::Store;
 use crate::target::{self, BUNDLED, Build, Target};
 
@@ -46,7 +48,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         let text = format!("--journal needs --target {BUNDLED}: no other server writes journals");
         return Err(Refusal::Usage(text).into());
     }
-    let command = command_line(&arguments, plan.seed);
+    let command = format!("{} {}", program(), command_line(&arguments, plan.seed));
     let mut server_arguments: Vec<_> = arguments.server_arg.into_iter().map(Into::into).collect();
     let target = target::by_name(&arguments.target, &Build::default())?;
     check_fits(&plan, &*target)?;
@@ -150,31 +152,33 @@ fn check_executable(server: &Path) -> Result<(), Refusal> {
     }
 }
 
-/// The command line that repeats the run: what was given, and the seed in any case.
+/// What follows the program's name to repeat the run: what was given, and the seed in any case.
 fn command_line(arguments: &RunArguments, seed: u64) -> String {
-    let mut words = vec!["whitewater".to_owned(), "run".to_owned()];
+    let mut words = vec!["run".to_owned()];
     let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), quoted(&value)]);
     if let Some(plan) = &arguments.plan {
-        flag("plan", plan.display().to_string());
+        // `latest` will mean another run by then.
+        let path = plan.canonicalize().unwrap_or_else(|_| plan.clone());
+        flag("plan", seen_from_here(&path).display().to_string());
     } else {
         flag("nodes", arguments.nodes.to_string());
-        flag(
-            "time",
-            format!("{:#}", jiff::SignedDuration::try_from(arguments.time).unwrap_or_default())
-                .replace(' ', ""),
-        );
+        flag("time", in_words(arguments.time));
         flag("seed", seed.to_string());
         flag("workload", arguments.workload.clone());
         flag("faults", arguments.faults.join(","));
         flag("clients", arguments.clients.to_string());
         flag("keys", arguments.keys.to_string());
         flag("rate", arguments.rate.to_string());
+        flag("operation-deadline", in_words(arguments.operation_deadline));
         if let Some(entries) = arguments.snapshot_entries {
             flag("snapshot-entries", entries.to_string());
         }
     }
     if let Some(mutant) = &arguments.mutant {
         flag("mutant", mutant.clone());
+    }
+    if arguments.target != BUNDLED {
+        flag("target", arguments.target.clone());
     }
     if let Some(server) = &arguments.server {
         flag("server", server.display().to_string());
@@ -191,13 +195,10 @@ fn command_line(arguments: &RunArguments, seed: u64) -> String {
     words.join(" ")
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+/// `1m30s`, as [`crate::cli::duration`] reads it.
+pub(super) fn in_words(time: Duration) -> String {
+    let time = jiff::SignedDuration::try_from(time).unwrap_or_default();
+    format!("{time:#}").replace(' ', "")
 }
 
 #[cfg(test)]
@@ -218,10 +219,10 @@ mod tests {
     fn the_printed_command_repeats_the_plan() {
         let arguments = parse(
             "whitewater run --time 20s --seed 7 --faults kill --clients 4 --journal \
-             --snapshot-entries 100",
+             --snapshot-entries 100 --operation-deadline 1500ms --rate 0",
         );
         let command = command_line(&arguments, 7);
-        let again = parse(&command);
+        let again = parse(&format!("whitewater {command}"));
         assert!(again.journal, "{command}");
         assert_eq!(draw_plan(&arguments).unwrap(), draw_plan(&again).unwrap(), "{command}");
     }
@@ -265,12 +266,6 @@ mod tests {
         }
         let plan = draw_plan(&parse("whitewater run --faults kill")).unwrap();
         assert_eq!(check_fits(&plan, &Plain), Ok(()));
-    }
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("kill,pause"), "kill,pause");
-        assert_eq!(quoted("it's here"), r"'it'\''s here'");
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! `whitewater show`: prints a stored run as text.
 
 use whitewater_checker::statistics::Statistics;
-use whitewater_reports::TerminalStyle;
 
 use crate::cli::ShowArguments;
 use crate::exit::Exit;
 use crate::progress::{print, print_json};
+use crate::run::footer;
 use crate::store::{Store, any_record};
-
-/// Columns of the text.
-const WIDTH: usize = 100;
+use crate::terminal;
 
 /// Carries out `show`.
 pub(crate) fn run(arguments: &ShowArguments) -> anyhow::Result<Exit> {
@@ -20,7 +18,8 @@ pub(crate) fn run(arguments: &ShowArguments) -> anyhow::Result<Exit> {
         return Ok(Exit::Pass);
     }
     let statistics = Statistics::of_run(&folder.path).unwrap_or_default();
-    let style = TerminalStyle { color: false, unicode: false, width: WIDTH };
-    print(&whitewater_reports::terminal(&record, &statistics, style));
+    let mut text = whitewater_reports::terminal(&record, &statistics, terminal::style(false));
+    text += &footer(&record, &folder.join("report.html"));
+    print(&text);
     Ok(Exit::Pass)
 }

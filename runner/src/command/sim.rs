@@ -12,10 +12,12 @@ use serde_json::json;
 use whitewater_checker::Verdict;
 use whitewater_server::Mutant;
 
+use super::run::in_words;
 use crate::cli::StoreArguments;
 use crate::exit::{Exit, Expectation, Refusal, expected};
+use crate::invocation::program;
 use crate::plan::WorkloadPlan;
-use crate::progress::{print, print_json};
+use crate::progress::{print, print_error, print_json};
 use crate::sim::{
     Batch, Found, Origin, SeedOutcome, Summary, keep, simulate, simulate_with_journals,
 };
@@ -106,7 +108,7 @@ pub(crate) fn run(arguments: &SimArguments) -> anyhow::Result<Exit> {
     }
     let broken: Vec<String> = summary.checks().into_iter().map(|(check, _)| check).collect();
     let (exit, line) = expected(arguments.expect.as_ref(), summary.verdict(), &broken);
-    line.into_iter().for_each(|line| anstream::eprintln!("{line}"));
+    line.into_iter().for_each(|line| print_error(&line));
     Ok(exit)
 }
 
@@ -129,7 +131,7 @@ impl Heartbeat {
         *failed += u64::from(outcome.verdict != Verdict::Pass);
         if told.elapsed() >= HEARTBEAT {
             *told = Instant::now();
-            anstream::eprintln!("{done} of {} seeds, {failed} did not pass", self.seeds);
+            print_error(&format!("{done} of {} seeds, {failed} did not pass", self.seeds));
         }
     }
 }
@@ -284,13 +286,12 @@ fn summary_json(
 
 /// The line that repeats one seed.
 fn command_line(arguments: &SimArguments, seed: u64) -> String {
-    let mut line = format!("whitewater sim --seeds {seed}..{seed}");
+    let mut line = format!("{} sim --seeds {seed}..{seed}", program());
     let mut flag = |name: &str, value: String| line += &format!(" --{name} {value}");
     if let Some(mutant) = arguments.mutant {
         flag("mutant", mutant.to_string());
     }
-    let time = jiff::SignedDuration::try_from(arguments.time).unwrap_or_default();
-    flag("time", format!("{time:#}").replace(' ', ""));
+    flag("time", in_words(arguments.time));
     flag("nodes", arguments.nodes.to_string());
     flag("workload", arguments.workload.clone());
     flag("faults", arguments.faults.join(","));
@@ -329,7 +330,7 @@ mod tests {
         let arguments = parse(
             "whitewater sim --seeds 3..9 --mutant no-dedupe --time 90s --rate 50 --faults transfer",
         );
-        let line = command_line(&arguments, 7);
+        let line = command_line(&arguments, 7).replacen(program(), "whitewater", 1);
         let (again, first) = (batch(&parse(&line)).unwrap(), batch(&arguments).unwrap());
         assert_eq!(again.seeds, 7..=7, "{line}");
         assert_eq!(again.mutant, first.mutant);

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,7 +13,6 @@ use serde_json::json;
 use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
 use whitewater_checker::statistics::Statistics;
 use whitewater_checker::{Options, Verdict, check_run};
-use whitewater_reports::TerminalStyle;
 use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 
 use super::phases::{Ending, Log, signal_name};
@@ -26,6 +26,7 @@ use crate::environment::{self, load_average};
 use crate::exit::{Exit, expected};
 use crate::progress;
 use crate::target::NodeStatus;
+use crate::terminal;
 
 /// A run cut short is judged quickly: somebody wants the terminal back.
 const INTERRUPTED_BUDGET: Duration = Duration::from_secs(5);
@@ -66,7 +67,7 @@ pub(super) async fn conclude(
         Ending::Complete | Ending::Environment(_) => {
             let broken = record.analysis.broken();
             let (exit, line) = expected(order.expect.as_ref(), record.verdict, &broken);
-            line.into_iter().for_each(|line| anstream::eprintln!("{line}"));
+            line.into_iter().for_each(|line| progress::print_error(&line));
             exit
         }
     })
@@ -211,18 +212,12 @@ fn drop_data(order: &Order, stage: &Stage, verdict: Verdict) {
 fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
     let statistics = Statistics::of_run(&stage.folder.path).unwrap_or_default();
     // People are told on stderr where stdout is for machines.
-    let choice = match order.loudness.json {
-        true => anstream::AutoStream::choice(&std::io::stderr()),
-        false => anstream::AutoStream::choice(&std::io::stdout()),
-    };
-    let color = choice != anstream::ColorChoice::Never;
-    let style = TerminalStyle { color, unicode: is_unicode(), width: crate::progress::width() };
+    let style = terminal::style(order.loudness.json);
     let mut text = whitewater_reports::terminal(record, &statistics, style);
-    let report = seen_from_here(&stage.folder.join("report.html"));
-    text += &format!("  seed    {}\n  report  {}\n", record.seed, report.display());
+    text += &footer(record, &stage.folder.join("report.html"));
     if order.loudness.json {
         if !order.loudness.quiet {
-            anstream::eprint!("{text}");
+            progress::print_error(text.trim_end());
         }
         progress::print_json(&verdict_event(stage, record, &statistics));
     } else {
@@ -234,7 +229,7 @@ fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
 fn tell_ci(order: &Order, stage: &Stage, record: &RunRecord) {
     let github = Github::of_environment();
     if let Err(error) = github.summarise(&stage.folder.path) {
-        anstream::eprintln!("warning: the step summary could not be written: {error}");
+        progress::print_error(&format!("warning: the step summary could not be written: {error}"));
     }
     let report = seen_from_here(&stage.folder.join("report.html"));
     match github.annotation(record, &report) {
@@ -242,6 +237,11 @@ fn tell_ci(order: &Order, stage: &Stage, record: &RunRecord) {
         Some(line) => progress::print(&line),
         None => {}
     }
+}
+
+/// What a person needs to go on from here, below the verdict of a run.
+pub(crate) fn footer(record: &RunRecord, report: &Path) -> String {
+    format!("  seed    {}\n  report  {}\n", record.seed, seen_from_here(report).display())
 }
 
 /// The last line of `--json`.
@@ -259,11 +259,4 @@ fn verdict_event(stage: &Stage, record: &RunRecord, statistics: &Statistics) -> 
         "operations_ok": statistics.operations.ok,
         "faults_effective": effective,
     })
-}
-
-fn is_unicode() -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    locale.is_some_and(|locale| locale.to_lowercase().contains("utf"))
 }

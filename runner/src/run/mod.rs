@@ -23,6 +23,7 @@ use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
 use crate::store::Store;
 use crate::target::Build;
+pub(crate) use conclude::footer;
 use interrupt::Interrupt;
 use phases::Ending;
 use setup::Stage;
@@ -73,7 +74,7 @@ pub(crate) struct Order {
 }
 
 /// A path as a person would type it: from the current folder where it is inside.
-fn seen_from_here(path: &Path) -> PathBuf {
+pub(crate) fn seen_from_here(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).to_owned()
 }

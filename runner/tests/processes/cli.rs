@@ -54,6 +54,29 @@ fn numbers_out_of_range_are_refused() {
 }
 
 #[test]
+fn a_folder_that_is_no_run_is_refused_and_left_as_it_was() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("notes")).unwrap();
+    fs::write(bench.path("notes/todo.txt"), "sleep").unwrap();
+    let folder = bench.path("notes").display().to_string();
+    for command in ["report", "check", "show", "replay-journal"] {
+        refused(&bench, &format!("{command} {folder}"), 2, &["notes is not a run", "run.json"]);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "{command}");
+    }
+}
+
+#[test]
+fn what_came_from_the_environment_is_named_by_its_variable() {
+    let bench = Bench::new();
+    let mut command = bench.command("run");
+    command.env("WHITEWATER_TIME", "abc");
+    let outcome = finish(command.spawn().unwrap(), "run").expect(2);
+    assert!(outcome.stderr.contains("WHITEWATER_TIME"), "{}", outcome.stderr);
+    refused(&bench, "run --seed -1", 2, &["'-1' for '--seed <N>'", "expected a whole number"]);
+    refused(&bench, "run --address-block 10.0.0", 2, &["--address-block", "begin with 127"]);
+}
+
+#[test]
 fn a_server_that_cannot_be_run_is_refused_before_anything_starts() {
     let bench = Bench::new();
     refused(&bench, "run --server /nowhere/server", 2, &["/nowhere/server", "No such file"]);
