@@ -20,6 +20,10 @@ pub(crate) fn outside(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
         let exercise = "a run of this tool, which writes processes.jsonl";
         return CheckResult::not_exercised(NAME, TITLE, "no processes.jsonl", exercise);
     };
+    if events.is_empty() {
+        let exercise = "a run that starts its servers";
+        return CheckResult::not_exercised(NAME, TITLE, "no server was started", exercise);
+    }
     let mut first: BTreeMap<(&str, &str), (u32, u64, u64)> = BTreeMap::new();
     for (line, event) in events {
         let anomaly = match event.change {

@@ -18,6 +18,10 @@ pub(crate) fn processes(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
             "a run of this tool, which writes processes.jsonl",
         );
     };
+    if events.is_empty() {
+        let exercise = "a run that starts its servers";
+        return CheckResult::not_exercised(NAME, TITLE, "no server was started", exercise);
+    }
     let (mut starts, mut exits, mut findings) = (0, 0, Vec::new());
     for (line, event) in events {
         match &event.change {

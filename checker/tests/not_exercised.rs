@@ -1,0 +1,71 @@
+//! Checks that had nothing to look at hold nothing: each says why, and what would exercise it.
+
+#![expect(clippy::unwrap_used, reason = "what is missing here fails the test")]
+
+use std::fs;
+use std::path::Path;
+
+use whitewater_checker::analysis::{Analysis, CheckState};
+use whitewater_checker::{Options, Verdict, check_run};
+
+const WRITE: &str = r#"{"process":1,"type":"invoke","f":"write","key":"k","value":1,"time_ns":1}
+{"process":1,"type":"ok","f":"write","key":"k","value":1,"time_ns":2}
+"#;
+const FAILED: &str = r#"{"process":1,"type":"invoke","f":"write","key":"k","value":1,"time_ns":1}
+{"process":1,"type":"info","f":"write","key":"k","value":1,"time_ns":2}
+"#;
+
+/// Judges a folder with these files.
+fn judged(files: &[(&str, &str)]) -> Analysis {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    check_run(folder.path(), &Options::default()).unwrap()
+}
+
+/// The names of the checks that hold. Whatever is idle must say why and what would change that.
+fn holding(analysis: &Analysis) -> Vec<&str> {
+    for check in &analysis.checks {
+        if check.state == CheckState::NotExercised {
+            let exercise = check.exercise.as_deref().unwrap_or_default();
+            assert!(!check.summary.is_empty() && !exercise.is_empty(), "{check:?}");
+            assert!(check.findings.is_empty(), "{check:?}");
+        }
+    }
+    let holds = analysis.checks.iter().filter(|check| check.state == CheckState::Holds);
+    holds.map(|check| check.name.as_str()).collect()
+}
+
+#[test]
+fn nothing_holds_of_empty_files() {
+    let empty = [
+        ("history.jsonl", ""),
+        ("status.jsonl", ""),
+        ("processes.jsonl", ""),
+        ("faults.jsonl", ""),
+        ("trace/n1.jsonl", ""),
+    ];
+    for count in 1..=empty.len() {
+        let found = judged(&empty[..count]);
+        assert_eq!(holding(&found), [""; 0], "the first {count} files");
+        assert!(found.checks.len() > 20, "every check is named");
+    }
+}
+
+#[test]
+fn of_a_history_alone_only_its_own_check_holds() {
+    assert_eq!(holding(&judged(&[("history.jsonl", WRITE)])), ["linearizability"]);
+    assert_eq!(holding(&judged(&[("history.jsonl", FAILED)])), [""; 0]);
+}
+
+#[test]
+fn strength_is_judged_by_what_a_plan_requires() {
+    let plan = r#"{"requirements":{"operations_ok_min":{"write":{"before":1}}}}"#;
+    let found = judged(&[("history.jsonl", WRITE), ("plan.json", plan)]);
+    assert_eq!(holding(&found), ["linearizability", "strength"]);
+    let short = judged(&[("history.jsonl", FAILED), ("plan.json", plan)]);
+    assert_eq!(short.verdict, Verdict::Undecided);
+}
