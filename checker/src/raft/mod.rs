@@ -10,6 +10,7 @@
 
 mod answers;
 mod append_only;
+mod candidates;
 mod commit;
 mod completeness;
 mod durability;
@@ -18,6 +19,7 @@ mod exactly_once;
 mod finding;
 mod first_told;
 mod log_matching;
+mod members;
 mod monotonic;
 mod node;
 mod reads;
@@ -102,6 +104,7 @@ impl RaftChecks {
         let others: Vec<Box<dyn Check>> = vec![
             Box::new(votes::Quorums::default()),
             Box::new(votes::VoteOnce::default()),
+            Box::new(candidates::VoteForCandidate::default()),
             Box::new(restriction::ElectionRestriction::default()),
             Box::new(log_matching::LogMatching::default()),
             Box::new(state_machine::StateMachineSafety::default()),
@@ -109,6 +112,7 @@ impl RaftChecks {
             Box::new(commit::CommitImmutable::default()),
             Box::new(completeness::LeaderCompleteness::default()),
             Box::new(commit::CommitRule::default()),
+            Box::new(members::MembersAgree::default()),
             Box::new(durability::DurableFirst::default()),
             Box::new(durability::BootEqualsDisk::default()),
             Box::new(reads::ReadIndex::default()),

@@ -6,6 +6,7 @@ mod answers;
 mod checks;
 mod files;
 mod joint;
+mod members;
 mod recorded;
 mod script;
 mod undisturbed;
