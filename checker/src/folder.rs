@@ -14,11 +14,13 @@ use crate::fault::FaultRecord;
 use crate::file;
 use crate::history;
 use crate::judge::{Material, Numbered, Trace, judge};
+use crate::objectives::{Objective, Outcomes};
 use crate::observed::{Journals, facts_of_record};
 use crate::options::Options;
 use crate::promises::Promises;
 use crate::raft::{TraceFiles, fetch, without_place};
 use crate::run::{HistoryReport, in_pool};
+use crate::statistics::Statistics;
 use crate::strength::Requirements;
 
 /// Judges a run folder. A check whose files are missing says that it did not look; a torn last line
@@ -125,16 +127,7 @@ fn planned(path: &Path) -> Result<(Option<Requirements>, Option<Promises>), Chec
         #[serde(default)]
         families: Vec<String>,
     }
-    if !path.exists() {
-        return Ok((None, None));
-    }
-    let plan = BufReader::new(file::open(path)?);
-    let plan: Plan = serde_json::from_reader(plan).map_err(|error| CheckError::Malformed {
-        file: path.display().to_string(),
-        line: error.line() as u64,
-        column: error.column() as u64,
-        message: format!("a plan was expected: {}", without_place(&error)),
-    })?;
+    let Some(plan) = read_plan::<Plan>(path)? else { return Ok((None, None)) };
     // What was asked for is required, also by a plan of an older version, which required what it held.
     let requirements = plan.requirements.map(|mut requirements| {
         requirements.fault_kinds.extend(plan.families);
@@ -143,6 +136,40 @@ fn planned(path: &Path) -> Result<(Option<Requirements>, Option<Promises>), Chec
         requirements
     });
     Ok((requirements, plan.promises))
+}
+
+/// What became of the objectives in a folder's plan; none where there is no plan.
+///
+/// # Errors
+/// Where the plan, or an objective in it, is malformed, or the recording cannot be read.
+pub fn objectives_of_run(folder: &Path) -> Result<Outcomes, CheckError> {
+    #[derive(Deserialize)]
+    struct Plan {
+        #[serde(default)]
+        objectives: Vec<Objective>,
+    }
+    let Some(plan) = read_plan::<Plan>(&folder.join("plan.json"))? else {
+        return Ok(Outcomes::default());
+    };
+    if plan.objectives.is_empty() {
+        return Ok(Outcomes::default());
+    }
+    let statistics = Statistics::of_run(folder).map_err(CheckError::read(folder))?;
+    Ok(Outcomes::of(&plan.objectives, &statistics))
+}
+
+/// A plan, as far as it is asked for; `None` where there is none.
+fn read_plan<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CheckError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let plan = BufReader::new(file::open(path)?);
+    serde_json::from_reader(plan).map(Some).map_err(|error| CheckError::Malformed {
+        file: path.display().to_string(),
+        line: error.line() as u64,
+        column: error.column() as u64,
+        message: format!("a plan was expected: {}", without_place(&error)),
+    })
 }
 
 /// The lines of a file; `None` where there is none. A torn last line is left out.

@@ -29,6 +29,7 @@ pub mod history;
 mod judge;
 pub mod linear;
 pub mod model;
+pub mod objectives;
 pub mod observation;
 mod observed;
 pub mod options;
@@ -43,7 +44,7 @@ pub mod strength;
 pub mod verdict;
 
 pub use error::CheckError;
-pub use folder::{check_run, check_run_with_report};
+pub use folder::{check_run, check_run_with_report, objectives_of_run};
 pub use options::Options;
 pub use promises::Promises;
 pub use recorded::{Recorded, check_recorded};

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::Analysis;
 use whitewater_checker::history::History;
+use whitewater_checker::objectives_of_run;
 use whitewater_checker::statistics::Statistics;
 
 mod checks;
@@ -164,6 +165,7 @@ pub fn write_checked(
     let mut run = Run::read(folder)?;
     run.record.verdict = analysis.verdict;
     run.record.analysis = analysis.clone();
+    run.record.objectives = objectives_of_run(folder).unwrap_or_default();
     let story = Story::of(&run);
     write_some(&run, &story, Extra::default, outputs)
 }

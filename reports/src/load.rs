@@ -8,7 +8,7 @@ use serde::Deserialize;
 use whitewater_checker::analysis::CheckState;
 use whitewater_checker::plan_outline::PlanOutline;
 use whitewater_checker::statistics::{Recording, Statistics};
-use whitewater_checker::{CheckError, Options, Verdict, check_run};
+use whitewater_checker::{CheckError, Options, Verdict, check_run, objectives_of_run};
 
 use crate::ReportError;
 use crate::run::{RunRecord, SCHEMA_VERSION, Settings};
@@ -137,6 +137,8 @@ fn record_of_leftovers(folder: &Path) -> Result<RunRecord, ReportError> {
         settings: settings_of(plan),
         interrupted: Some("the runner did not live to write run.json".to_owned()),
         analysis,
+        // A plan whose objectives cannot be read has been told of by the judgement above.
+        objectives: objectives_of_run(folder).unwrap_or_default(),
         ..RunRecord::default()
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::Analysis;
+use whitewater_checker::objectives::Outcomes;
 
 /// The version of the run folder's format. A reader refuses a higher one.
 ///
@@ -48,6 +49,9 @@ pub struct RunRecord {
     /// What judged it, and how long it was allowed to; `None` in records of version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judged>,
+    /// What became of the plan's objectives; empty where it has none. They leave the verdict alone.
+    #[serde(flatten)]
+    pub objectives: Outcomes,
 }
 
 /// The build and the budget of a verdict. Another build may judge more, and a longer search may decide more.

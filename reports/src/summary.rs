@@ -34,6 +34,11 @@ fn head(run: &Run, story: &Story<'_>) -> String {
     let mut text = format!("## {sign} {word} · {}\n\n", plain(&scenario(&run.record)));
     text.push_str(&format!("{}\n\n", plain(&story.tagline)));
     text.push_str(&format!("**{}**\n\n{}\n", plain(&story.headline), plain(&story.explanation)));
+    let lines: Vec<String> =
+        run.record.objectives.lines().iter().map(|line| format!("- {}\n", plain(line))).collect();
+    if !lines.is_empty() {
+        text.push_str(&format!("\n{}", lines.concat()));
+    }
     if !story.correlation.sentences.is_empty() {
         let sentences = plain(&story.correlation.sentences.join(" "));
         text.push_str(&format!("\n**Where to look** (correlation, not proof): {sentences}\n"));

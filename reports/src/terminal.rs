@@ -24,6 +24,10 @@ const WIDTH_MAX: usize = 110;
 pub(crate) fn render(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> String {
     let style = TerminalStyle { width: style.width.clamp(WIDTH_MIN, WIDTH_MAX), ..style };
     let mut lines = head(record, statistics, style);
+    for line in record.objectives.lines() {
+        let wrapped = wrapped(&plain(&line, style), style.width - 2);
+        lines.extend(wrapped.into_iter().map(|line| format!("  {line}")));
+    }
     if record.verdict != Verdict::Pass {
         lines.extend(story(record, statistics, style));
     }

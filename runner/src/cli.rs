@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
+use whitewater_checker::objectives::Objective;
 use whitewater_checker::options::Format;
 use whitewater_server::mutants::CATALOGUE;
 
@@ -38,7 +39,7 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    pass, strong enough            5        an objective missed
+  0    pass, strong enough            5        pass, and an objective (--slo) was missed
   1    violation                      70       internal error
   2    usage or configuration         130/143  interrupted by SIGINT or SIGTERM; what was recorded is kept
   3    undecided
@@ -159,6 +160,10 @@ pub(crate) struct RunArguments {
     /// How long the checker may search
     #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
     pub(crate) check_budget: Duration,
+    /// What the run is to come to beside being right, such as 'failover_p95<3s' or 'served>=99%'
+    /// (repeatable): a miss leaves the verdict and makes a pass exit 5
+    #[arg(long, env = "WHITEWATER_SLO", value_delimiter = ',', value_name = "OBJECTIVE")]
+    pub(crate) slo: Vec<Objective>,
     /// Expect a violation, of this check if one is named (a positive control): exit 0 where it is found, 3
     /// where it is not
     #[arg(long, value_name = "violation[:CHECK]")]

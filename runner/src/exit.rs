@@ -6,6 +6,7 @@
 use std::io;
 
 use whitewater_checker::Verdict;
+use whitewater_checker::objectives::Outcomes;
 
 /// What the process says when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,18 @@ impl Exit {
             Verdict::Undecided => Exit::Undecided,
             Verdict::Error => Exit::Environment,
             Verdict::Violation => Exit::Violation,
+        }
+    }
+
+    /// What a verdict and the objectives beside it come to. They count where the verdict is a pass: then a
+    /// missed one weighs more than one that nothing could be held against.
+    pub(crate) fn of_run(verdict: Verdict, objectives: &Outcomes) -> Exit {
+        let missed = !objectives.objectives_missed.is_empty();
+        let not_measured = !objectives.objectives_not_measured.is_empty();
+        match (Exit::of_verdict(verdict), missed, not_measured) {
+            (Exit::Pass, true, _) => Exit::Objective,
+            (Exit::Pass, false, true) => Exit::Undecided,
+            (exit, _, _) => exit,
         }
     }
 
@@ -141,9 +154,10 @@ pub(crate) fn expected(
     expect: Option<&Expectation>,
     verdict: Verdict,
     broken: &[String],
+    objectives: &Outcomes,
 ) -> (Exit, Option<String>) {
     match expect {
-        None => (Exit::of_verdict(verdict), None),
+        None => (Exit::of_run(verdict, objectives), None),
         Some(expect) => {
             let (exit, line) = expect.exit(verdict, broken);
             (exit, Some(line))
@@ -165,6 +179,7 @@ pub(crate) enum Refusal {
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use whitewater_checker::statistics::{Latency, Statistics};
 
     use super::*;
 
@@ -193,6 +208,33 @@ mod tests {
         for wrong in ["", "pass", "violation:", "violations"] {
             assert!(wrong.parse::<Expectation>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn objectives_count_where_the_verdict_is_a_pass() {
+        let statistics = Statistics::default();
+        let unmeasured = Outcomes::of(&["p99<1us".parse().unwrap()], &statistics);
+        let statistics = Statistics {
+            latency: Latency { count: 1, p99_ns: 2_000, ..Latency::default() },
+            ..Statistics::default()
+        };
+        let met = Outcomes::of(&["p99<3us".parse().unwrap()], &statistics);
+        let missed = Outcomes::of(&["p99<1us".parse().unwrap()], &statistics);
+        let both = Outcomes::of(
+            &["p99<1us".parse().unwrap(), "failover_p50<1s".parse().unwrap()],
+            &statistics,
+        );
+        let codes = |verdict| {
+            let outcomes = [&Outcomes::default(), &met, &missed, &both, &unmeasured];
+            outcomes.map(|outcomes| expected(None, verdict, &[], outcomes).0.code())
+        };
+        assert_eq!(codes(Verdict::Pass), [0, 0, 5, 5, 3]);
+        assert_eq!(codes(Verdict::Undecided), [3; 5]);
+        assert_eq!(codes(Verdict::Error), [4; 5]);
+        assert_eq!(codes(Verdict::Violation), [1; 5]);
+        // A violation that was expected and not found is told first.
+        let wanted = Some("violation".parse().unwrap());
+        assert_eq!(expected(wanted.as_ref(), Verdict::Pass, &[], &missed).0, Exit::Undecided);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use whitewater_checker::Promises;
+use whitewater_checker::objectives::Objective;
 use whitewater_checker::strength::Requirements;
 
 use crate::nemesis::{PlannedFault, find};
@@ -46,6 +47,9 @@ pub(crate) struct Plan {
     /// What the target promises beyond safety; `None`: it is not judged by that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) promises: Option<Promises>,
+    /// What the run is to come to beside being right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) objectives: Vec<Objective>,
 }
 
 /// What clients do.
@@ -110,6 +114,7 @@ impl Plan {
             requirements,
             snapshot_entries,
             promises: None,
+            objectives: Vec::new(),
         };
         plan.validate()?;
         Ok(plan)
@@ -125,6 +130,16 @@ impl Plan {
     /// The same plan, for a target that promises this.
     pub(crate) fn promising(self, promises: Option<Promises>) -> Self {
         Self { promises, ..self }
+    }
+
+    /// The same plan with these objectives beside its own.
+    pub(crate) fn aiming_at(mut self, objectives: &[Objective]) -> Self {
+        for objective in objectives {
+            if !self.objectives.contains(objective) {
+                self.objectives.push(objective.clone());
+            }
+        }
+        self
     }
 
     /// Refuses what cannot be executed; says what and where.

@@ -1,6 +1,7 @@
 //! What was tested, the key figures, the checks, and the environment, as lists of facts.
 
 use whitewater_checker::analysis::{Analysis, CheckState};
+use whitewater_checker::objectives::Seen;
 use whitewater_checker::statistics::{AVAILABILITY_GAP_NS, Outcome, Statistics};
 
 use super::Fact;
@@ -96,8 +97,23 @@ pub(super) fn tested(run: &Run) -> Vec<Fact> {
         let text = format!("{} ok, while another node led a higher term", thousands(count));
         facts.push(Fact::new("by a stale leader", text));
     }
+    facts.extend(objectives(run));
     facts.push(Fact::new("clocks", "one host, CLOCK_MONOTONIC for clients, nodes and faults"));
     facts
+}
+
+/// The plan's objectives, one by one.
+fn objectives(run: &Run) -> impl Iterator<Item = Fact> {
+    let outcomes = &run.record.objectives;
+    let of_seen = |name, list: &[Seen]| {
+        list.iter().map(|it| Fact::new(name, it.to_string())).collect::<Vec<_>>()
+    };
+    let missed = of_seen("objective missed", &outcomes.objectives_missed);
+    let not_measured = outcomes.objectives_not_measured.iter();
+    let not_measured =
+        not_measured.map(|it| Fact::new("objective not measured", it.to_string())).collect();
+    let met = of_seen("objective met", &outcomes.objectives_met);
+    [missed, not_measured, met].into_iter().flatten()
 }
 
 /// Ok operations that began on a node while it led and another one led a higher term already: where

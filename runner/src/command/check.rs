@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use whitewater_checker::analysis::{Analysis, Finding, Witness, WitnessOperation};
 use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
+use whitewater_checker::objectives::Outcomes;
 use whitewater_checker::options::{FailedCas, Format, Initial, ModelKind, Progress, ProgressSink};
 use whitewater_checker::{
     CheckError, HistoryReport, Options, Verdict, check_history, check_reader,
-    check_run_with_report, check_source,
+    check_run_with_report, check_source, objectives_of_run,
 };
 
 use super::rejudge::{self, Judgement};
@@ -48,7 +49,8 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     }
     let wants_report = arguments.report.is_some() || arguments.junit.is_some();
     let is_file = path.exists() && !path.is_dir();
-    let (analysis, figures) = if wants_report && (is_standard_input || is_file) {
+    let mut objectives = Outcomes::default();
+    let (analysis, mut figures) = if wants_report && (is_standard_input || is_file) {
         let (analysis, report) = with_report(arguments, path, is_standard_input, &options)?;
         (analysis, of_history(&report))
     } else if is_standard_input {
@@ -72,19 +74,25 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
         }
         let mut figures = of_history(&report.unwrap_or_default());
         figures["run"] = json!(folder.path);
-        let judgement = Judgement { analysis: &analysis, options: &options, replayed };
+        objectives = objectives_of_run(&folder.path).map_err(refused)?;
+        let judgement =
+            Judgement { analysis: &analysis, options: &options, objectives: &objectives, replayed };
         figures["recorded"] = judgement.compare(&folder);
         if arguments.write {
             judgement.write(&store, &folder)?;
         }
         (analysis, figures)
     };
+    if !objectives.is_empty() {
+        figures["objectives"] = json!(objectives);
+    }
     if arguments.json {
         print_json(&result(&analysis, figures));
     } else {
-        print(&text(&analysis, &figures));
+        print(&text(&analysis, &figures, &objectives));
     }
-    let (exit, line) = expected(arguments.expect.as_ref(), analysis.verdict, &analysis.broken());
+    let (exit, line) =
+        expected(arguments.expect.as_ref(), analysis.verdict, &analysis.broken(), &objectives);
     line.into_iter().for_each(|line| print_error(&line));
     Ok(exit)
 }
@@ -255,7 +263,7 @@ fn place(finding: &Finding, operation: &WitnessOperation) -> String {
     place + ")"
 }
 
-fn text(analysis: &Analysis, figures: &Value) -> String {
+fn text(analysis: &Analysis, figures: &Value, objectives: &Outcomes) -> String {
     let mut text = String::new();
     for check in &analysis.checks {
         text += &format!("{:13} {}", check.state.word(), check.title);
@@ -283,6 +291,9 @@ fn text(analysis: &Analysis, figures: &Value) -> String {
     }
     for note in figures["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         text += &format!("note: {note}\n");
+    }
+    for line in objectives.lines() {
+        text += &format!("{line}\n");
     }
     let verdict = match analysis.verdict {
         Verdict::Pass => "PASS",

@@ -4,6 +4,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use whitewater_checker::analysis::{Analysis, CheckState};
 use whitewater_checker::conformance::JournalReplay;
+use whitewater_checker::objectives::Outcomes;
 use whitewater_checker::{Options, Verdict};
 use whitewater_reports::run::{Judged, RunRecord, SCHEMA_VERSION};
 
@@ -15,6 +16,8 @@ use crate::store::{RunFolder, Store, any_record, read_record};
 pub(super) struct Judgement<'a> {
     pub(super) analysis: &'a Analysis,
     pub(super) options: &'a Options,
+    /// What became of the plan's objectives.
+    pub(super) objectives: &'a Outcomes,
     /// A fresh replay of its journals, where it has some.
     pub(super) replayed: Option<Vec<JournalReplay>>,
 }
@@ -26,14 +29,16 @@ impl Judgement<'_> {
         // A record that cannot be read is no reason not to judge.
         let Ok(Some(record)) = read_record(folder) else { return Value::Null };
         let (then, now) = (broken(&record.analysis), broken(self.analysis));
-        if record.verdict == self.analysis.verdict && then == now {
+        let as_then = record.verdict == self.analysis.verdict && then == now;
+        if as_then && record.objectives == *self.objectives {
             return Value::Null;
         }
         json!({
             "verdict": record.verdict, "broken": then, "judged": record.judged,
+            "objectives": record.objectives,
             "now": {
                 "verdict": self.analysis.verdict, "broken": now,
-                "judged": environment::judged(self.options),
+                "judged": environment::judged(self.options), "objectives": self.objectives,
             },
         })
     }
@@ -48,6 +53,7 @@ impl Judgement<'_> {
             verdict: self.analysis.verdict,
             analysis: self.analysis.clone(),
             judged: Some(environment::judged(self.options)),
+            objectives: self.objectives.clone(),
             ..any_record(folder)?
         };
         store.rewrite(folder, &record)?;

@@ -41,6 +41,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         Some(path) => read_plan(path)?,
         None => draw_plan(&arguments)?,
     };
+    let plan = plan.aiming_at(&arguments.slo);
     if let Some(server) = &arguments.server {
         check_executable(server)?;
     }
@@ -186,6 +187,9 @@ fn command_line(arguments: &RunArguments, seed: u64) -> String {
     if arguments.journal {
         words.push("--journal".into());
     }
+    for objective in &arguments.slo {
+        words.extend(["--slo".into(), quoted(&objective.to_string())]);
+    }
     if let Some(expect) = &arguments.expect {
         words.extend(["--expect".into(), quoted(&expect.to_string())]);
     }
@@ -219,11 +223,13 @@ mod tests {
     fn the_printed_command_repeats_the_plan() {
         let arguments = parse(
             "whitewater run --time 20s --seed 7 --faults kill --clients 4 --journal \
-             --snapshot-entries 100 --operation-deadline 1500ms --rate 0",
+             --snapshot-entries 100 --operation-deadline 1500ms --rate 0 --slo p99<50ms,served>=99%",
         );
         let command = command_line(&arguments, 7);
-        let again = parse(&format!("whitewater {command}"));
+        assert!(command.contains("--slo 'p99<50ms' --slo 'served>=99%'"), "{command}");
+        let again = parse(&format!("whitewater {}", command.replace('\'', "")));
         assert!(again.journal, "{command}");
+        assert_eq!(again.slo, arguments.slo);
         assert_eq!(draw_plan(&arguments).unwrap(), draw_plan(&again).unwrap(), "{command}");
     }
 

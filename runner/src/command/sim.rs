@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use whitewater_checker::Verdict;
+use whitewater_checker::objectives::Outcomes;
 use whitewater_server::Mutant;
 
 use super::run::in_words;
@@ -107,7 +108,8 @@ pub(crate) fn run(arguments: &SimArguments) -> anyhow::Result<Exit> {
         print(&text(arguments, &summary, kept.as_deref()));
     }
     let broken: Vec<String> = summary.checks().into_iter().map(|(check, _)| check).collect();
-    let (exit, line) = expected(arguments.expect.as_ref(), summary.verdict(), &broken);
+    let (exit, line) =
+        expected(arguments.expect.as_ref(), summary.verdict(), &broken, &Outcomes::default());
     line.into_iter().for_each(|line| print_error(&line));
     Ok(exit)
 }

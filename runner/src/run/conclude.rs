@@ -11,8 +11,9 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
+use whitewater_checker::objectives::Outcomes;
 use whitewater_checker::statistics::Statistics;
-use whitewater_checker::{Options, Verdict, check_run};
+use whitewater_checker::{Options, Verdict, check_run, objectives_of_run};
 use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 
 use super::phases::{Ending, Log, signal_name};
@@ -52,7 +53,11 @@ pub(super) async fn conclude(
             single(error_check("run", "the run could be recorded", reason))
         }
     };
-    let record = record(order, stage, &ending, &log, analysis, &options);
+    let record = RunRecord {
+        // Why they cannot be read, the judgement says: it reads the same files.
+        objectives: objectives_of_run(&stage.folder.path).unwrap_or_default(),
+        ..record(order, stage, &ending, &log, analysis, &options)
+    };
     order.store.complete(&stage.folder, &record)?;
     drop_data(order, stage, record.verdict);
     let reports =
@@ -66,7 +71,8 @@ pub(super) async fn conclude(
         Ending::Interrupted(exit) => exit,
         Ending::Complete | Ending::Environment(_) => {
             let broken = record.analysis.broken();
-            let (exit, line) = expected(order.expect.as_ref(), record.verdict, &broken);
+            let (exit, line) =
+                expected(order.expect.as_ref(), record.verdict, &broken, &record.objectives);
             line.into_iter().for_each(|line| progress::print_error(&line));
             exit
         }
@@ -164,6 +170,7 @@ fn record(
         signature: whitewater_checker::ranking::signature(&analysis),
         analysis,
         judged: Some(environment::judged(options)),
+        objectives: Outcomes::default(),
     }
 }
 
@@ -258,5 +265,6 @@ fn verdict_event(stage: &Stage, record: &RunRecord, statistics: &Statistics) -> 
         "seed": record.seed,
         "operations_ok": statistics.operations.ok,
         "faults_effective": effective,
+        "objectives": record.objectives,
     })
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Serialize;
 use whitewater_checker::analysis::Analysis;
+use whitewater_checker::objectives::Outcomes;
 use whitewater_checker::observation::StatusPoll;
 use whitewater_checker::{Options, check_run, ranking};
 use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
@@ -104,6 +105,7 @@ fn record(
         signature: ranking::signature(&analysis),
         analysis,
         judged: None,
+        objectives: Outcomes::default(),
     }
 }
 

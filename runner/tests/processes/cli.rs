@@ -34,6 +34,8 @@ fn unknown_names_are_refused_with_the_known_ones() {
     refused(&bench, "run --workload registers", 2, &["register, append"]);
     refused(&bench, "run --target cockroach", 2, &["bundled"]);
     refused(&bench, "run --bogus", 2, &["--bogus"]);
+    refused(&bench, "run --slo p98<5ms", 2, &["`p98` is no figure", "failover_p95", "served"]);
+    refused(&bench, "run --slo p99<5", 2, &["time with us, ms, s or m", "p99<50ms"]);
 }
 
 #[test]

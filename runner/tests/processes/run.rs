@@ -113,6 +113,45 @@ fn a_stored_plan_is_executed_again() {
 }
 
 #[test]
+fn a_missed_objective_leaves_the_verdict_and_makes_a_pass_exit_with_5() {
+    let bench = Bench::new();
+    let line = "--time 8s --seed 4 --nodes 3 --rate 300 --faults kill --slo p99<1us --slo p99<9s";
+    let told = bench.run_decided(line).expect(5).json();
+    assert_eq!(told["verdict"], "pass");
+    let run = bench.latest();
+    let record: Value =
+        serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["verdict"], "pass");
+    let missed = &record["objectives_missed"];
+    assert_eq!(missed[0]["objective"], "p99<1us");
+    let seen = missed[0]["seen"].as_str().unwrap();
+    assert!(seen.ends_with("ms") || seen.ends_with("us") || seen.ends_with('s'), "{seen}");
+    assert_eq!(record["objectives_met"][0]["objective"], "p99<9s");
+    assert_eq!(told["objectives"]["objectives_missed"], *missed);
+    // Judged again from the folder, the same; and what is drawn of it says so.
+    let again = bench.call(&format!("check --json {}", run.display())).expect(5).json();
+    assert_eq!(again["objectives"]["objectives_missed"], *missed);
+    let words = format!("objective missed: p99<1us, seen {seen}");
+    assert!(bench.call(&format!("check {}", run.display())).stdout.contains(&words));
+    assert!(bench.call(&format!("show {}", run.display())).stdout.contains(&words));
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("objective missed"));
+    let summary = fs::read_to_string(run.join("summary.md")).unwrap();
+    assert!(summary.contains("- objective missed"), "{summary}");
+    // The plan says what is wanted, so another plan is held against the same recording.
+    let plan = run.join("plan.json");
+    let mut planned: Value = serde_json::from_str(&fs::read_to_string(&plan).unwrap()).unwrap();
+    assert_eq!(planned["objectives"], serde_json::json!(["p99<1us", "p99<9s"]));
+    planned["objectives"] = serde_json::json!(["p99<9s"]);
+    fs::write(&plan, planned.to_string()).unwrap();
+    bench.call(&format!("check {}", run.display())).expect(0);
+    planned["objectives"] = serde_json::json!(["p99<9"]);
+    fs::write(&plan, planned.to_string()).unwrap();
+    let refused = bench.call(&format!("check {}", run.display())).expect(2);
+    assert!(refused.stderr.contains("such as p99<50ms"), "{}", refused.stderr);
+}
+
+#[test]
 fn the_append_workload_passes() {
     let bench = Bench::new();
     bench.run_decided("--time 8s --seed 2 --nodes 3 --workload append --rate 300").expect(0);

@@ -135,6 +135,7 @@ fn record(folder: &Path, shape: Shape) -> RunRecord {
             load_average: (0.42, 1.8),
         },
         started_at: "2026-11-24T06:40:00Z".to_owned(),
+        objectives: Default::default(),
         origin_ns: BASE_NS,
         duration_ms: 57_000,
         phases: story::PHASES.iter().map(|(name, time)| ((*name).to_owned(), at(*time))).collect(),
