@@ -45,6 +45,7 @@ pub mod verdict;
 
 pub use error::CheckError;
 pub use folder::{check_run, check_run_with_report, objectives_of_run};
+pub use judge::check_names;
 pub use options::Options;
 pub use promises::Promises;
 pub use recorded::{Recorded, check_recorded};

@@ -14,7 +14,7 @@ use crate::options::{ModelKind, Options};
 use crate::verdict::Verdict;
 use crate::{detect_model, hint, linear};
 
-const NAME: &str = "linearizability";
+pub(crate) const NAME: &str = "linearizability";
 const TITLE: &str = "every operation takes effect at one moment between its begin and its end";
 
 /// Figures about a history check, for machines.

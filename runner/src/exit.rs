@@ -115,12 +115,31 @@ impl std::str::FromStr for Expectation {
         match text.split_once(':') {
             None if text == "violation" => Ok(Self { check: None }),
             Some(("violation", check)) if !check.is_empty() => {
-                Ok(Self { check: Some(check.to_owned()) })
+                let known = whitewater_checker::check_names();
+                match known.iter().any(|name| name == check) {
+                    true => Ok(Self { check: Some(check.to_owned()) }),
+                    false => Err(unknown_check(check, &known)),
+                }
             }
             _ => Err(wrong()),
         }
     }
 }
+
+/// Names the check that was probably meant, and all that there are.
+fn unknown_check(check: &str, known: &[String]) -> String {
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::jaro_winkler(name, check), name))
+        .filter(|(likeness, _)| *likeness > LIKENESS_MIN)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, name)| format!(" (did you mean {name}?)"))
+        .unwrap_or_default();
+    format!("no check is called `{check}`{nearest}; there are {}", known.join(", "))
+}
+
+/// Above it one name is taken for a slip of the other; as clap does it for its own names.
+const LIKENESS_MIN: f64 = 0.7;
 
 impl std::fmt::Display for Expectation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -207,6 +226,15 @@ mod tests {
         assert_eq!(exit("violation", Verdict::Error, &[]), Exit::Environment);
         for wrong in ["", "pass", "violation:", "violations"] {
             assert!(wrong.parse::<Expectation>().is_err(), "{wrong}");
+        }
+        let unknown = "violation:vote-onec".parse::<Expectation>().unwrap_err();
+        let meant = "no check is called `vote-onec` (did you mean vote-once?); there are \
+                     linearizability, ";
+        assert!(unknown.starts_with(meant), "{unknown}");
+        assert!("violation:zzz".parse::<Expectation>().unwrap_err().contains("`zzz`; there are"));
+        // Every check can be asked for.
+        for name in whitewater_checker::check_names() {
+            assert!(format!("violation:{name}").parse::<Expectation>().is_ok(), "{name}");
         }
     }
 

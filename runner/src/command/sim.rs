@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &SimArguments) -> anyhow::Result<Exit> {
     } else {
         print(&text(arguments, &summary, kept.as_deref()));
     }
-    let broken: Vec<String> = summary.checks().into_iter().map(|(check, _)| check).collect();
+    let broken = summary.broken();
     let (exit, line) =
         expected(arguments.expect.as_ref(), summary.verdict(), &broken, &Outcomes::default());
     line.into_iter().for_each(|line| print_error(&line));

@@ -2,6 +2,7 @@
 //!
 //! Seeds do not know of each other, so the outcome of one never depends on the batch it ran in.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -49,6 +50,8 @@ pub(crate) struct SeedOutcome {
     pub(crate) simulated: Duration,
     /// How many things happened in it.
     pub(crate) happened: u64,
+    /// Every check that found a violation in it.
+    pub(crate) broken: Vec<String>,
     /// Where it did not pass: the finding that leads its report.
     pub(crate) finding: Option<Found>,
 }
@@ -136,6 +139,7 @@ impl Batch {
             hash: run.hash(),
             simulated: Duration::from_nanos(run.simulated_ns),
             happened: run.happened,
+            broken: analysis.broken(),
             finding: found(&analysis),
         }
     }
@@ -173,6 +177,12 @@ impl Summary {
     /// The worst verdict of all.
     pub(crate) fn verdict(&self) -> Verdict {
         self.seeds.iter().map(|outcome| outcome.verdict).max().unwrap_or(Verdict::Undecided)
+    }
+
+    /// Every check that found a violation in some seed.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.seeds.iter().flat_map(|seed| &seed.broken).collect();
+        names.into_iter().cloned().collect()
     }
 
     /// Simulated time of all seeds.
