@@ -35,6 +35,10 @@ pub struct Promises {
     /// is expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_expected_ms: Option<u64>,
+    /// How long service may be away each time that a leader may be lost or a majority comes back, on average;
+    /// see `served_in_total` of the liveness check. `None`: the total is not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_allowance_ms: Option<u64>,
     /// The shortest election timeout, where a leader in contact with a quorum is not deposed by a node
     /// that comes back (pre-vote and leases, thesis 9.6 and 4.2.3); `None`: not promised.
     pub undisturbed_ms: Option<u64>,
@@ -71,6 +75,7 @@ impl Promises {
             leader_within_ms: within_ms,
             service_within_ms: within_ms.map(|it| it + settings.client_ms * load),
             service_expected_ms: None,
+            recovery_allowance_ms: None,
             undisturbed_ms: settings.pre_vote.then_some(shortest_ms),
         }
     }
@@ -78,7 +83,9 @@ impl Promises {
 
 impl Promises {
     /// The same, expecting service after so many elections as fail in a row once in [`RARE`] times on a
-    /// machine that is not loaded.
+    /// machine that is not loaded; and on average to be away for two rounds, in which the loss is found out and
+    /// a leader elected, and the time that clients need to find it. More elections than one are the exception,
+    /// and a total has room for it.
     #[must_use]
     pub fn expecting(self, settings: &ElectionSettings) -> Promises {
         let round_ms = settings.timeout_ms.1 + settings.window_ms;
@@ -86,6 +93,7 @@ impl Promises {
         let expected_ms = elections.map(|it| (it + 1) * round_ms + settings.client_ms);
         Promises {
             service_expected_ms: expected_ms.filter(|it| self.service_within_ms > Some(*it)),
+            recovery_allowance_ms: elections.map(|_| 2 * round_ms + settings.client_ms),
             ..self
         }
     }
@@ -149,6 +157,7 @@ mod tests {
         let promises = Promises::of(&loaded).expecting(&loaded);
         assert_eq!(promises.service_expected_ms, Some(11 * 610 + 1_000));
         assert!(promises.service_expected_ms < promises.service_within_ms);
+        assert_eq!(promises.recovery_allowance_ms, Some(2 * 610 + 1_000));
     }
 
     #[test]

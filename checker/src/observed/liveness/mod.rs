@@ -6,9 +6,11 @@
 //! bad luck does not break them: [`crate::promises`].
 
 mod stretches;
+mod total;
 
 pub(crate) use stretches::MembershipTold;
 use stretches::{Stretch, Stretches};
+use total::Total;
 
 use super::{Phases, result};
 use crate::analysis::{CheckResult, CheckState, Finding};
@@ -71,9 +73,11 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         Bounds { leader_ns: leader_ms * MILLISECOND, service_ns: service_ms * MILLISECOND };
     let expected_ns = promises.service_expected_ms.map(|ms| ms * MILLISECOND);
     let (mut longest_ns, mut findings, mut late) = (0, Vec::new(), Vec::new());
-    for gap in gaps(history) {
+    let gaps = gaps(history);
+    let total = Total::of(history, &gaps, &stretches, observed.faults);
+    for gap in gaps {
         let Some(stretch) = stretches.longest(gap) else { continue };
-        if asked(history, &stretch) < ASKED_MIN {
+        if begun(history, (stretch.from_ns, stretch.to_ns)) < ASKED_MIN {
             continue;
         }
         longest_ns = longest_ns.max(stretch.length_ns());
@@ -83,12 +87,17 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         }
         findings.extend(broken);
     }
+    let allowance_ns = promises.recovery_allowance_ms.map(|ms| ms * MILLISECOND);
+    let too_little = allowance_ns.and_then(|allowance_ns| total.judge(allowance_ns));
     let state = if findings.is_empty() { CheckState::Undecided } else { CheckState::Broken };
     let summary = format!(
-        "longest time without a success while a majority could work {}; allowed are {}, and {} without a leader",
+        "longest time without a success while a majority could work {}; allowed are {}, and {} without a leader; in \
+         all {} of {}",
         seconds(longest_ns),
         seconds(bounds.service_ns),
         seconds(bounds.leader_ns),
+        seconds(total.lost_ns),
+        seconds(total.healthy_ns),
     );
     let count = findings.len();
     let summary = match (count, late.len()) {
@@ -97,6 +106,7 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         _ => format!("{summary}; {} times longer", grouped(count as u64)),
     };
     findings.extend(late);
+    findings.extend(too_little);
     findings.truncate(SHOWN_MAX);
     result(NAME, TITLE, state, summary, findings)
 }
@@ -190,10 +200,10 @@ fn gaps(history: &History) -> Vec<(u64, u64)> {
     starts.zip(ends).filter(|(start_ns, end_ns)| start_ns < end_ns).collect()
 }
 
-/// Operations begun in a stretch.
-fn asked(history: &History, stretch: &Stretch) -> usize {
+/// Operations begun in a time.
+fn begun(history: &History, (from_ns, to_ns): (u64, u64)) -> usize {
     let at = |time_ns| history.operations.partition_point(|it| it.invoked_at_ns < time_ns);
-    at(stretch.to_ns) - at(stretch.from_ns)
+    at(to_ns) - at(from_ns)
 }
 
 fn seconds(nanoseconds: u64) -> String {

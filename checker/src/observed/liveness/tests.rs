@@ -14,6 +14,7 @@ const PROMISES: Promises = Promises {
     leader_within_ms: Some(4_000),
     service_within_ms: Some(6_000),
     service_expected_ms: None,
+    recovery_allowance_ms: None,
     undisturbed_ms: None,
 };
 
@@ -221,4 +222,93 @@ fn a_majority_that_somebody_else_stopped_promises_nothing() {
     let stopped = check((10, 20), &processes, &[], &Turns::default());
     assert_eq!(stopped.state, CheckState::Holds, "{stopped:?}");
     assert_eq!(check((10, 20), &five(), &[], &Turns::default()).state, CheckState::Broken);
+}
+
+/// Clients that ask twenty times a second for 30 s and succeed in the first part of every three seconds.
+fn flapping(served_ms: u64) -> History {
+    let mut text = String::new();
+    let mut line = |process: &str, kind: &str, f: &str, value: &str, at_ns: u64| {
+        text.push_str(&format!(
+            "{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"k\",\"value\":{value},\"time_ns\":{at_ns}}}\n"
+        ));
+    };
+    line("\"nemesis\"", "info", "phase", "{\"name\":\"warm-up\"}", 0);
+    for number in 0..600 {
+        let at_ns = number * S / 20;
+        let is_served = at_ns % (3 * S) < served_ms * MILLISECOND;
+        line("1", "invoke", "read", "null", at_ns);
+        line("1", if is_served { "ok" } else { "fail" }, "read", "null", at_ns + S / 40);
+    }
+    line("\"nemesis\"", "info", "phase", "{\"name\":\"final\"}", 30 * S);
+    let input = std::io::Cursor::new(text.into_bytes());
+    history::read_from("test", Box::new(input), &Options::default()).unwrap().history
+}
+
+#[test]
+fn many_short_outages_cost_the_pass_though_none_is_too_long() {
+    let (processes, turns) = (five(), Turns::default());
+    let promises = Promises {
+        service_expected_ms: Some(5_500),
+        recovery_allowance_ms: Some(1_500),
+        ..PROMISES
+    };
+    let state = |served_ms, faults: &[FaultRecord], promises: &Promises| {
+        let history = flapping(served_ms);
+        let check = liveness(&Observed {
+            history: Some(&history),
+            processes: Some(&processes),
+            faults,
+            turns: &turns,
+            promises: Some(promises),
+        });
+        (check.state, check.findings.first().map(|finding| finding.explanation.clone()))
+    };
+    // Ten gaps of 2 s and nobody touched the cluster: 1.5 s and a quarter of 30 s are allowed.
+    let (found, why) = state(1_000, &[], &promises);
+    assert_eq!(found, CheckState::Undecided);
+    let why = why.unwrap();
+    assert!(why.contains("1.5 s for each of 1 disturbances"), "{why}");
+    assert_eq!(state(1_000, &[], &PROMISES).0, CheckState::Holds, "no total is promised");
+    assert_eq!(state(2_300, &[], &promises).0, CheckState::Holds, "ten gaps of 0.8 s");
+    // The leader struck each time: that is what recoveries take.
+    let strike = |leader_hit: Option<bool>| -> Vec<FaultRecord> {
+        let kill = |number: u64| {
+            let mut kill = fault("kill", &[1 + number % 5], 3 * number + 1, Some(3 * number + 2));
+            kill.leader_hit = leader_hit;
+            kill
+        };
+        (0..10).map(kill).collect()
+    };
+    assert_eq!(state(1_000, &strike(Some(true)), &promises).0, CheckState::Holds);
+    assert_eq!(state(1_000, &strike(None), &promises).0, CheckState::Holds);
+    // A follower's loss is no reason not to serve.
+    assert_eq!(state(1_000, &strike(Some(false)), &promises).0, CheckState::Undecided);
+}
+
+#[test]
+fn a_time_without_a_majority_is_no_part_of_the_total() {
+    let turns = Turns::default();
+    let history = history((10, 18));
+    let promises = Promises {
+        leader_within_ms: Some(20_000),
+        service_within_ms: Some(20_000),
+        recovery_allowance_ms: Some(100),
+        ..PROMISES
+    };
+    let state = |faults: &[FaultRecord]| {
+        liveness(&Observed {
+            history: Some(&history),
+            processes: Some(&five()),
+            faults,
+            turns: &turns,
+            promises: Some(&promises),
+        })
+    };
+    // 8.2 s of 30 s are more than 0.1 s and a quarter.
+    let served = state(&[]);
+    assert_eq!(served.state, CheckState::Undecided, "{served:?}");
+    assert!(served.summary.contains("in all 8.2 s of 29.8 s"), "{served:?}");
+    let down = state(&[fault("pause", &[1, 2, 3], 10, Some(17))]);
+    assert_eq!(down.state, CheckState::Holds, "{down:?}");
+    assert!(down.summary.contains("in all 1.2 s of 22.8 s"), "{down:?}");
 }
