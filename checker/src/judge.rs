@@ -116,11 +116,24 @@ impl Material {
                 turns,
                 promises: self.promises.as_ref(),
             }),
-            observed::final_state(self.status.as_deref(), &self.nodes()),
+            observed::final_state(
+                self.status.as_deref(),
+                &self.nodes(),
+                self.catching_up().as_ref(),
+            ),
             outside,
             strength(self.requirements.as_ref(), &happened),
             observed::conformance(&self.journals),
         ]
+    }
+
+    /// What is promised of followers at the end. While members come and go, a node that is none is told
+    /// nothing.
+    fn catching_up(&self) -> Option<observed::CatchingUp> {
+        let quiesce = observed::Phases::of(self.history()?).find("quiesce")?.at_ns;
+        let within_ms = self.promises.as_ref()?.leader_within_ms?;
+        let is_settled = !self.faults.iter().any(|fault| fault.kind == "membership");
+        is_settled.then_some(observed::CatchingUp { since_ns: quiesce, within_ms })
     }
 
     fn history(&self) -> Option<&History> {

@@ -46,10 +46,11 @@ const LATE: [(&str, Standing); 11] = [
 
 /// What servers do, for findings of the same moment: what one node must not do, in the order in which an entry
 /// goes through a cluster, and then what must hold between nodes. A check that is not here stands behind these.
-const STEPS: [&str; 19] = [
+const STEPS: [&str; 21] = [
     "boot-equals-disk",
     "durable-first",
     "vote-once",
+    "vote-for-candidate",
     "election-restriction",
     "election-quorum",
     "leader-append-only",
@@ -64,6 +65,7 @@ const STEPS: [&str; 19] = [
     "log-matching",
     "leader-completeness",
     "commit-immutable",
+    "members-agree",
     "exactly-once",
     "state-machine-safety",
     "processes",

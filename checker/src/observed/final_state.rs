@@ -2,6 +2,11 @@
 //!
 //! Nodes are asked once everything is quiet. States are compared where nodes applied the same index;
 //! a node that did not answer, or is behind, was not compared, and that makes the check undecided.
+//!
+//! A follower that stays where it is while nothing stops it breaks a promise: it knew one and the same leader,
+//! which led all the time and had committed more, both answered whenever they were asked, and it applied
+//! nothing for as long as the cluster may take to elect a leader many times over. Bad luck in elections has
+//! no part in that, and a machine that starves its processes leaves gaps in their answers, which are not judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +17,24 @@ use crate::observation::StatusPoll;
 const NAME: &str = "final-state";
 const TITLE: &str = "all nodes end in the same state";
 
+/// Longest time between two answers of a node that is not starved.
+const GAP_NS: u64 = 1_000_000_000;
+
+/// What is promised of a follower once everything is quiet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CatchingUp {
+    /// Nothing goes on since then.
+    pub(crate) since_ns: u64,
+    /// A follower gets somewhere within this.
+    pub(crate) within_ms: u64,
+}
+
 /// Judges the last answers in `status.jsonl`; `None`: there is no such file. `nodes` are all nodes that
 /// were ever heard of.
 pub(crate) fn final_state(
     polls: Option<&[(u32, StatusPoll)]>,
     nodes: &BTreeSet<String>,
+    promise: Option<&CatchingUp>,
 ) -> CheckResult {
     let Some(polls) = polls else {
         return CheckResult::not_exercised(
@@ -42,7 +60,11 @@ pub(crate) fn final_state(
     for poll in last.values() {
         by_applied.entry(poll.1.applied).or_default().push(poll);
     }
-    let differences: Vec<Finding> = by_applied.values().flat_map(|polls| differs(polls)).collect();
+    let mut differences: Vec<Finding> =
+        by_applied.values().flat_map(|polls| differs(polls)).collect();
+    if let Some(promise) = promise {
+        differences.extend(last.values().filter_map(|poll| stuck(polls, &poll.1, promise)));
+    }
     let summary = summary(&last, &by_applied);
     if !differences.is_empty() {
         return result(NAME, TITLE, CheckState::Broken, summary, differences);
@@ -101,6 +123,60 @@ fn differs(polls: &[&(u32, StatusPoll)]) -> Vec<Finding> {
 fn evidence((line, poll): &(u32, StatusPoll)) -> String {
     let text = serde_json::to_string(poll).unwrap_or_default();
     format!("status.jsonl:{line}: {text}")
+}
+
+/// A follower that got nowhere; `end` is its last answer.
+fn stuck(polls: &[(u32, StatusPoll)], end: &StatusPoll, promise: &CatchingUp) -> Option<Finding> {
+    let leader = end.leader.as_ref().filter(|leader| **leader != end.node)?;
+    let stayed = tail(polls, &end.node, promise.since_ns, |poll| {
+        let same = (poll.term, &poll.leader, poll.applied) == (end.term, &end.leader, end.applied);
+        same && poll.role == "follower"
+    });
+    let led = tail(polls, leader, promise.since_ns, |poll| {
+        poll.role == "leader" && poll.term == end.term && poll.commit > end.applied
+    });
+    let (first, first_led) = (stayed.first()?, led.first()?);
+    let from_ns = first.1.time_ns.max(first_led.1.time_ns);
+    let to_ns = end.time_ns.min(led.last()?.1.time_ns);
+    let stayed_ms = to_ns.saturating_sub(from_ns) / 1_000_000;
+    if stayed_ms < promise.within_ms {
+        return None;
+    }
+    Some(Finding {
+        anomaly: "never-caught-up".to_owned(),
+        headline: "A follower never caught up, and nothing stopped it.".to_owned(),
+        explanation: format!(
+            "At the end {} followed {leader} in term {} and stayed at applied index {} for {:.1} s, while \
+             {leader} had committed up to {}. No fault was in force, and both answered all the time. \
+             Electing a leader takes {:.1} s at most here, and this needed no election.",
+            end.node,
+            end.term,
+            end.applied,
+            stayed_ms as f64 / 1e3,
+            first_led.1.commit,
+            promise.within_ms as f64 / 1e3,
+        ),
+        at_ns: Some(end.time_ns),
+        nodes: vec![leader.clone(), end.node.clone()],
+        evidence: [first_led, first, stayed.last()?].map(|poll| evidence(poll)).to_vec(),
+        ..Finding::default()
+    })
+}
+
+/// The last answers of a node, without a gap, as long as this holds.
+fn tail<'a>(
+    polls: &'a [(u32, StatusPoll)],
+    node: &str,
+    since_ns: u64,
+    holds: impl Fn(&StatusPoll) -> bool,
+) -> Vec<&'a (u32, StatusPoll)> {
+    let mut own: Vec<&(u32, StatusPoll)> =
+        polls.iter().filter(|(_, poll)| poll.node == node && poll.time_ns >= since_ns).collect();
+    own.sort_by_key(|(_, poll)| poll.time_ns);
+    let broken = own.iter().rposition(|(_, poll)| !holds(poll)).map_or(0, |at| at + 1);
+    let is_gap = |two: &[&(u32, StatusPoll)]| two[1].1.time_ns - two[0].1.time_ns > GAP_NS;
+    let gap = own.windows(2).rposition(is_gap).map_or(0, |at| at + 1);
+    own.split_off(broken.max(gap))
 }
 
 /// Who could not be compared, as the reason for being undecided.
@@ -164,7 +240,85 @@ mod tests {
 
     fn check(polls: &[(u32, StatusPoll)]) -> CheckResult {
         let nodes = ["n1", "n2", "n3"].map(str::to_owned).into();
-        final_state(Some(polls), &nodes)
+        final_state(Some(polls), &nodes, None)
+    }
+
+    /// For twelve seconds n1 leads and n2 stays behind, n3 does not.
+    fn quiet(change: impl Fn(u64, &mut StatusPoll)) -> CheckResult {
+        let mut polls = Vec::new();
+        for second in 0..=24_u64 {
+            for (node, applied) in [("n1", 9), ("n2", 6), ("n3", 9)] {
+                let role = if node == "n1" { "leader" } else { "follower" };
+                let mut poll = StatusPoll {
+                    time_ns: second * 500_000_000,
+                    role: role.to_owned(),
+                    term: 3,
+                    leader: Some("n1".to_owned()),
+                    commit: applied,
+                    is_final: second == 24,
+                    ..poll(node, applied, Some("a")).1
+                };
+                change(second, &mut poll);
+                polls.push((polls.len() as u32 + 1, poll));
+            }
+        }
+        let nodes = ["n1", "n2", "n3"].map(str::to_owned).into();
+        let promise = CatchingUp { since_ns: 0, within_ms: 10_000 };
+        final_state(Some(&polls), &nodes, Some(&promise))
+    }
+
+    #[test]
+    fn a_follower_that_never_catches_up_breaks_a_promise() {
+        let stuck = quiet(|_, _| {});
+        assert_eq!(stuck.state, CheckState::Broken);
+        let finding = &stuck.findings[0];
+        assert_eq!((finding.anomaly.as_str(), stuck.findings.len()), ("never-caught-up", 1));
+        assert_eq!(finding.nodes, ["n1", "n2"]);
+        assert!(
+            finding.explanation.contains(
+                "n2 followed n1 in term 3 and stayed at applied index 6 for 12.0 s, while n1 had committed \
+                 up to 9"
+            ),
+            "{}",
+            finding.explanation
+        );
+        assert_eq!(finding.evidence.len(), 3);
+    }
+
+    /// Whatever else could be the reason is none of the follower's fault.
+    #[test]
+    fn a_follower_that_something_stopped_is_undecided() {
+        let changes: [(&str, fn(u64, &mut StatusPoll)); 6] = [
+            ("it gets on, however slowly", |second, poll| {
+                poll.applied -= u64::from(poll.node == "n2" && second < 8);
+            }),
+            ("it was in another term", |second, poll| {
+                poll.term -= u64::from(poll.node == "n2" && second == 12);
+            }),
+            ("it campaigned", |second, poll| {
+                if poll.node == "n2" && second == 12 {
+                    poll.role = "pre_candidate".to_owned();
+                }
+            }),
+            ("another one led", |second, poll| {
+                if poll.node == "n1" && second < 12 {
+                    poll.role = "follower".to_owned();
+                }
+            }),
+            ("the leader had no more until late", |second, poll| {
+                if poll.node == "n1" && second < 12 {
+                    poll.commit = 6;
+                }
+            }),
+            ("it was starved", |second, poll| {
+                if poll.node == "n2" && (10..14).contains(&second) {
+                    poll.node = "n4".to_owned();
+                }
+            }),
+        ];
+        for (why, change) in changes {
+            assert_eq!(quiet(change).state, CheckState::Undecided, "{why}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod recovery;
 pub(crate) use acknowledged::acknowledged;
 pub(crate) use conformance::{Journals, conformance};
 pub(crate) use ending::{Ending, facts_of_record};
-pub(crate) use final_state::final_state;
+pub(crate) use final_state::{CatchingUp, final_state};
 pub(crate) use liveness::{MembershipTold, Observed, liveness};
 pub(crate) use outside::{excuse, outside};
 pub(crate) use phases::Phases;

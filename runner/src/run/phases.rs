@@ -310,14 +310,16 @@ impl Run<'_> {
     async fn quiesce(&mut self) {
         self.begin("quiesce", None);
         let nodes = self.nodes();
-        let settled = self
-            .stage
-            .observer
-            .wait_for(QUIESCE_DEADLINE, |view, now_ns| view.is_settled(nodes, now_ns));
+        // Long enough to tell a follower that never catches up from one that is late.
+        let within_ms = self.plan.promises.and_then(|promises| promises.leader_within_ms);
+        let stuck = within_ms.map_or(Duration::ZERO, |ms| Duration::from_millis(ms + 1_000));
+        let deadline = QUIESCE_DEADLINE.max(stuck);
+        let settled =
+            self.stage.observer.wait_for(deadline, |view, now_ns| view.is_settled(nodes, now_ns));
         if !settled.await {
             self.log.notes.push(format!(
                 "the nodes had not applied the same {} s after the last operation",
-                QUIESCE_DEADLINE.as_secs()
+                deadline.as_secs()
             ));
         }
         self.log.final_status = self.stage.observer.final_poll().await;

@@ -91,7 +91,10 @@ impl<'a> World<'a> {
 
     fn quiesce(&mut self) {
         self.recording.phase(self.now_ns, "quiesce", None);
-        self.run(self.now_ns + RECOVERY_DEADLINE_NS, World::is_settled);
+        // Long enough to tell a follower that never catches up from one that is late.
+        let within_ms = self.plan.promises.and_then(|promises| promises.leader_within_ms);
+        let stuck_ns = within_ms.map_or(0, |within_ms| within_ms * MILLISECOND + SECOND);
+        self.run(self.now_ns + RECOVERY_DEADLINE_NS.max(stuck_ns), World::is_settled);
         for host in 0..self.hosts.len() {
             if let Some(poll) = self.status_poll(host, true) {
                 self.recording.status.push(poll);
