@@ -108,7 +108,7 @@ impl Material {
         vec![
             observed::acknowledged(history),
             observed::excuse(observed::processes(self.processes.as_deref()), &outside),
-            observed::excuse(observed::recovery(history), &outside),
+            observed::excuse(observed::recovery(history, &self.faults), &outside),
             observed::liveness(&observed::Observed {
                 history,
                 processes: self.processes.as_deref(),

@@ -69,3 +69,30 @@ fn strength_is_judged_by_what_a_plan_requires() {
     let short = judged(&[("history.jsonl", FAILED), ("plan.json", plan)]);
     assert_eq!(short.verdict, Verdict::Undecided);
 }
+
+/// A run without faults recovers from nothing and heals nothing.
+#[test]
+fn of_a_run_without_faults_what_faults_exercise_is_idle() {
+    let phase = |name: &str, deadline: &str, at: u64| {
+        format!(
+            r#"{{"process":"nemesis","type":"info","f":"phase","value":{{"name":"{name}"{deadline}}},"time_ns":{at}}}"#
+        )
+    };
+    let facts = |f: &str, value: &str, at: u64| {
+        format!(r#"{{"process":"nemesis","type":"info","f":"{f}","value":{value},"time_ns":{at}}}"#)
+    };
+    let history = [
+        facts("recording", r#"{"schema_version":2}"#, 0),
+        phase("warm-up", "", 0),
+        phase("recovery", r#","deadline_ms":10000"#, 0),
+        WRITE.trim_end().to_owned(),
+        phase("end", "", 3),
+        facts("end", "{}", 4),
+    ]
+    .join("\n");
+    let none = judged(&[("history.jsonl", &history), ("faults.jsonl", "")]);
+    assert_eq!(holding(&none), ["linearizability", "run"]);
+    let fault = r#"{"id":1,"kind":"kill","name":"kill -9","target":"leader","nodes":["n1"],"detail":"","planned_at_ns":0,"started_at_ns":0,"effective_at_ns":0,"healed_at_ns":0,"status":"installed","effects":["gone"],"effective":true,"leader_hit":true}"#;
+    let struck = judged(&[("history.jsonl", &history), ("faults.jsonl", fault)]);
+    assert_eq!(holding(&struck), ["linearizability", "recovery", "healing", "run"]);
+}

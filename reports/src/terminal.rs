@@ -12,7 +12,7 @@ use crate::clock::{Clock, counted, duration, thousands};
 use crate::correlation;
 use crate::page::median_failover;
 use crate::run::RunRecord;
-use crate::story::{explanation, headline, main_finding, tagline, verdict_word};
+use crate::story::{checks_in_words, explanation, headline, main_finding, tagline, verdict_word};
 use crate::text_timeline;
 
 /// Evidence lines shown at most; the report has them all.
@@ -27,6 +27,10 @@ pub(crate) fn render(record: &RunRecord, statistics: &Statistics, style: Termina
     for line in record.objectives.lines() {
         let wrapped = wrapped(&plain(&line, style), style.width - 2);
         lines.extend(wrapped.into_iter().map(|line| format!("  {line}")));
+    }
+    if record.verdict == Verdict::Pass && !record.analysis.checks.is_empty() {
+        let words = plain(&checks_in_words(&record.analysis), style);
+        lines.extend(wrapped(&words, style.width - 2).into_iter().map(|line| format!("  {line}")));
     }
     if record.verdict != Verdict::Pass {
         lines.extend(story(record, statistics, style));

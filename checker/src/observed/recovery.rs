@@ -6,13 +6,24 @@
 
 use super::{Phases, result};
 use crate::analysis::{CheckResult, CheckState, Finding};
+use crate::fault::{FaultRecord, FaultStatus};
 use crate::history::{History, Outcome};
 
 const NAME: &str = "recovery";
 const TITLE: &str = "serves again in time after the last fault";
 
-/// Judges the time after the faults.
-pub(crate) fn recovery(history: Option<&History>) -> CheckResult {
+/// Judges the time after the faults. Serving on proves no recovery where nothing had struck.
+pub(crate) fn recovery(history: Option<&History>, faults: &[FaultRecord]) -> CheckResult {
+    let check = served_again(history);
+    let is_struck = |fault: &FaultRecord| !matches!(fault.status, FaultStatus::Skipped { .. });
+    if check.state == CheckState::Holds && !faults.iter().any(is_struck) {
+        let exercise = "a run with --faults";
+        return CheckResult::not_exercised(NAME, TITLE, "no fault was injected", exercise);
+    }
+    check
+}
+
+fn served_again(history: Option<&History>) -> CheckResult {
     let Some(history) = history else {
         return CheckResult::not_exercised(
             NAME,
@@ -122,7 +133,7 @@ mod tests {
         let text: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
         let input = std::io::Cursor::new(text.join("\n").into_bytes());
         let source = history::read_from("test", Box::new(input), &Options::default()).unwrap();
-        super::recovery(Some(&source.history))
+        super::served_again(Some(&source.history))
     }
 
     #[test]
@@ -148,6 +159,6 @@ mod tests {
         let short = check(1_000, (1_500, 1_700), "info", 3_000);
         assert_eq!((short.state, short.findings.len()), (CheckState::NotExercised, 0));
         assert_eq!(short.summary, "the record ends 2.0 s after the last heal");
-        assert_eq!(recovery(None).summary, "no history.jsonl");
+        assert_eq!(served_again(None).summary, "no history.jsonl");
     }
 }
