@@ -243,6 +243,8 @@ mod tests {
         final_state(Some(polls), &nodes, None)
     }
 
+    type Change = fn(u64, &mut StatusPoll);
+
     /// For twelve seconds n1 leads and n2 stays behind, n3 does not.
     fn quiet(change: impl Fn(u64, &mut StatusPoll)) -> CheckResult {
         let mut polls = Vec::new();
@@ -288,7 +290,7 @@ mod tests {
     /// Whatever else could be the reason is none of the follower's fault.
     #[test]
     fn a_follower_that_something_stopped_is_undecided() {
-        let changes: [(&str, fn(u64, &mut StatusPoll)); 6] = [
+        let changes: [(&str, Change); 6] = [
             ("it gets on, however slowly", |second, poll| {
                 poll.applied -= u64::from(poll.node == "n2" && second < 8);
             }),
