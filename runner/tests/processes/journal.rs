@@ -22,7 +22,7 @@ fn a_clean_clusters_journals_replay_alike_over_kill_9_and_restart() {
     let bench = Bench::new();
     bench.run_decided(RUN).expect(0);
     let conformance = check(&bench, "conformance");
-    assert_eq!(conformance["verdict"], "pass", "{conformance:#}: whitewater run {RUN}");
+    assert_eq!(conformance["state"], "holds", "{conformance:#}: whitewater run {RUN}");
     let replayed = bench.call("replay-journal latest --json").expect(0);
     let journals: Vec<Value> =
         replayed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
