@@ -3,6 +3,8 @@
 //! All of this is correlation from traces, status polls and fault records. It is never part of a
 //! proof, and every output prints it under a label that says so.
 
+use std::collections::BTreeSet;
+
 use whitewater_checker::analysis::{Finding, WitnessOperation};
 use whitewater_checker::statistics::{FaultStatistics, NodeRoles, Span, State, Statistics};
 use whitewater_raft::event::Role;
@@ -22,23 +24,20 @@ const JUST_LIFTED_NS: u64 = 1_000_000_000;
 pub(crate) struct Correlation {
     /// Sentences for a reader.
     pub(crate) sentences: Vec<String>,
-    /// The fault nearest to it, by number.
+    /// The fault nearest to it that struck one of its nodes, by number.
     pub(crate) fault: Option<u32>,
-    /// `resumed-leader`, `cut-off-leader`, …: names the situation without values, so that failures
-    /// with the same cause group.
-    pub(crate) context: String,
 }
 
 /// Looks around a finding.
 pub(crate) fn of_finding(statistics: &Statistics, clock: Clock, finding: &Finding) -> Correlation {
     let Some(at_ns) = finding.at_ns else {
-        return Correlation { context: "unplaced".to_owned(), ..Correlation::default() };
+        return Correlation::default();
     };
     let blocked = blocked_operation(finding);
     let suspect = blocked
         .and_then(|operation| operation.node.clone())
         .or_else(|| finding.nodes.first().cloned());
-    let fault = nearest_fault(statistics, suspect.as_deref(), at_ns);
+    let fault = nearest_fault(statistics, suspect.as_deref(), &concerned(finding), at_ns);
     let mut sentences = Vec::new();
     let moment_ns = blocked.map_or(at_ns, |operation| operation.invoked_at_ns);
     let span = suspect.as_deref().and_then(|node| span_at(&statistics.nodes, node, moment_ns));
@@ -48,11 +47,14 @@ pub(crate) fn of_finding(statistics: &Statistics, clock: Clock, finding: &Findin
         sentences.extend(leaders_then(&statistics.nodes, at_ns));
     }
     sentences.extend(fault.map(|fault| fault_then(fault, clock, at_ns)));
-    Correlation {
-        sentences,
-        fault: fault.map(|fault| fault.id),
-        context: context(fault, span, suspect.as_deref(), at_ns),
-    }
+    Correlation { sentences, fault: fault.map(|fault| fault.id) }
+}
+
+/// The nodes that a finding is about: those it names, and those that answered its operations.
+fn concerned(finding: &Finding) -> BTreeSet<&str> {
+    let operations = finding.witness.iter().flat_map(|witness| &witness.operations);
+    let answered = operations.filter_map(|operation| operation.node.as_deref());
+    finding.nodes.iter().map(String::as_str).chain(answered).collect()
 }
 
 /// The span a node was in at a moment.
@@ -134,16 +136,21 @@ fn leaders_then(nodes: &[NodeRoles], at_ns: u64) -> Option<String> {
     })
 }
 
-/// The fault that most likely has to do with a moment: one in force on the suspect, then one just
-/// lifted from it, then one in force elsewhere, then one lifted a while ago.
+/// The fault that most likely has to do with a finding: one in force on the suspect, then one just lifted
+/// from it, then one on another node of the finding. A fault without effect, or on nodes that have no part in
+/// the finding, is a bystander and is not named.
 fn nearest_fault<'a>(
     statistics: &'a Statistics,
     suspect: Option<&str>,
+    concerned: &BTreeSet<&str>,
     at_ns: u64,
 ) -> Option<&'a FaultStatistics> {
+    let touches =
+        |fault: &FaultStatistics| fault.nodes.iter().any(|node| concerned.contains(node.as_str()));
     statistics
         .faults
         .iter()
+        .filter(|fault| fault.effective && touches(fault))
         .filter(|fault| {
             let reach = fault.start_ns.zip(fault.end_ns);
             reach.is_some_and(|(from, to)| {
@@ -159,7 +166,7 @@ fn nearest_fault<'a>(
                 (_, true) => 1,
                 (_, false) => 0,
             };
-            (closeness, fault.effective, fault.start_ns)
+            (closeness, fault.start_ns)
         })
 }
 
@@ -180,26 +187,6 @@ fn fault_then(fault: &FaultStatistics, clock: Clock, at_ns: u64) -> String {
             clock.moment(to),
             duration(at_ns - to)
         )
-    }
-}
-
-fn context(
-    fault: Option<&FaultStatistics>,
-    span: Option<&Span>,
-    suspect: Option<&str>,
-    at_ns: u64,
-) -> String {
-    let role = span.map_or("cluster", |span| role_word(span.role));
-    let Some(fault) = fault else { return role.to_owned() };
-    if suspect.is_some() && !strikes(fault, suspect) {
-        let in_force = fault.end_ns.is_some_and(|end_ns| end_ns >= at_ns);
-        return if in_force { format!("{role}-during-{}", fault.kind) } else { role.to_owned() };
-    }
-    match fault.kind.as_str() {
-        "pause" => format!("resumed-{role}"),
-        "partition" => format!("cut-off-{role}"),
-        "kill" => format!("restarted-{role}"),
-        kind => format!("{kind}-{role}"),
     }
 }
 
@@ -269,7 +256,6 @@ mod tests {
         };
         let found = of_finding(&statistics, Clock::new(0), &stale_read("n3", 10));
         assert_eq!(found.fault, Some(1));
-        assert_eq!(found.context, "resumed-leader");
         assert_eq!(
             found.sentences,
             [
@@ -281,16 +267,24 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_force_elsewhere_wins_over_one_lifted_a_while_ago() {
+    fn a_bystander_is_not_named() {
+        let idle = FaultStatistics { effective: false, ..fault(9, "pause", "n2", 1, 12) };
         let statistics = Statistics {
             nodes: vec![roles("n2", 5, 5, 30)],
-            faults: vec![fault(5, "pause", "n2", 1, 7), fault(7, "partition", "n3", 9, 12)],
+            faults: vec![fault(5, "pause", "n2", 1, 7), fault(7, "partition", "n3", 9, 12), idle],
             ..Statistics::default()
         };
         let found = of_finding(&statistics, Clock::new(0), &stale_read("n2", 10));
-        assert_eq!((found.fault, found.context.as_str()), (Some(7), "leader-during-partition"));
-        let found = of_finding(&statistics, Clock::new(0), &stale_read("n2", 7));
-        assert_eq!((found.fault, found.context.as_str()), (Some(5), "resumed-leader"));
+        assert_eq!(found.fault, Some(5), "in force on n3, and n3 has no part in it");
+        let found = of_finding(&statistics, Clock::new(0), &stale_read("n4", 10));
+        assert_eq!(found.fault, None);
+        // The operation that another node answered is part of the finding.
+        let mut finding = stale_read("n2", 10);
+        let other = WitnessOperation { node: Some("n3".to_owned()), ..WitnessOperation::default() };
+        finding.witness.as_mut().unwrap().operations.push(other);
+        assert_eq!(of_finding(&statistics, Clock::new(0), &finding).fault, Some(7));
+        finding.witness = None;
+        assert_eq!(of_finding(&statistics, Clock::new(0), &finding).fault, None);
     }
 
     #[test]
@@ -301,7 +295,7 @@ mod tests {
             ..Statistics::default()
         };
         let found = of_finding(&statistics, Clock::new(0), &stale_read("n1", 10));
-        assert_eq!((found.fault, found.context.as_str()), (None, "leader"));
+        assert_eq!(found.fault, None);
         assert_eq!(
             found.sentences,
             ["D was answered by n1, which took itself for the leader of term 8."]

@@ -66,11 +66,16 @@ fn exit(
         false => ("unexpected-exit", "A server ended by itself."),
     };
     let ended = match expected {
-        true => format!("{node} was stopped by the run ({how}), having panicked before."),
-        false => format!("{node} ended with {how}, and nothing in the run had asked it to."),
+        true => format!(
+            "{node} was stopped by the run ({how}), having panicked before.",
+            how = named(how)
+        ),
+        false => {
+            format!("{node} ended with {}, and nothing in the run had asked it to.", named(how))
+        }
     };
-    let explanation = match last_words.first() {
-        Some(word) => format!("{ended} Its log says: {}", word.trim()),
+    let explanation = match quoted(last_words) {
+        Some(words) => format!("{ended} Its last words in the log: {words}"),
         None => format!("{ended} Its log has no last words."),
     };
     let place = format!("processes.jsonl:{line}: {node} {how}");
@@ -83,6 +88,40 @@ fn exit(
         evidence: std::iter::once(place).chain(last_words.iter().cloned()).collect(),
         ..Finding::default()
     })
+}
+
+/// What a process said last: its last panic from its first line on, or else its last line.
+fn quoted(last_words: &[String]) -> Option<String> {
+    let panic = last_words.iter().rposition(|word| word.contains("panicked"));
+    let from = panic.or(last_words.len().checked_sub(1))?;
+    let words: Vec<&str> = last_words[from..].iter().map(|word| word.trim()).collect();
+    Some(words.join(" "))
+}
+
+/// Signals whose default action ends a process and that servers meet, by their numbers on Linux (signal(7)).
+const SIGNALS: [(&str, &str); 15] = [
+    ("1", "SIGHUP"),
+    ("2", "SIGINT"),
+    ("3", "SIGQUIT"),
+    ("4", "SIGILL"),
+    ("5", "SIGTRAP"),
+    ("6", "SIGABRT"),
+    ("7", "SIGBUS"),
+    ("8", "SIGFPE"),
+    ("9", "SIGKILL"),
+    ("11", "SIGSEGV"),
+    ("13", "SIGPIPE"),
+    ("14", "SIGALRM"),
+    ("15", "SIGTERM"),
+    ("24", "SIGXCPU"),
+    ("25", "SIGXFSZ"),
+];
+
+/// `signal 6` with the signal's name; any other way to end as it is.
+fn named(how: &str) -> String {
+    let number = how.strip_prefix("signal ");
+    let name = SIGNALS.iter().find(|(known, _)| Some(*known) == number);
+    name.map_or_else(|| how.to_owned(), |(number, name)| format!("{name} (signal {number})"))
 }
 
 #[cfg(test)]
@@ -111,6 +150,29 @@ mod tests {
         assert_eq!(anomalies, ["panic", "unexpected-exit", "panic"]);
         assert!(check.findings[0].explanation.contains("wal.rs:7"));
         assert_eq!(check.findings[1].nodes, ["n3"]);
+    }
+
+    #[test]
+    fn a_crash_is_told_by_its_signal_and_its_last_words() {
+        let words = [
+            "fatal: the first complaint",
+            "thread 'main' panicked at src/a.rs:1:",
+            "an early panic that was caught",
+            "thread 'disk' panicked at src/wal.rs:7:",
+            "entry 4 follows entry 2",
+        ];
+        let told = |how: &str, words: &[&str]| {
+            processes(Some(&[exited(how, false, words)])).findings[0].explanation.clone()
+        };
+        assert_eq!(
+            told("signal 6", &words),
+            "n3 ended with SIGABRT (signal 6), and nothing in the run had asked it to. Its last words in \
+             the log: thread 'disk' panicked at src/wal.rs:7: entry 4 follows entry 2"
+        );
+        assert!(told("signal 11", &["a", "b"]).ends_with("log: b"));
+        assert!(told("signal 11", &[]).contains("SIGSEGV (signal 11)"));
+        assert!(told("signal 64", &[]).contains("ended with signal 64,"));
+        assert!(told("exit code 6", &[]).contains("ended with exit code 6,"));
     }
 
     #[test]

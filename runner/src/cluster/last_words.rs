@@ -6,10 +6,12 @@ use std::path::Path;
 
 /// A panic with its backtrace fits; a log that goes on for ever does not.
 const SCAN_BYTES: u64 = 64 * 1024;
-/// Lines kept; the first ones say the most.
+/// Lines kept: the last ones, as what came after a panic led to the end, and what came before did not.
 const LINES_MAX: usize = 20;
 /// What a line of a dying process contains, in Rust and in Go, in any case.
 const MARKS: [&str; 5] = ["panicked at", "panic:", "fatal", "stack overflow", "segmentation fault"];
+/// How a panic of Rust begins.
+const RUST_PANIC: &str = "panicked at";
 /// How the line begins with which a process says why it gives up.
 const ERROR: &str = "error:";
 
@@ -21,12 +23,20 @@ pub(super) fn since(log: &Path, start: u64, is_expected: bool) -> Vec<String> {
         let line = line.to_lowercase();
         MARKS.iter().any(|mark| line.contains(mark)) || !is_expected && line.starts_with(ERROR)
     };
-    let mut lines = text.lines().filter(is_marked).peekable();
-    if !is_expected && lines.peek().is_none() {
-        let last = text.lines().rfind(|line| !line.trim().is_empty());
-        return last.into_iter().map(str::to_owned).collect();
+    let mut found: Vec<&str> = Vec::new();
+    let mut is_place_of_panic = false;
+    for line in text.lines() {
+        // Since Rust 1.73 the first line of a panic is its place, and the next its message.
+        if is_marked(&line) || is_place_of_panic {
+            found.push(line);
+        }
+        is_place_of_panic = line.contains(RUST_PANIC) && line.ends_with(':');
     }
-    lines.take(LINES_MAX).map(str::to_owned).collect()
+    if !is_expected && found.is_empty() {
+        found.extend(text.lines().rfind(|line| !line.trim().is_empty()));
+    }
+    let dropped = found.len().saturating_sub(LINES_MAX);
+    found[dropped..].iter().map(|line| (*line).to_owned()).collect()
 }
 
 /// The last lines of the log.
@@ -58,12 +68,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("n1.log");
         let first = "thread 'main' panicked at src/old.rs:1:\n";
-        std::fs::write(&log, format!("{first}started\nthread 'x' panicked at src/a.rs:7:\nbye\n"))
-            .unwrap();
-        let panic = ["thread 'x' panicked at src/a.rs:7:"];
+        std::fs::write(
+            &log,
+            format!("{first}started\nthread 'x' panicked at src/a.rs:7:\nno leader\nbye\n"),
+        )
+        .unwrap();
+        let panic = ["thread 'x' panicked at src/a.rs:7:", "no leader"];
         assert_eq!(since(&log, first.len() as u64, true), panic);
         assert_eq!(since(&log, first.len() as u64, false), panic);
         assert_eq!(tail(&log, 1), ["bye"]);
+        std::fs::write(&log, "fatal: again\n".repeat(30) + "fatal: the last\n").unwrap();
+        let many = since(&log, 0, false);
+        assert_eq!((many.len(), many[LINES_MAX - 1].as_str()), (LINES_MAX, "fatal: the last"));
         assert!(since(&folder.path().join("absent"), 0, false).is_empty());
     }
 
