@@ -124,7 +124,7 @@ pub const CATALOGUE: [Card; 34] = [
     card(Mutant::SnapshotInPlace, "snapshot-in-place", "a snapshot is written under its final name", "7", "kill -9 while a snapshot is written", &["processes"]),
     card(Mutant::TornTailFatal, "torn-tail-fatal", "a half-written last frame stops the start for good", "thesis 3.8", "kill -9, cut the last bytes of the log", &["processes"]),
     card(Mutant::FixedTimeout, "fixed-timeout", "all nodes have the same election timeout", "5.2", "kill the leader: split votes", &["liveness"]),
-    card(Mutant::NoBacktrack, "no-backtrack", "a leader never goes back after a refusal", "5.3", "isolate a leader that is written to, heal", &["recovery", "liveness"]),
+    card(Mutant::NoBacktrack, "no-backtrack", "a leader never goes back after a refusal", "5.3", "isolate a leader that is written to, heal", &["final-state", "recovery", "liveness"]),
     card(Mutant::NoPreVoteCheckQuorum, "no-pre-vote-check-quorum", "no trial elections, no stepping down, no lease", "thesis 6.2, 9.6", "a node whose links flap", &["undisturbed-leader"]),
     card(Mutant::JointOneMajority, "joint-one-majority", "one of a joint membership's two majorities is enough", "6", "remove members and add them, with elections and slow followers in between", &["election-quorum", "commit-rule"]),
 ];
