@@ -62,6 +62,7 @@ impl Weather {
         let mut weather = Self::new(&mut Chance::new(seed, 0));
         // A stream of their own: what older seeds drew from the first one stays as it was.
         weather.add_sessions_and_aims(&mut Chance::new(seed, 4));
+        weather.add_frequent_snapshots(&mut Chance::new(seed, 6));
         weather
     }
 
@@ -80,6 +81,14 @@ impl Weather {
             self.drift_in_a_thousand = 0;
         }
         self.plots = Plots::draw(chance);
+    }
+
+    /// Snapshots every few entries in some seeds, down to every one: each is taken, sent and installed while
+    /// the log around it moves.
+    fn add_frequent_snapshots(&mut self, chance: &mut Chance) {
+        if chance.below(8) == 0 {
+            self.snapshot_entries = chance.between((1, 12));
+        }
     }
 
     /// What a correct server promises in this weather.
