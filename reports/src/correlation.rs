@@ -37,7 +37,7 @@ pub(crate) fn of_finding(statistics: &Statistics, clock: Clock, finding: &Findin
     let suspect = blocked
         .and_then(|operation| operation.node.clone())
         .or_else(|| finding.nodes.first().cloned());
-    let fault = nearest_fault(statistics, suspect.as_deref(), &concerned(finding), at_ns);
+    let fault = nearest_fault(statistics, suspect.as_deref(), concerned(finding).as_ref(), at_ns);
     let mut sentences = Vec::new();
     let moment_ns = blocked.map_or(at_ns, |operation| operation.invoked_at_ns);
     let span = suspect.as_deref().and_then(|node| span_at(&statistics.nodes, node, moment_ns));
@@ -50,11 +50,15 @@ pub(crate) fn of_finding(statistics: &Statistics, clock: Clock, finding: &Findin
     Correlation { sentences, fault: fault.map(|fault| fault.id) }
 }
 
-/// The nodes that a finding is about: those it names, and those that answered its operations.
-fn concerned(finding: &Finding) -> BTreeSet<&str> {
+/// The nodes that a finding is about: those it names, and those that answered its operations. `None` where it is
+/// about the cluster as a whole (no recovery, say).
+fn concerned(finding: &Finding) -> Option<BTreeSet<&str>> {
+    if finding.nodes.is_empty() && finding.key.is_none() && finding.witness.is_none() {
+        return None;
+    }
     let operations = finding.witness.iter().flat_map(|witness| &witness.operations);
     let answered = operations.filter_map(|operation| operation.node.as_deref());
-    finding.nodes.iter().map(String::as_str).chain(answered).collect()
+    Some(finding.nodes.iter().map(String::as_str).chain(answered).collect())
 }
 
 /// The span a node was in at a moment.
@@ -142,11 +146,12 @@ fn leaders_then(nodes: &[NodeRoles], at_ns: u64) -> Option<String> {
 fn nearest_fault<'a>(
     statistics: &'a Statistics,
     suspect: Option<&str>,
-    concerned: &BTreeSet<&str>,
+    concerned: Option<&BTreeSet<&str>>,
     at_ns: u64,
 ) -> Option<&'a FaultStatistics> {
-    let touches =
-        |fault: &FaultStatistics| fault.nodes.iter().any(|node| concerned.contains(node.as_str()));
+    let touches = |fault: &FaultStatistics| {
+        concerned.is_none_or(|nodes| fault.nodes.iter().any(|node| nodes.contains(node.as_str())))
+    };
     statistics
         .faults
         .iter()
@@ -283,7 +288,10 @@ mod tests {
         let other = WitnessOperation { node: Some("n3".to_owned()), ..WitnessOperation::default() };
         finding.witness.as_mut().unwrap().operations.push(other);
         assert_eq!(of_finding(&statistics, Clock::new(0), &finding).fault, Some(7));
+        // What is about the whole cluster is touched by whatever touched a part of it.
         finding.witness = None;
+        assert_eq!(of_finding(&statistics, Clock::new(0), &finding).fault, Some(7));
+        finding.key = Some("k1".to_owned());
         assert_eq!(of_finding(&statistics, Clock::new(0), &finding).fault, None);
     }
 
