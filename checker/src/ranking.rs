@@ -6,7 +6,7 @@
 //! 2. What was seen of the servers comes before what their clients saw of it, then comes what was seen of the
 //!    service as a whole, then what says something of the run alone ([`Standing`]).
 //! 3. Of what was seen of the servers the earliest comes first: a cause precedes what it leads to.
-//! 4. At the same moment the step of one node comes before what it breaks between nodes ([`STEPS`]). Where clients
+//! 4. At the same moment the step of one node comes before what it breaks between nodes (`STEPS`). Where clients
 //!    or the service speak, their moment says when somebody noticed, so there a table alone decides.
 //!
 //! Every output asks here, so that the terminal, the page, the summary, JUnit, `sim` and `mutants` name the same
