@@ -2,10 +2,10 @@
 //! sorting as many numbers as there are operations, inserting as many into a hash set, reading the same file.
 //!
 //! ```text
-//! cargo run --release -p whitewater-checker --example bench            # everything, some minutes
-//! cargo run --release -p whitewater-checker --example bench -- quick   # without the million
-//! cargo run --release -p whitewater-checker --example bench -- one-hot # rows whose name holds this
-//! cargo run --release -p whitewater-checker --example bench -- memory  # 10 million operations, bytes for each
+//! cargo run --profile dist -p whitewater-checker --example bench            # everything, some minutes
+//! cargo run --profile dist -p whitewater-checker --example bench -- quick   # without the million
+//! cargo run --profile dist -p whitewater-checker --example bench -- one-hot # rows whose name holds this
+//! cargo run --profile dist -p whitewater-checker --example bench -- memory  # 10 million operations, bytes for each
 //! ```
 
 use std::collections::HashSet;
