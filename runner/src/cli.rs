@@ -234,6 +234,9 @@ pub(crate) struct CheckArguments {
     /// Of a run: replace the verdict in run.json by this one, and draw its reports and the index again
     #[arg(long)]
     pub(crate) write: bool,
+    /// Tell of every check, every finding, and the lines that prove it
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,

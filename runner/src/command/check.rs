@@ -6,7 +6,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use whitewater_checker::analysis::{Analysis, Finding, Witness, WitnessOperation};
+use whitewater_checker::analysis::{Analysis, Witness};
 use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
 use whitewater_checker::objectives::Outcomes;
@@ -16,7 +16,8 @@ use whitewater_checker::{
     check_run_with_report, check_source, objectives_of_run,
 };
 
-use super::rejudge::{self, Judgement};
+use super::check_text::Told;
+use super::rejudge::Judgement;
 use crate::cli::CheckArguments;
 use crate::conformance;
 use crate::exit::{Exit, Refusal, expected};
@@ -89,7 +90,13 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     if arguments.json {
         print_json(&result(&analysis, figures));
     } else {
-        print(&text(&analysis, &figures, &objectives));
+        let told = Told {
+            analysis: &analysis,
+            figures: &figures,
+            objectives: &objectives,
+            is_verbose: arguments.verbose,
+        };
+        print(&told.text());
     }
     let (exit, line) =
         expected(arguments.expect.as_ref(), analysis.verdict, &analysis.broken(), &objectives);
@@ -246,61 +253,4 @@ fn witness(analysis: &Analysis) -> Option<&Witness> {
         .iter()
         .flat_map(|check| &check.findings)
         .find_map(|found| found.witness.as_ref())
-}
-
-/// Where an operation is: its process and key, and its line and index in the file.
-fn place(finding: &Finding, operation: &WitnessOperation) -> String {
-    let mut place = format!("  (client {}", operation.process);
-    if let Some(key) = &finding.key {
-        place += &format!(", key {key:?}");
-    }
-    if let Some(line) = operation.line {
-        place += &format!(", line {line}");
-    }
-    if let Some(index) = operation.index {
-        place += &format!(", :index {index}");
-    }
-    place + ")"
-}
-
-fn text(analysis: &Analysis, figures: &Value, objectives: &Outcomes) -> String {
-    let mut text = String::new();
-    for check in &analysis.checks {
-        text += &format!("{:13} {}", check.state.word(), check.title);
-        if !check.summary.is_empty() {
-            text += &format!(": {}", check.summary);
-        }
-        text.push('\n');
-        for finding in &check.findings {
-            text += &format!("\n  {}\n", finding.headline);
-            for line in
-                finding.explanation.lines().chain(finding.evidence.iter().map(String::as_str))
-            {
-                text += &format!("  {line}\n");
-            }
-            for operation in finding.witness.iter().flat_map(|witness| &witness.operations) {
-                text += &format!(
-                    "    {}  {}{}\n",
-                    operation.label,
-                    operation.text,
-                    place(finding, operation)
-                );
-            }
-            text.push('\n');
-        }
-    }
-    for note in figures["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        text += &format!("note: {note}\n");
-    }
-    for line in objectives.lines() {
-        text += &format!("{line}\n");
-    }
-    let verdict = match analysis.verdict {
-        Verdict::Pass => "PASS",
-        Verdict::Undecided => "UNDECIDED",
-        Verdict::Error => "ERROR",
-        Verdict::Violation => "VIOLATION",
-    };
-    text += &format!("{verdict}  {} operations, {} keys\n", figures["operations"], figures["keys"]);
-    text + &rejudge::difference(figures)
 }

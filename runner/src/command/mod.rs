@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod check;
+mod check_text;
 pub(crate) mod cluster;
 pub(crate) mod doctor;
 pub(crate) mod exec_node;

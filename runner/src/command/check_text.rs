@@ -1,0 +1,187 @@
+//! What `whitewater check` says to a person: what is broken first, a block for each finding, the verdict last.
+
+use serde_json::Value;
+use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding, WitnessOperation};
+use whitewater_checker::objectives::Outcomes;
+use whitewater_checker::{Verdict, ranking};
+
+use super::rejudge;
+
+/// Findings told in full: a broken rule is broken over and over, and the first ones tell most.
+const FINDINGS_MAX: usize = 5;
+
+/// What there is to say.
+pub(super) struct Told<'a> {
+    pub(super) analysis: &'a Analysis,
+    /// The figures of `--json`.
+    pub(super) figures: &'a Value,
+    pub(super) objectives: &'a Outcomes,
+    /// Every check, every finding, and the lines that prove it.
+    pub(super) is_verbose: bool,
+}
+
+impl Told<'_> {
+    /// All of it.
+    pub(super) fn text(&self) -> String {
+        let mut text = self.findings();
+        text += &self.checks();
+        for note in self.figures["notes"].as_array().into_iter().flatten() {
+            text += &format!("note: {}\n", note.as_str().unwrap_or_default());
+        }
+        for line in self.objectives.lines() {
+            text += &format!("{line}\n");
+        }
+        text += &rejudge::difference(self.figures);
+        let verdict = match self.analysis.verdict {
+            Verdict::Pass => "PASS",
+            Verdict::Undecided => "UNDECIDED",
+            Verdict::Error => "ERROR",
+            Verdict::Violation => "VIOLATION",
+        };
+        let (operations, keys) = (&self.figures["operations"], &self.figures["keys"]);
+        text + &format!("{verdict}  {operations} operations, {keys} keys\n")
+    }
+
+    fn findings(&self) -> String {
+        let ranked = ranking::ranked(self.analysis);
+        let shown = if self.is_verbose { ranked.len() } else { FINDINGS_MAX };
+        let mut text = String::new();
+        for (check, finding) in ranked.iter().take(shown) {
+            text += &self.finding(check, finding);
+        }
+        let hidden = ranked.len().saturating_sub(shown);
+        let evidence = ranked.iter().any(|(_, finding)| !finding.evidence.is_empty());
+        match (hidden, evidence && !self.is_verbose) {
+            (0, false) => text,
+            (0, true) => text + "-v shows the lines that prove it\n",
+            (1, _) => text + "1 more finding: -v shows it, and the lines that prove each\n",
+            _ => {
+                text + &format!(
+                    "{hidden} more findings: -v shows them, and the lines that prove each\n"
+                )
+            }
+        }
+    }
+
+    fn finding(&self, check: &CheckResult, finding: &Finding) -> String {
+        let mut text = format!("{:9} {} ({})\n", check.state.word(), check.title, check.name);
+        text += &format!("  {}\n", finding.headline);
+        let evidence = finding.evidence.iter().filter(|_| self.is_verbose).map(String::as_str);
+        for line in finding.explanation.lines().chain(evidence) {
+            text += &format!("  {line}\n");
+        }
+        for operation in finding.witness.iter().flat_map(|witness| &witness.operations) {
+            let place = place(finding, operation);
+            text += &format!("    {}  {}{place}\n", operation.label, operation.text);
+        }
+        text + "\n"
+    }
+
+    /// The checks without a finding: by their number, unless they are few or all is asked for.
+    fn checks(&self) -> String {
+        const FEW: usize = 2;
+        let silent: Vec<&CheckResult> =
+            self.analysis.checks.iter().filter(|check| check.findings.is_empty()).collect();
+        if self.is_verbose || silent.len() <= FEW {
+            return silent.into_iter().map(line).collect();
+        }
+        let is_odd = |state| !matches!(state, CheckState::Holds | CheckState::NotExercised);
+        let odd: String =
+            silent.iter().filter(|check| is_odd(check.state)).map(|check| line(check)).collect();
+        let held = self.analysis.count(CheckState::Holds);
+        let checks = if held == 1 { "check" } else { "checks" };
+        let idle = self.analysis.count(CheckState::NotExercised);
+        odd + &format!("{held} {checks} held, {idle} not exercised (-v lists them)\n")
+    }
+}
+
+fn line(check: &CheckResult) -> String {
+    let mut line = format!("{:13} {}", check.state.word(), check.title);
+    if !check.summary.is_empty() {
+        line += &format!(": {}", check.summary);
+    }
+    line + "\n"
+}
+
+/// Where an operation is: its process and key, and its line and index in the file.
+fn place(finding: &Finding, operation: &WitnessOperation) -> String {
+    let mut place = format!("  (client {}", operation.process);
+    if let Some(key) = &finding.key {
+        place += &format!(", key {key:?}");
+    }
+    if let Some(line) = operation.line {
+        place += &format!(", line {line}");
+    }
+    if let Some(index) = operation.index {
+        place += &format!(", :index {index}");
+    }
+    place + ")"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(name: &str, state: CheckState, findings: usize) -> CheckResult {
+        let finding = Finding {
+            headline: format!("{name} is wrong."),
+            explanation: "Here is how.".into(),
+            evidence: vec![r#"trace/n1.jsonl:7: {"node":1}"#.into()],
+            ..Finding::default()
+        };
+        CheckResult {
+            name: name.into(),
+            title: format!("the promise of {name}"),
+            state,
+            summary: "seen".into(),
+            findings: vec![finding; findings],
+            ..CheckResult::default()
+        }
+    }
+
+    fn text(checks: Vec<CheckResult>, is_verbose: bool) -> String {
+        let analysis = Analysis::of(checks);
+        let figures = json!({ "operations": 7, "keys": 2 });
+        let objectives = Outcomes::default();
+        Told { analysis: &analysis, figures: &figures, objectives: &objectives, is_verbose }.text()
+    }
+
+    #[test]
+    fn what_is_broken_comes_first_and_the_verdict_last() {
+        let mut checks: Vec<_> =
+            (0..4).map(|n| check(&format!("held-{n}"), CheckState::Holds, 0)).collect();
+        checks.push(check("idle", CheckState::NotExercised, 0));
+        checks.push(check("vote-once", CheckState::Broken, 7));
+        let short = text(checks.clone(), false);
+        assert!(short.starts_with("broken    the promise of vote-once (vote-once)\n"), "{short}");
+        assert_eq!(short.matches("vote-once is wrong.").count(), FINDINGS_MAX);
+        assert!(short.contains("2 more findings: -v shows them"), "{short}");
+        assert!(short.contains("4 checks held, 1 not exercised (-v lists them)\n"), "{short}");
+        assert!(!short.contains(r#"{"node""#) && !short.contains("held-1"), "{short}");
+        assert!(short.ends_with("\nVIOLATION  7 operations, 2 keys\n"), "{short}");
+        let long = text(checks, true);
+        assert_eq!(long.matches(r#"{"node":1}"#).count(), 7);
+        assert!(long.contains("holds         the promise of held-1: seen\n"), "{long}");
+        assert!(long.contains("not exercised the promise of idle: seen\n"), "{long}");
+        assert!(!long.contains("-v"), "{long}");
+    }
+
+    #[test]
+    fn a_history_alone_tells_its_few_checks_and_what_is_undecided_is_never_hidden() {
+        let one = text(vec![check("linearizability", CheckState::Holds, 0)], false);
+        assert_eq!(
+            one,
+            "holds         the promise of linearizability: seen\nPASS  7 operations, 2 keys\n"
+        );
+        let mut checks: Vec<_> =
+            (0..3).map(|n| check(&format!("held-{n}"), CheckState::Holds, 0)).collect();
+        checks.push(check("open", CheckState::Undecided, 0));
+        let text = text(checks, false);
+        assert!(
+            text.starts_with("undecided     the promise of open: seen\n3 checks held"),
+            "{text}"
+        );
+    }
+}
