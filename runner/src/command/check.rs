@@ -63,26 +63,9 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
         let (analysis, report) = check_history(path, &options).map_err(refused)?;
         (analysis, of_history(&report))
     } else {
-        let store = Store::new(arguments.store.runs_dir.clone());
-        let folder = store.find(&arguments.subject)?;
-        let replayed =
-            conformance::has_journals(&folder.path).then(|| conformance::replay_all(&folder.path));
-        let (analysis, report) =
-            check_run_with_report(&folder.path, &options, replayed.clone()).map_err(refused)?;
-        if wants_report {
-            whitewater_reports::write_checked(&folder.path, &analysis, outputs(arguments))
-                .map_err(|error| Refusal::Environment(error.to_string()))?;
-        }
-        let mut figures = of_history(&report.unwrap_or_default());
-        figures["run"] = json!(folder.path);
-        objectives = objectives_of_run(&folder.path).map_err(refused)?;
-        let judgement =
-            Judgement { analysis: &analysis, options: &options, objectives: &objectives, replayed };
-        figures["recorded"] = judgement.compare(&folder);
-        if arguments.write {
-            judgement.write(&store, &folder)?;
-        }
-        (analysis, figures)
+        let judged = of_run(arguments, &options)?;
+        objectives = judged.objectives;
+        (judged.analysis, judged.figures)
     };
     if !objectives.is_empty() {
         figures["objectives"] = json!(objectives);
@@ -102,6 +85,36 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
         expected(arguments.expect.as_ref(), analysis.verdict, &analysis.broken(), &objectives);
     line.into_iter().for_each(|line| print_error(&line));
     Ok(exit)
+}
+
+/// What a stored run came to when it was judged again.
+struct OfRun {
+    analysis: Analysis,
+    /// The figures of `--json`.
+    figures: Value,
+    objectives: Outcomes,
+}
+
+fn of_run(arguments: &CheckArguments, options: &Options) -> anyhow::Result<OfRun> {
+    let store = Store::new(arguments.store.runs_dir.clone());
+    let folder = store.find(&arguments.subject)?;
+    let replayed =
+        conformance::has_journals(&folder.path).then(|| conformance::replay_all(&folder.path));
+    let (analysis, report) =
+        check_run_with_report(&folder.path, options, replayed.clone()).map_err(refused)?;
+    if arguments.report.is_some() || arguments.junit.is_some() {
+        whitewater_reports::write_checked(&folder.path, &analysis, outputs(arguments))
+            .map_err(|error| Refusal::Environment(error.to_string()))?;
+    }
+    let mut figures = of_history(&report.unwrap_or_default());
+    figures["run"] = json!(folder.path);
+    let objectives = objectives_of_run(&folder.path).map_err(refused)?;
+    let judgement = Judgement { analysis: &analysis, options, objectives: &objectives, replayed };
+    figures["recorded"] = judgement.compare(&folder);
+    if arguments.write {
+        judgement.write(&store, &folder)?;
+    }
+    Ok(OfRun { analysis, figures, objectives })
 }
 
 fn outputs(arguments: &CheckArguments) -> whitewater_reports::Outputs<'_> {
