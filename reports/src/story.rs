@@ -168,9 +168,25 @@ pub(crate) fn headline(record: &RunRecord, statistics: &Statistics) -> String {
     }
 }
 
+/// A finding in its own words and, where the servers' own account leads, what clients saw in the same run. That one
+/// led to the other is not proven by either, and not said.
+fn with_what_clients_saw(finding: &Finding, analysis: &Analysis) -> String {
+    let seen = ranking::seen_by_clients(analysis).filter(|_| finding.witness.is_none());
+    match seen {
+        Some((_, seen)) => {
+            let headline = seen.headline.trim_end_matches('.');
+            format!(
+                "{} Clients, in the same run: {headline}. {}",
+                finding.explanation, seen.explanation
+            )
+        }
+        None => finding.explanation.clone(),
+    }
+}
+
 pub(crate) fn explanation(record: &RunRecord, statistics: &Statistics) -> String {
     if let Some((_, finding)) = main_finding(&record.analysis) {
-        return finding.explanation.clone();
+        return with_what_clients_saw(finding, &record.analysis);
     }
     if record.verdict == Verdict::Pass {
         return format!(
@@ -246,6 +262,31 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_clients_saw_is_told_beside_a_rule_that_leads() {
+        let told = |name: &str, text: &str, witness: bool| CheckResult {
+            name: name.to_owned(),
+            state: Verdict::Violation.into(),
+            findings: vec![Finding {
+                headline: format!("{text}."),
+                explanation: format!("How {text}."),
+                witness: witness.then(Default::default),
+                ..Finding::default()
+            }],
+            ..CheckResult::default()
+        };
+        let rule = told("read-index", "a rule was broken", false);
+        let analysis =
+            Analysis::of(vec![rule.clone(), told("linearizability", "a stale read", true)]);
+        let record = RunRecord { analysis, ..RunRecord::default() };
+        assert_eq!(
+            explanation(&record, &Statistics::default()),
+            "How a rule was broken. Clients, in the same run: a stale read. How a stale read."
+        );
+        let record = RunRecord { analysis: Analysis::of(vec![rule]), ..RunRecord::default() };
+        assert_eq!(explanation(&record, &Statistics::default()), "How a rule was broken.");
+    }
 
     #[test]
     fn commands_survive_a_shell() {
