@@ -7,8 +7,12 @@ use whitewater_checker::{Verdict, ranking};
 
 use super::rejudge;
 
-/// Findings told in full: a broken rule is broken over and over, and the first ones tell most.
-const FINDINGS_MAX: usize = 5;
+/// Kinds of finding told in full; of the others the headline. A broken rule is broken over and over: the first
+/// finding of a kind tells most, and ten of one kind must not hide the only one of another.
+const KINDS_MAX: usize = 5;
+
+/// Keys named of the findings that are only counted.
+const KEYS_MAX: usize = 12;
 
 /// What there is to say.
 pub(super) struct Told<'a> {
@@ -43,14 +47,29 @@ impl Told<'_> {
     }
 
     fn findings(&self) -> String {
-        let ranked = ranking::ranked(self.analysis);
-        let shown = if self.is_verbose { ranked.len() } else { FINDINGS_MAX };
+        let kinds = kinds(ranking::ranked(self.analysis));
         let mut text = String::new();
-        for (check, finding) in ranked.iter().take(shown) {
-            text += &self.finding(check, finding);
+        let mut hidden = 0;
+        for (place, (check, findings)) in kinds.iter().enumerate() {
+            match self.is_verbose {
+                true => {
+                    text.extend(findings.iter().map(|finding| self.finding(check, finding) + "\n"))
+                }
+                false if place < KINDS_MAX => {
+                    text += &self.finding(check, findings[0]);
+                    text += &alike(&findings[1..]);
+                    text += "\n";
+                    hidden += findings.len() - 1;
+                }
+                false => {
+                    text += &headline(check, findings[0]);
+                    text += &alike(&findings[1..]);
+                    text += "\n";
+                    hidden += findings.len();
+                }
+            }
         }
-        let hidden = ranked.len().saturating_sub(shown);
-        let evidence = ranked.iter().any(|(_, finding)| !finding.evidence.is_empty());
+        let evidence = kinds.iter().flat_map(|(_, all)| all).any(|all| !all.evidence.is_empty());
         match (hidden, evidence && !self.is_verbose) {
             (0, false) => text,
             (0, true) => text + "-v shows the lines that prove it\n",
@@ -64,8 +83,7 @@ impl Told<'_> {
     }
 
     fn finding(&self, check: &CheckResult, finding: &Finding) -> String {
-        let mut text = format!("{:9} {} ({})\n", check.state.word(), check.title, check.name);
-        text += &format!("  {}\n", finding.headline);
+        let mut text = headline(check, finding);
         let evidence = finding.evidence.iter().filter(|_| self.is_verbose).map(String::as_str);
         for line in finding.explanation.lines().chain(evidence) {
             text += &format!("  {line}\n");
@@ -74,7 +92,7 @@ impl Told<'_> {
             let place = place(finding, operation);
             text += &format!("    {}  {}{place}\n", operation.label, operation.text);
         }
-        text + "\n"
+        text
     }
 
     /// The checks without a finding: by their number, unless they are few or all is asked for.
@@ -93,6 +111,44 @@ impl Told<'_> {
         let idle = self.analysis.count(CheckState::NotExercised);
         odd + &format!("{held} {checks} held, {idle} not exercised (-v lists them)\n")
     }
+}
+
+/// The findings of one check and class together, in the order of the best of each.
+fn kinds<'a>(ranked: Vec<ranking::Found<'a>>) -> Vec<(&'a CheckResult, Vec<&'a Finding>)> {
+    let mut kinds: Vec<(&CheckResult, Vec<&Finding>)> = Vec::new();
+    for (check, finding) in ranked {
+        let kind = kinds
+            .iter_mut()
+            .find(|(of, all)| of.name == check.name && all[0].anomaly == finding.anomaly);
+        match kind {
+            Some((_, findings)) => findings.push(finding),
+            None => kinds.push((check, vec![finding])),
+        }
+    }
+    kinds
+}
+
+/// How many more there are of a kind, and on which keys: every violating key is named or counted.
+fn alike(more: &[&Finding]) -> String {
+    if more.is_empty() {
+        return String::new();
+    }
+    let mut keys: Vec<&str> = more.iter().filter_map(|finding| finding.key.as_deref()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let named = keys.iter().take(KEYS_MAX).map(|key| format!("{key:?}")).collect::<Vec<_>>();
+    let on = match (keys.len(), keys.len().saturating_sub(KEYS_MAX)) {
+        (0, _) => String::new(),
+        (1, _) => format!(", on key {}", named[0]),
+        (_, 0) => format!(", on keys {}", named.join(", ")),
+        (_, rest) => format!(", on keys {} and {rest} more", named.join(", ")),
+    };
+    format!("  {} more of this kind{on}\n", more.len())
+}
+
+fn headline(check: &CheckResult, finding: &Finding) -> String {
+    let (word, title) = (check.state.word(), &check.title);
+    format!("{word:9} {title} ({})\n  {}\n", check.name, finding.headline)
 }
 
 fn line(check: &CheckResult) -> String {
@@ -156,8 +212,9 @@ mod tests {
         checks.push(check("vote-once", CheckState::Broken, 7));
         let short = text(checks.clone(), false);
         assert!(short.starts_with("broken    the promise of vote-once (vote-once)\n"), "{short}");
-        assert_eq!(short.matches("vote-once is wrong.").count(), FINDINGS_MAX);
-        assert!(short.contains("2 more findings: -v shows them"), "{short}");
+        assert_eq!(short.matches("vote-once is wrong.").count(), 1, "{short}");
+        assert!(short.contains("\n  6 more of this kind\n\n"), "{short}");
+        assert!(short.contains("6 more findings: -v shows them"), "{short}");
         assert!(short.contains("4 checks held, 1 not exercised (-v lists them)\n"), "{short}");
         assert!(!short.contains(r#"{"node""#) && !short.contains("held-1"), "{short}");
         assert!(short.ends_with("\nVIOLATION  7 operations, 2 keys\n"), "{short}");
@@ -183,5 +240,28 @@ mod tests {
             text.starts_with("undecided     the promise of open: seen\n3 checks held"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn many_findings_of_one_kind_hide_no_other_kind_and_their_keys_are_named() {
+        let mut many = check("linearizability", CheckState::Broken, 40);
+        for (number, finding) in many.findings.iter_mut().enumerate() {
+            finding.anomaly = "stale-read".into();
+            finding.key = Some(format!("k{:02}", number / 2));
+        }
+        many.findings
+            .push(Finding { headline: "One write was lost.".into(), ..Finding::default() });
+        let mut checks: Vec<_> =
+            (0..KINDS_MAX).map(|n| check(&format!("rule-{n}"), CheckState::Broken, 2)).collect();
+        checks.extend([many, check("conformance", CheckState::Broken, 1)]);
+        let short = text(checks.clone(), false);
+        assert!(short.contains("One write was lost."), "{short}");
+        assert!(short.contains("conformance is wrong."), "{short}");
+        assert!(short.contains("39 more of this kind, on keys \"k00\", \"k01\""), "{short}");
+        assert!(short.contains("\"k11\" and 8 more\n"), "{short}");
+        // Five of the rules in full, their twins counted; everything else by its headline.
+        assert!(short.contains("47 more findings: -v shows them"), "{short}");
+        let long = text(checks, true);
+        assert_eq!(long.matches("linearizability is wrong.").count(), 40, "{long}");
     }
 }
