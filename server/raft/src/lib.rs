@@ -121,6 +121,7 @@ mod config;
 pub mod event;
 mod fingerprint;
 mod follower;
+mod input;
 mod leader;
 mod log;
 mod membership;
@@ -137,6 +138,7 @@ mod status;
 mod transfer;
 
 pub use config::*;
+pub use input::{Input, Output};
 pub use message::*;
 pub use raft::Raft;
 pub use ready::*;

@@ -4,10 +4,10 @@
 //! line. What matters to others comes first: messages, then the disk, then the trace.
 
 use whitewater_raft::event::Traced;
-use whitewater_raft::{Body, MembershipChange, Message, Position, Refused};
+use whitewater_raft::{Body, Input, MembershipChange, Message, Position, Refused};
 
 use super::replay::Divergence;
-use super::step::{Entries, Input, Kept, Outline, Output, Sent};
+use super::step::{Entries, Kept, Outline, Output, Sent};
 
 /// Two outputs of the same step that differ.
 pub(super) fn differs(

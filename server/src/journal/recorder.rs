@@ -6,8 +6,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use whitewater_raft::Input;
 
-use super::step::{Input, Output};
+use super::step::Output;
 use super::{BLOCK_HEADER_BYTES, EXTENSION, Header, MAGIC, SCHEMA_VERSION};
 
 /// Bytes that are gathered before they are written. A tick writes them sooner.

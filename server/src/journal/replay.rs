@@ -8,11 +8,11 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use whitewater_raft::Raft;
+use whitewater_raft::{Input, Raft};
 
 use super::describe;
 use super::reader::{Reader, Torn};
-use super::step::{Input, Outline, Output};
+use super::step::{Outline, Output};
 use super::{Header, JournalError};
 use crate::mutants::Mutant;
 
@@ -138,7 +138,7 @@ impl Replayer {
             replayed.steps += 1;
             self.remember(&input);
             let raft = &mut self.raft;
-            let actual = match unwound(|| apply(raft, input)) {
+            let actual = match unwound(|| raft.take(input).account(Outline::of)) {
                 Ok(actual) => actual,
                 Err(panic) => {
                     let inputs = self.inputs();
@@ -176,31 +176,6 @@ impl Replayer {
     fn inputs(&self) -> Vec<String> {
         self.recent.iter().map(describe::input).collect()
     }
-}
-
-/// Does to the core what was done to the recorded one.
-fn apply(raft: &mut Raft, input: Input) -> Output {
-    match input {
-        Input::Tick => raft.tick(),
-        Input::Step(message) => raft.step(message),
-        Input::Propose(command) => return Output::Proposed(raft.propose(command)),
-        Input::Acknowledges(index) => return Output::Acknowledges(raft.acknowledges(index)),
-        Input::Read(context) => raft.read(context),
-        Input::Persisted(number) => raft.persisted(number),
-        Input::Applied(index) => raft.applied(index),
-        Input::Compacted(meta) => raft.compacted(meta),
-        Input::LogTail(entries) => raft.set_log_tail(entries),
-        Input::Transfer(target) => return Output::Transferring(raft.transfer_leadership(target)),
-        Input::ChangeMembership(change) => {
-            return Output::ChangesMembership(raft.change_membership(change));
-        }
-        Input::SnapshotMessage { peer, meta } => {
-            return Output::SnapshotMessage(raft.snapshot_message(peer, meta));
-        }
-        Input::SnapshotSent { peer, delivered } => raft.snapshot_sent(peer, delivered),
-        Input::Ready => return Output::Ready(Box::new(Outline::of(&raft.ready()))),
-    }
-    Output::Nothing
 }
 
 fn committed(output: &Output) -> u64 {

@@ -5,12 +5,22 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use whitewater_raft::{
-    Config, Index, MembershipChange, Message, NodeId, Position, Raft, Ready, Refused, Restored,
-    SnapshotMeta,
+    Config, Index, Input, MembershipChange, Message, NodeId, Output, Position, Raft, Ready,
+    Refused, Restored, SnapshotMeta,
 };
 
-use super::step::{Input, Outline, Output};
+use super::step::Outline;
 use super::{Header, Recorder, Settings};
+
+/// What the core says to an input that it answers in one way only.
+macro_rules! said {
+    ($core:ident, $input:expr, $variant:path) => {
+        match $core.take($input) {
+            $variant(said) => said,
+            other => unreachable!("the core answers {other:?}"),
+        }
+    };
+}
 
 /// A [`Raft`] and, where one is wanted, the journal of its calls. What only looks at the core goes to the
 /// core itself; whatever decides or changes something is a method here.
@@ -52,111 +62,74 @@ impl Core {
     }
 
     pub(crate) fn tick(&mut self) {
-        self.note(|| Input::Tick);
-        self.raft.tick();
-        self.answer(|| Output::Nothing);
+        self.take(Input::Tick);
     }
 
     pub(crate) fn step(&mut self, message: Message) {
-        self.note(|| Input::Step(message.clone()));
-        self.raft.step(message);
-        self.answer(|| Output::Nothing);
+        self.take(Input::Step(message));
     }
 
     pub(crate) fn propose(&mut self, command: Arc<[u8]>) -> Result<Position, Refused> {
-        self.note(|| Input::Propose(Arc::clone(&command)));
-        let proposed = self.raft.propose(command);
-        self.answer(|| Output::Proposed(proposed));
-        proposed
+        said!(self, Input::Propose(command), Output::Proposed)
     }
 
     /// Changes nothing, but decides what a client is told.
     pub(crate) fn acknowledges(&mut self, index: Index) -> bool {
-        self.note(|| Input::Acknowledges(index));
-        let acknowledges = self.raft.acknowledges(index);
-        self.answer(|| Output::Acknowledges(acknowledges));
-        acknowledges
+        said!(self, Input::Acknowledges(index), Output::Acknowledges)
     }
 
     pub(crate) fn read(&mut self, context: u64) {
-        self.note(|| Input::Read(context));
-        self.raft.read(context);
-        self.answer(|| Output::Nothing);
+        self.take(Input::Read(context));
     }
 
     pub(crate) fn persisted(&mut self, number: u64) {
-        self.note(|| Input::Persisted(number));
-        self.raft.persisted(number);
-        self.answer(|| Output::Nothing);
+        self.take(Input::Persisted(number));
     }
 
     pub(crate) fn applied(&mut self, index: Index) {
-        self.note(|| Input::Applied(index));
-        self.raft.applied(index);
-        self.answer(|| Output::Nothing);
+        self.take(Input::Applied(index));
     }
 
     pub(crate) fn compacted(&mut self, snapshot: SnapshotMeta) {
-        self.note(|| Input::Compacted(snapshot.clone()));
-        self.raft.compacted(snapshot);
-        self.answer(|| Output::Nothing);
+        self.take(Input::Compacted(snapshot));
     }
 
     pub(crate) fn set_log_tail(&mut self, entries: u64) {
-        self.note(|| Input::LogTail(entries));
-        self.raft.set_log_tail(entries);
-        self.answer(|| Output::Nothing);
+        self.take(Input::LogTail(entries));
     }
 
     pub(crate) fn transfer_leadership(
         &mut self,
         target: Option<NodeId>,
     ) -> Result<NodeId, Refused> {
-        self.note(|| Input::Transfer(target));
-        let transferring = self.raft.transfer_leadership(target);
-        self.answer(|| Output::Transferring(transferring));
-        transferring
+        said!(self, Input::Transfer(target), Output::Transferring)
     }
 
     pub(crate) fn change_membership(
         &mut self,
         change: MembershipChange,
     ) -> Result<Position, Refused> {
-        self.note(|| Input::ChangeMembership(change));
-        let changes = self.raft.change_membership(change);
-        self.answer(|| Output::ChangesMembership(changes));
-        changes
+        said!(self, Input::ChangeMembership(change), Output::ChangesMembership)
     }
 
     pub(crate) fn snapshot_message(&mut self, peer: NodeId, meta: SnapshotMeta) -> Option<Message> {
-        self.note(|| Input::SnapshotMessage { peer, meta: meta.clone() });
-        let message = self.raft.snapshot_message(peer, meta);
-        self.answer(|| Output::SnapshotMessage(message.clone()));
-        message
+        said!(self, Input::SnapshotMessage { peer, meta }, Output::SnapshotMessage)
     }
 
     pub(crate) fn snapshot_sent(&mut self, peer: NodeId, delivered: bool) {
-        self.note(|| Input::SnapshotSent { peer, delivered });
-        self.raft.snapshot_sent(peer, delivered);
-        self.answer(|| Output::Nothing);
+        self.take(Input::SnapshotSent { peer, delivered });
     }
 
     pub(crate) fn ready(&mut self) -> Ready {
-        self.note(|| Input::Ready);
-        let ready = self.raft.ready();
-        self.answer(|| Output::Ready(Box::new(Outline::of(&ready))));
-        ready
+        said!(self, Input::Ready, Output::Ready)
     }
 
-    fn note(&mut self, input: impl FnOnce() -> Input) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.input(&input());
-        }
-    }
-
-    fn answer(&mut self, output: impl FnOnce() -> Output) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.output(&output());
-        }
+    /// The one way into the core.
+    fn take(&mut self, input: Input) -> Output {
+        let Some(recorder) = &mut self.recorder else { return self.raft.take(input) };
+        recorder.input(&input);
+        let output = self.raft.take(input);
+        recorder.output(&output.account(Outline::of));
+        output
     }
 }

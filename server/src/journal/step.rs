@@ -1,50 +1,16 @@
-//! What a step of a journal consists of: a call of the core, and what came of it.
+//! What came of a call of the core, as a journal tells it: entries by their hash.
 //!
-//! The order of the variants, and of their fields, is the format.
-
-use std::sync::Arc;
+//! The order of the fields is the format; so is that of [`whitewater_raft::Input`] and [`whitewater_raft::Output`].
 
 use serde::{Deserialize, Serialize};
 use whitewater_raft::event::Traced;
-use whitewater_raft::{
-    Body, Entry, Index, MembershipChange, Message, NodeId, Persist, Position, ReadOutcome, Ready,
-    Refused, SnapshotMeta,
-};
+use whitewater_raft::{Body, Entry, Message, NodeId, Persist, Position, ReadOutcome, Ready};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::storage::encode_entry;
 
-/// A call of the core: everything its public interface takes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) enum Input {
-    Tick,
-    Step(Message),
-    Propose(Arc<[u8]>),
-    Acknowledges(Index),
-    Read(u64),
-    Persisted(u64),
-    Applied(Index),
-    Compacted(SnapshotMeta),
-    LogTail(u64),
-    Transfer(Option<NodeId>),
-    ChangeMembership(MembershipChange),
-    SnapshotMessage { peer: NodeId, meta: SnapshotMeta },
-    SnapshotSent { peer: NodeId, delivered: bool },
-    Ready,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) enum Output {
-    /// The call returns nothing; what follows from it is in the next `Ready`.
-    Nothing,
-    Proposed(Result<Position, Refused>),
-    Acknowledges(bool),
-    Transferring(Result<NodeId, Refused>),
-    ChangesMembership(Result<Position, Refused>),
-    SnapshotMessage(Option<Message>),
-    Ready(Box<Outline>),
-}
+/// What came of a call, as it is written.
+pub(super) type Output = whitewater_raft::Output<Outline>;
 
 /// A `Ready`, its entries apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

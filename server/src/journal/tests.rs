@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use whitewater_raft::{Membership, Message, Paper, Persist, Position, Rules, SnapshotMeta};
+use whitewater_raft::{Input, Membership, Message, Paper, Persist, Position, Rules, SnapshotMeta};
 
-use super::step::{Input, Output};
+use super::step::Output;
 use super::*;
 use crate::journal::reader::Reader;
 
