@@ -155,7 +155,7 @@ pub(crate) struct RunArguments {
     #[arg(long, env = "WHITEWATER_ADDRESS_BLOCK", value_name = "127.X.Y")]
     pub(crate) address_block: Option<Block>,
     /// Port of every node
-    #[arg(long, env = "WHITEWATER_PORT", default_value_t = PORT_DEFAULT)]
+    #[arg(long, env = "WHITEWATER_PORT", default_value_t = PORT_DEFAULT, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
     /// How long the checker may search
     #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
@@ -306,9 +306,21 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| "expected a length of time such as 300ms, 20s or 5m".to_owned())?;
     match Duration::try_from(parsed) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(duration) if !duration.is_zero() => within_longest(duration),
         _ => Err("expected a length of time above zero".into()),
     }
+}
+
+/// Longer than anything here lasts; a plan of so many faults still fits into memory.
+const LONGEST: Duration = Duration::from_hours(30 * 24);
+
+/// Refuses a length of time that nobody means, and of which clocks would run over.
+pub(crate) fn within_longest(duration: Duration) -> Result<Duration, String> {
+    if duration > LONGEST {
+        let hours = LONGEST.as_secs() / 3600;
+        return Err(format!("expected a length of time of at most {hours}h"));
+    }
+    Ok(duration)
 }
 
 fn fault_names() -> Vec<PossibleValue> {
@@ -336,8 +348,9 @@ mod tests {
     fn lengths_of_time_are_read_as_people_write_them() {
         assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
-        for wrong in ["", "20", "-5s", "0s", "soon"] {
+        for wrong in ["", "20", "-5s", "0s", "soon", "99999999999999h", "721h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+        assert!(duration("720h").is_ok());
     }
 }

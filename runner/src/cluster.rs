@@ -24,8 +24,6 @@ use crate::target::{NodeSetup, Target};
 const SIGNAL_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a node may take to stop when asked politely.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
-/// How much of a log is quoted when a server cannot be brought up.
-const TAIL_LINES: usize = 15;
 
 /// All nodes.
 pub(crate) struct Cluster {
@@ -224,13 +222,15 @@ impl Cluster {
         self.numbers().find_map(|number| {
             let how = self.child(number)?.exit()?;
             let log = self.node(number).setup().log;
-            let tail = last_words::tail(&log, TAIL_LINES);
-            // One line: it goes into reports and terminals, where control characters are replaced.
-            let said = match tail.is_empty() {
-                true => format!("{} is empty", log.display()),
-                false => format!("{} ends with: {}", log.display(), tail.join(" | ")),
+            let said = last_words::since(&log, 0, false);
+            let said = match said.first() {
+                None => format!("it said nothing, and {} is empty", log.display()),
+                Some(words) => {
+                    let words = words.trim_start_matches(last_words::ERROR).trim();
+                    format!("it said “{words}”, and {} has the rest", log.display())
+                }
             };
-            Some(format!("n{number} ended at once with {how}; {said}"))
+            Some(format!("n{number} ended at once with {how}: {said}"))
         })
     }
 

@@ -8,6 +8,8 @@ use std::io;
 use whitewater_checker::Verdict;
 use whitewater_checker::objectives::Outcomes;
 
+use crate::sentence::is_malformed;
+
 /// What the process says when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -91,6 +93,9 @@ impl Exit {
                 Refusal::Usage(_) => Exit::Usage,
                 Refusal::Environment(_) => Exit::Environment,
             };
+        }
+        if error.chain().any(is_malformed) {
+            return Exit::Usage;
         }
         if error.chain().any(|cause| cause.is::<io::Error>()) {
             return Exit::Environment;

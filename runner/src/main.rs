@@ -28,6 +28,7 @@ mod progress;
 mod proxy;
 mod record;
 mod run;
+mod sentence;
 mod sim;
 mod store;
 mod target;
@@ -52,8 +53,10 @@ fn main() -> ExitCode {
     let exit = match catch_unwind(AssertUnwindSafe(|| dispatch(cli.command))) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
-            print_error(&format!("error: {error:#}"));
-            Exit::of_error(&error)
+            let exit = Exit::of_error(&error);
+            let whose = if exit == Exit::Internal { "; this is a bug of whitewater" } else { "" };
+            print_error(&format!("error: {}{whose}", sentence::of(&error)));
+            exit
         }
         Err(_) => {
             print_error("error: this is a bug of whitewater");

@@ -142,6 +142,36 @@ impl Plan {
         self
     }
 
+    /// The plan of a file.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub(crate) fn of_json(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err("it is empty".into());
+        }
+        let text = str::from_utf8(bytes).map_err(|_| "it is no text in UTF-8".to_owned())?;
+        let json: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+            let what = if error.is_eof() { "it ends too early" } else { "it is not JSON" };
+            format!("{what}, at line {} column {}", error.line(), error.column())
+        })?;
+        if !json.is_object() {
+            return Err("it is not one JSON object".into());
+        }
+        // The version first: a newer form need not be one that this build can read.
+        match json.get("schema_version").map(serde_json::Value::as_u64) {
+            Some(Some(version)) if version > u64::from(SCHEMA_VERSION) => {
+                return Err(format!(
+                    "schema_version {version} is newer than {SCHEMA_VERSION}, the newest that this build knows: use \
+                     a newer whitewater"
+                ));
+            }
+            Some(Some(_)) => {}
+            Some(None) | None => return Err("it has no schema_version, a whole number".into()),
+        }
+        serde_json::from_str(text).map_err(|error| in_words(&error.to_string()))
+    }
+
     /// Refuses what cannot be executed; says what and where.
     pub(crate) fn validate(&self) -> Result<(), String> {
         if self.schema_version != SCHEMA_VERSION {
@@ -188,6 +218,21 @@ impl Plan {
             Ok(())
         })
     }
+}
+
+/// serde's words for a value of another kind, without the names of Rust's types.
+fn in_words(error: &str) -> String {
+    let names = [
+        ("expected struct ", "expected an object: "),
+        ("expected u32", "expected a whole number"),
+        ("expected u64", "expected a whole number"),
+        ("expected a sequence", "expected an array"),
+        ("expected a map", "expected an object"),
+        ("invalid type: map", "an object stands there"),
+        ("invalid type: sequence", "an array stands there"),
+        ("invalid type: ", "a value of another kind stands there: "),
+    ];
+    names.into_iter().fold(error.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
 /// Why a run of this length is refused, and the least length in hundredths of a second.

@@ -13,7 +13,7 @@ const MARKS: [&str; 5] = ["panicked at", "panic:", "fatal", "stack overflow", "s
 /// How a panic of Rust begins.
 const RUST_PANIC: &str = "panicked at";
 /// How the line begins with which a process says why it gives up.
-const ERROR: &str = "error:";
+pub(super) const ERROR: &str = "error:";
 
 /// Lines of the log, from `start` on, that look like a panic or a fatal error. Where a process ended by itself and
 /// there are none, its last line is the best there is.
@@ -37,13 +37,6 @@ pub(super) fn since(log: &Path, start: u64, is_expected: bool) -> Vec<String> {
     }
     let dropped = found.len().saturating_sub(LINES_MAX);
     found[dropped..].iter().map(|line| (*line).to_owned()).collect()
-}
-
-/// The last lines of the log.
-pub(super) fn tail(log: &Path, lines: usize) -> Vec<String> {
-    let text = read_end(log, 0);
-    let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
 /// The end of the file, not before `start`; empty where it cannot be read.
@@ -76,7 +69,6 @@ mod tests {
         let panic = ["thread 'x' panicked at src/a.rs:7:", "no leader"];
         assert_eq!(since(&log, first.len() as u64, true), panic);
         assert_eq!(since(&log, first.len() as u64, false), panic);
-        assert_eq!(tail(&log, 1), ["bye"]);
         std::fs::write(&log, "fatal: again\n".repeat(30) + "fatal: the last\n").unwrap();
         let many = since(&log, 0, false);
         assert_eq!((many.len(), many[LINES_MAX - 1].as_str()), (LINES_MAX, "fatal: the last"));

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use whitewater_checker::analysis::{Analysis, Witness};
@@ -22,6 +23,7 @@ use crate::cli::CheckArguments;
 use crate::conformance;
 use crate::exit::{Exit, Refusal, expected};
 use crate::progress::{print, print_error, print_json};
+use crate::sentence::failed;
 use crate::store::Store;
 
 /// Stands for standard input, as everywhere.
@@ -104,7 +106,7 @@ fn of_run(arguments: &CheckArguments, options: &Options) -> anyhow::Result<OfRun
         check_run_with_report(&folder.path, options, replayed.clone()).map_err(refused)?;
     if arguments.report.is_some() || arguments.junit.is_some() {
         whitewater_reports::write_checked(&folder.path, &analysis, outputs(arguments))
-            .map_err(|error| Refusal::Environment(error.to_string()))?;
+            .context("write what was asked for")?;
     }
     let mut figures = of_history(&report.unwrap_or_default());
     figures["run"] = json!(folder.path);
@@ -145,7 +147,7 @@ fn with_report(
         (name, &command),
         outputs(arguments),
     )
-    .map_err(|error| Refusal::Environment(error.to_string()))?;
+    .context("write what was asked for")?;
     Ok((analysis, report))
 }
 
@@ -206,8 +208,9 @@ fn export(
     };
     let source = history::read(&source, options).map_err(refused)?;
     let write = || history::export::edn(&source.history, &mut File::create(target)?);
-    write()
-        .map_err(|error| Refusal::Environment(format!("write {}: {error}", target.display())))?;
+    write().map_err(|error| {
+        Refusal::Environment(failed(&format!("write {}", target.display()), &error))
+    })?;
     Ok(())
 }
 
@@ -219,8 +222,9 @@ fn make_up(path: &Path, settings: Generate) -> anyhow::Result<Exit> {
         file.flush()?;
         std::io::Result::Ok(planted)
     };
-    let planted = write()
-        .map_err(|error| Refusal::Environment(format!("write {}: {error}", path.display())))?;
+    let planted = write().map_err(|error| {
+        Refusal::Environment(failed(&format!("write {}", path.display()), &error))
+    })?;
     if !planted {
         print("note: too short to plant the violation that was asked for\n");
     }
@@ -231,7 +235,9 @@ fn make_up(path: &Path, settings: Generate) -> anyhow::Result<Exit> {
 /// What cannot be judged is the caller's to mend, except where the machine could not read it.
 fn refused(error: CheckError) -> anyhow::Error {
     match error {
-        CheckError::Read { .. } => Refusal::Environment(error.to_string()).into(),
+        CheckError::Read { path, source } => {
+            Refusal::Environment(failed(&format!("read {}", path.display()), &source)).into()
+        }
         other => Refusal::Usage(other.to_string()).into(),
     }
 }

@@ -21,6 +21,7 @@ use whitewater_server::Mutant;
 
 use super::server::Color;
 use crate::exit::{Exit, Refusal};
+use crate::invocation::program;
 use crate::process::OWN_PROGRAM;
 
 /// Largest cluster. Nine nodes tolerate four failures; more only share one machine.
@@ -196,8 +197,9 @@ fn introduce(
     };
     writeln!(
         out,
-        "\nin another terminal:\n  whitewater kv put{flag} greeting hello\n  whitewater kv \
-         get{flag} greeting\n  whitewater kv status{flag}\nCtrl-C stops all nodes\n"
+        "\nin another terminal:\n  {program} kv{flag} put greeting hello\n  {program} kv{flag} \
+         get greeting\n  {program} kv{flag} status\nCtrl-C stops all nodes\n",
+        program = program()
     )
 }
 

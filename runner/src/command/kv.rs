@@ -18,6 +18,9 @@ use whitewater_server::{CallError, Caller, NodeReport};
 
 use super::server::{parse_duration, tls_files};
 use crate::exit::{Exit, Refusal};
+use crate::invocation::command;
+use crate::progress::{print, print_error};
+use crate::sentence;
 
 /// Where `whitewater cluster` puts its nodes.
 const DEFAULT_ENDPOINTS: &str =
@@ -36,7 +39,8 @@ pub(crate) struct KvArguments {
         value_name = "HOST:PORT,...",
         value_delimiter = ',',
         default_value = DEFAULT_ENDPOINTS,
-        env = "WHITEWATER_ENDPOINTS"
+        env = "WHITEWATER_ENDPOINTS",
+        value_parser = parse_endpoint
     )]
     endpoints: Vec<String>,
     /// How long to try
@@ -135,6 +139,15 @@ enum Member {
     },
 }
 
+fn parse_endpoint(text: &str) -> Result<String, String> {
+    let wrong = || "expected a host and a port such as 127.0.0.1:7101".to_owned();
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    match port.parse::<u16>() {
+        Ok(1..) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err(wrong()),
+    }
+}
+
 /// Sends one request and prints its answer.
 pub(crate) fn run(arguments: KvArguments) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -147,7 +160,7 @@ pub(crate) fn run(arguments: KvArguments) -> Result<Exit> {
         Err(error) => match error.downcast_ref::<CallError>() {
             None => Err(error),
             Some(refused) => {
-                anstream::eprintln!("error: {refused}");
+                print_error(&format!("error: {}", told(refused)));
                 Ok(match refused {
                     CallError::Refused(_) => Exit::Usage,
                     CallError::Unreachable { .. } => Exit::Environment,
@@ -163,7 +176,7 @@ async fn carry_out(caller: &mut Caller, request: Request) -> Result<Exit> {
         Request::Get { key } => match caller.get(&key).await? {
             Some(value) => print_value(&value),
             None => {
-                anstream::eprintln!("{key}: absent");
+                print_error(&format!("{key}: absent"));
                 Ok(Exit::Violation)
             }
         },
@@ -181,7 +194,7 @@ async fn carry_out(caller: &mut Caller, request: Request) -> Result<Exit> {
         Request::WatchLeader => watch_leader(caller).await,
         Request::Transfer { node } => {
             caller.transfer_leadership(node).await?;
-            anstream::eprintln!("the leader hands over");
+            print_error("the leader hands over");
             Ok(Exit::Pass)
         }
         Request::Member(member) => {
@@ -193,7 +206,7 @@ async fn carry_out(caller: &mut Caller, request: Request) -> Result<Exit> {
                 Member::Remove { node } => (MembershipChange::Remove(node), None),
             };
             caller.change_membership(change, address).await?;
-            anstream::eprintln!("done");
+            print_error("done");
             Ok(Exit::Pass)
         }
     }
@@ -202,7 +215,7 @@ async fn carry_out(caller: &mut Caller, request: Request) -> Result<Exit> {
 async fn write(caller: &mut Caller, key: &str, operation: Operation) -> Result<Exit> {
     match caller.write(key, operation).await? {
         Effect::Done | Effect::Written { .. } => {
-            anstream::eprintln!("{key}: done");
+            print_error(&format!("{key}: done"));
             Ok(Exit::Pass)
         }
         Effect::Mismatch { seen } => {
@@ -210,12 +223,12 @@ async fn write(caller: &mut Caller, key: &str, operation: Operation) -> Result<E
                 || "it is absent".to_owned(),
                 |seen| format!("it is {:?}", String::from_utf8_lossy(&seen)),
             );
-            anstream::eprintln!("{key}: not changed, {seen}");
+            print_error(&format!("{key}: not changed, {seen}"));
             Ok(Exit::Violation)
         }
         // The server makes a refusal of it.
         Effect::TooLong { bytes } => {
-            anstream::eprintln!("{key}: not changed, it would be {bytes} bytes long");
+            print_error(&format!("{key}: not changed, it would be {bytes} bytes long"));
             Ok(Exit::Usage)
         }
     }
@@ -238,12 +251,37 @@ async fn status(caller: &mut Caller, json: bool) -> Result<Exit> {
                     serde_json::json!({ "endpoint": endpoint, "error": error }).to_string()
                 }
             };
-            anstream::println!("{line}");
+            print(&format!("{line}\n"));
         }
     } else {
-        anstream::println!("{}", table(&statuses));
+        print(&format!("{}\n", table(&statuses)));
+        for (endpoint, report) in &statuses {
+            if let Err(error) = report {
+                let error = sentence::plain(error);
+                print_error(&error_of(endpoint, &error));
+            }
+        }
     }
     Ok(if is_answered { Exit::Pass } else { Exit::Environment })
+}
+
+/// `127.0.0.1:7101: nothing listens there`, whether or not the error names the address.
+fn error_of(endpoint: &str, error: &str) -> String {
+    let error = error.trim_start_matches(&format!("connect to {endpoint}: "));
+    format!("{endpoint}: {error}")
+}
+
+/// A failed call in one sentence.
+fn told(refused: &CallError) -> String {
+    let told = sentence::plain(&refused.to_string());
+    match refused {
+        CallError::Refused(_) => told,
+        CallError::Unreachable { .. } => {
+            let start = command(["cluster"]);
+            format!("{told}; name a cluster's nodes with --endpoints, or start one: `{start}`")
+        }
+        CallError::Unknown(_) => format!("{told}; `kv get` shows what is there now"),
+    }
 }
 
 fn table(statuses: &[(String, Result<NodeReport, String>)]) -> Table {
@@ -268,7 +306,7 @@ fn table(statuses: &[(String, Result<NodeReport, String>)]) -> Table {
                 node.boot.to_string(),
                 node.mutant.clone(),
             ]),
-            Err(error) => table.add_row(["-".into(), endpoint.clone(), error.clone()]),
+            Err(_) => table.add_row(["-", endpoint, "no answer"]),
         };
     }
     table
@@ -284,9 +322,9 @@ async fn watch_leader(caller: &mut Caller) -> Result<Exit> {
             let time = jiff::Timestamp::now().strftime("%H:%M:%S%.3f");
             match &leader {
                 Some((term, node, endpoint)) => {
-                    anstream::println!("{time}  term {term}: n{node} leads, {endpoint}");
+                    print(&format!("{time}  term {term}: n{node} leads, {endpoint}\n"));
                 }
-                None => anstream::println!("{time}  nobody leads"),
+                None => print(&format!("{time}  nobody leads\n")),
             }
             known = leader;
         }

@@ -7,12 +7,17 @@ use whitewater_reports::verdict_without_record;
 
 use crate::cli::LsArguments;
 use crate::exit::Exit;
-use crate::progress::{print, print_json};
+use crate::progress::{print, print_error, print_json};
 use crate::store::{RunFolder, Store, read_record};
 
 /// Carries out `ls`.
 pub(crate) fn run(arguments: &LsArguments) -> anyhow::Result<Exit> {
-    for folder in Store::new(arguments.store.runs_dir.clone()).list()? {
+    let store = Store::new(arguments.store.runs_dir.clone());
+    let folders = store.list()?;
+    if folders.is_empty() {
+        print_error(&format!("no run in {} yet", store.root().display()));
+    }
+    for folder in folders {
         // One unreadable record must not hide the others.
         let record = read_record(&folder);
         let passed = matches!(&record, Ok(Some(record)) if record.verdict == Verdict::Pass);

@@ -18,7 +18,7 @@ use whitewater_server::mutants::{CATALOGUE, Card};
 use super::sim::{seeds, workload_of};
 use crate::cli::StoreArguments;
 use crate::exit::{Exit, Refusal};
-use crate::progress::{print, print_json};
+use crate::progress::{print, print_error, print_json};
 use crate::sim::{Batch, Summary};
 use real::{RealEnd, RealRuns, RealSummary};
 
@@ -68,6 +68,7 @@ pub(crate) fn run(arguments: &MutantsArguments) -> anyhow::Result<Exit> {
         print(HEAD);
     }
     let wanted = |card: &&Card| arguments.only.is_empty() || arguments.only.contains(&card.mutant);
+    let mut failed: Option<String> = None;
     for card in CATALOGUE.iter().filter(wanted) {
         let simulated = match &arguments.seeds {
             None => None,
@@ -80,6 +81,9 @@ pub(crate) fn run(arguments: &MutantsArguments) -> anyhow::Result<Exit> {
                 RealEnd::Interrupted(exit) => return Ok(exit),
             },
         };
+        let mut failures =
+            real.iter().flat_map(|it| &it.runs).filter_map(|run| run.failed.as_ref());
+        failed = failed.or_else(|| failures.next().cloned());
         let found = Outcome { simulated: simulated.as_ref(), real: real.as_ref() };
         if arguments.json {
             print_json(&row_json(card, found));
@@ -89,7 +93,14 @@ pub(crate) fn run(arguments: &MutantsArguments) -> anyhow::Result<Exit> {
             print(&row(card, found));
         }
     }
-    Ok(Exit::Pass)
+    // A run that could not be carried out says nothing about its bug.
+    match failed {
+        None => Ok(Exit::Pass),
+        Some(why) => {
+            print_error(&format!("error: not every real run could be carried out: {why}"));
+            Ok(Exit::Environment)
+        }
+    }
 }
 
 /// What was found of one mutant; `None`: nobody looked.

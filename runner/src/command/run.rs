@@ -10,11 +10,12 @@ use anyhow::Context;
 
 use crate::cli::{CANARY, NO_FAULTS, RunArguments};
 use crate::exit::{Exit, Refusal};
-use crate::invocation::{program, quoted};
+use crate::invocation::{command, program, quoted};
 use crate::nemesis::REQUEST_FAMILIES;
 use crate::plan::{Plan, PlanSettings, WorkloadPlan};
 use crate::progress::Loudness;
 use crate::run::{Order, execute, seen_from_here};
+use crate::sentence::{failed, reason};
 use crate::store::Store;
 use crate::target::{self, BUNDLED, Build, Target};
 
@@ -87,7 +88,10 @@ fn draw_plan(arguments: &RunArguments) -> anyhow::Result<Plan> {
         && arguments.faults.iter().any(|name| name == NO_FAULTS)
         && !families.is_empty()
     {
-        return Err(Refusal::Usage(format!("--faults {NO_FAULTS} stands alone")).into());
+        return Err(Refusal::Usage(format!(
+            "--faults {NO_FAULTS} stands alone: leave the others out, or it"
+        ))
+        .into());
     }
     let plan = Plan::new(PlanSettings {
         seed: arguments.seed.unwrap_or_else(drawn_seed),
@@ -134,9 +138,14 @@ fn drawn_seed() -> u64 {
 }
 
 fn read_plan(path: &Path) -> anyhow::Result<Plan> {
-    let wrong = |error: String| Refusal::Usage(format!("plan {}: {error}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let plan: Plan = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let shown = path.display();
+    let bytes = fs::read(path)
+        .map_err(|error| Refusal::Usage(failed(&format!("read the plan {shown}"), &error)))?;
+    let wrong = |error: String| {
+        let again = command(["run", "--plan", "runs/latest/plan.json"]);
+        Refusal::Usage(format!("{shown} is no plan: {error}; a run's plan.json is one: `{again}`"))
+    };
+    let plan = Plan::of_json(&bytes).map_err(wrong)?;
     plan.validate().map_err(wrong)?;
     Ok(plan.judged_by_its_families().map_err(wrong)?)
 }
@@ -144,8 +153,8 @@ fn read_plan(path: &Path) -> anyhow::Result<Plan> {
 fn check_executable(server: &Path) -> Result<(), Refusal> {
     let wrong = |why: &str| Err(Refusal::Usage(format!("--server {}: {why}", server.display())));
     match fs::metadata(server) {
-        Err(error) => wrong(&error.to_string()),
-        Ok(metadata) if !metadata.is_file() => wrong("not a file"),
+        Err(error) => wrong(&format!("{}; name the server's program", reason(&error))),
+        Ok(metadata) if !metadata.is_file() => wrong("not a file; name the server's program"),
         Ok(_) => match nix::unistd::access(server, nix::unistd::AccessFlags::X_OK) {
             Ok(()) => Ok(()),
             Err(_) => wrong("not executable; try `chmod +x`"),

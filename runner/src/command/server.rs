@@ -17,6 +17,8 @@ use whitewater_server::node::SnapshotPolicy;
 use whitewater_server::{Config, Mutant, ServeError, TlsFiles};
 
 use crate::exit::Exit;
+use crate::progress::print_error;
+use crate::sentence;
 
 /// Arguments of `server`.
 #[derive(Debug, clap::Args)]
@@ -218,7 +220,7 @@ pub(crate) fn run(arguments: ServerArguments) -> Result<Exit> {
         4 => Exit::Environment,
         _ => Exit::Internal,
     };
-    anstream::eprintln!("error: {error}");
+    print_error(&format!("error: {}", sentence::of(&error.into())));
     Ok(exit)
 }
 
@@ -295,7 +297,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "h" => number.checked_mul(3_600_000),
         _ => None,
     };
-    millis.map(Duration::from_millis).ok_or_else(wrong)
+    crate::cli::within_longest(millis.map(Duration::from_millis).ok_or_else(wrong)?)
 }
 
 #[cfg(test)]

@@ -142,7 +142,9 @@ fn usable(family: &str, nodes: u32) -> Result<Vec<&'static dyn Fault>, String> {
     let all = catalogue().iter().map(AsRef::as_ref).filter(|fault| fault.family() == family);
     let usable: Vec<&dyn Fault> = all.filter(|fault| fault.nodes_min() <= nodes).collect();
     if usable.is_empty() {
-        return Err(format!("the fault family `{family}` needs more nodes than {nodes}"));
+        return Err(format!(
+            "the fault family `{family}` needs more nodes than {nodes}; leave it out of --faults, or give more --nodes"
+        ));
     }
     Ok(usable)
 }

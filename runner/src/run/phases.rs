@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::plan::requirements::{RECOVERY_S, WARM_UP_S};
 use crate::progress::{Moment, Progress};
 use crate::record::Recorder;
+use crate::sentence::failed;
 use crate::target::NodeStatus;
 use crate::workload::{Action, Client, Counts, Generator, Load, Operation, Tally, kinds, sweep};
 
@@ -148,7 +149,7 @@ impl Run<'_> {
         let nodes = self.nodes();
         for node in self.stage.cluster.numbers() {
             let started = self.stage.cluster.start(node);
-            started.map_err(|error| format!("start node n{node}: {error}"))?;
+            started.map_err(|error| failed(&format!("start n{node}"), &error))?;
         }
         let mut early_end = None;
         let healthy = self

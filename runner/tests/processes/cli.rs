@@ -81,7 +81,12 @@ fn what_came_from_the_environment_is_named_by_its_variable() {
 #[test]
 fn a_server_that_cannot_be_run_is_refused_before_anything_starts() {
     let bench = Bench::new();
-    refused(&bench, "run --server /nowhere/server", 2, &["/nowhere/server", "No such file"]);
+    refused(
+        &bench,
+        "run --server /nowhere/server",
+        2,
+        &["/nowhere/server", "there is no such file"],
+    );
     refused(&bench, "run --server /etc/passwd", 2, &["not executable"]);
     assert!(!bench.path("runs").exists());
 }
@@ -105,7 +110,7 @@ fn a_plan_that_cannot_be_executed_is_refused_with_the_place() {
     let bench = Bench::new();
     let plan = bench.path("plan.json");
     let call = format!("run --plan {}", plan.display());
-    refused(&bench, &call, 2, &["plan.json", "No such file"]);
+    refused(&bench, &call, 2, &["plan.json", "there is no such file"]);
     fs::write(&plan, "{\"schema_version\": 1,\n  oops").unwrap();
     refused(&bench, &call, 2, &["plan.json", "line 2 column 3"]);
     fs::write(&plan, "{\"schema_version\": 1, \"sead\": 1}").unwrap();
@@ -153,7 +158,7 @@ fn a_full_disk_ends_the_run_and_leaves_nothing() {
         .stderr(Stdio::piped())
         .spawn();
     let outcome = crate::harness::finish(call.unwrap(), "run on a full disk").expect(4);
-    assert!(format!("{outcome:?}").contains("File too large"), "{outcome:?}");
+    assert!(format!("{outcome:?}").contains("a file may not grow any more"), "{outcome:?}");
     let id = bench.latest();
     assert!(servers(id.file_name().unwrap().to_str().unwrap()).is_empty(), "servers are left");
 }

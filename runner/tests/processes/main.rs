@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is missing here fails the test")]
 
 mod cli;
+mod errors;
 mod harness;
 mod journal;
 mod mutants;

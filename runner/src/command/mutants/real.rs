@@ -189,7 +189,8 @@ impl RealRuns {
             return Ok(Err(exit));
         }
         let text = String::from_utf8_lossy(&output.stdout);
-        Ok(Ok(outcome(seed, output.status, &text)))
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Ok(Ok(outcome(seed, output.status, &text, &errors)))
     }
 
     fn command(&self, mutant: Mutant, seed: u64) -> tokio::process::Command {
@@ -203,7 +204,7 @@ impl RealRuns {
             .arg(&self.runs_dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             // A terminal's Ctrl-C comes here only, and is passed on once.
             .process_group(0);
         if let Some(entries) = snapshot_entries {
@@ -213,13 +214,18 @@ impl RealRuns {
     }
 }
 
-/// What a run's exit and last line say.
-fn outcome(seed: u64, status: std::process::ExitStatus, output: &str) -> RealRun {
-    let failed = match (status.code(), status.signal()) {
+/// What a run's exit, its last line and what it said to people say.
+fn outcome(seed: u64, status: std::process::ExitStatus, output: &str, errors: &str) -> RealRun {
+    let how = match (status.code(), status.signal()) {
         (Some(0 | 1 | 3), _) => None,
         (Some(code), _) => Some(format!("exit code {code}")),
         (None, signal) => Some(format!("signal {}", signal.unwrap_or(0))),
     };
+    let error = errors.lines().find_map(|line| line.strip_prefix("error: "));
+    let failed = how.map(|how| match error {
+        Some(error) => format!("{how}: {error}"),
+        None => how,
+    });
     let is_found = status.code() == Some(1);
     let found = is_found.then(|| {
         let verdict: Option<Value> =
@@ -292,10 +298,12 @@ mod tests {
 
     #[test]
     fn exits_are_told_apart() {
-        let run = |code: i32| outcome(1, std::process::ExitStatus::from_raw(code << 8), "");
+        let run = |code: i32| {
+            outcome(1, std::process::ExitStatus::from_raw(code << 8), "", "error: no room\n")
+        };
         assert!(run(1).found.is_some() && run(1).failed.is_none());
         assert!(run(0).found.is_none() && run(0).failed.is_none());
-        assert_eq!(run(4).failed.as_deref(), Some("exit code 4"));
+        assert_eq!(run(4).failed.as_deref(), Some("exit code 4: no room"));
         let summary = RealSummary { runs: vec![run(1), run(0), run(4)] };
         assert_eq!(summary.cell(), "1 of 3, 0.0 s, 1 failed");
     }
