@@ -9,7 +9,6 @@ use whitewater_checker::objectives::Objective;
 use whitewater_checker::options::Format;
 use whitewater_server::mutants::CATALOGUE;
 
-use crate::addresses::{Block, PORT_DEFAULT};
 use crate::command::bench::BenchArguments;
 use crate::command::cluster::ClusterArguments;
 use crate::command::exec_node::ExecNodeArguments;
@@ -22,6 +21,7 @@ use crate::exit::Expectation;
 use crate::plan::{CLIENTS_MAX, KEYS_MAX, NODES_MAX};
 use crate::run::KeepData;
 use crate::{nemesis, target, workload};
+use whitewater_processes::{Block, PORT_DEFAULT};
 
 /// The mutant that is no server's: the checker itself is made to report a violation.
 pub(crate) const CANARY: &str = "canary";

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use whitewater_checker::observation::ProcessChange;
 
-use crate::process::{Child, Spawner};
 use crate::record::Recorder;
 use crate::target::{NodeSetup, Target};
+use whitewater_processes::{Child, Spawner};
 
 /// The kernel delivers a signal within milliseconds; a loaded machine may take longer.
 const SIGNAL_DEADLINE: Duration = Duration::from_secs(5);

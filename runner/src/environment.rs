@@ -7,7 +7,7 @@ use std::path::Path;
 use whitewater_checker::Options;
 use whitewater_reports::run::{Environment, Judged};
 
-use crate::process::OWN_PROGRAM;
+use whitewater_processes::OWN_PROGRAM;
 
 /// Collects what can be known before a run.
 pub(crate) fn collect(folder: &Path, server: Option<&Path>) -> Environment {

@@ -7,6 +7,7 @@ use std::io;
 
 use whitewater_checker::Verdict;
 use whitewater_checker::objectives::Outcomes;
+pub(crate) use whitewater_processes::Refusal;
 
 use crate::sentence::is_malformed;
 
@@ -187,17 +188,6 @@ pub(crate) fn expected(
             (exit, Some(line))
         }
     }
-}
-
-/// An error that says whose it is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// The caller can mend it by calling differently.
-    #[error("{0}")]
-    Usage(String),
-    /// The machine, or the server under test before the first fault, does not allow the run.
-    #[error("{0}")]
-    Environment(String),
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 /// The name of the program where it is installed.
 const NAME: &str = "whitewater";
 /// Children of ours are started by this path, which means nothing in a shell.
-const OWN_PROGRAM: &str = crate::process::OWN_PROGRAM;
+const OWN_PROGRAM: &str = whitewater_processes::OWN_PROGRAM;
 
 /// The words that start this tool again: `whitewater`, `./target/release/whitewater` or
 /// `cargo run --release --`.

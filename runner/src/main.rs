@@ -7,12 +7,9 @@
 //! ([`nemesis`]), watches ([`observe`]) and writes everything down ([`record`], [`store`]). Judging is
 //! `whitewater-checker`'s trade, drawing `whitewater-reports`'.
 
-mod addresses;
 mod arguments;
-mod bench;
 mod ci;
 mod cli;
-mod clock;
 mod cluster;
 mod command;
 mod conformance;
@@ -23,7 +20,6 @@ mod invocation;
 mod nemesis;
 mod observe;
 mod plan;
-mod process;
 mod progress;
 mod proxy;
 mod record;

@@ -12,10 +12,10 @@ use indicatif::{MultiProgress, ProgressBar};
 use serde_json::{Value, json};
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
 
-use crate::clock::monotonic_ns;
 use crate::nemesis::News;
 use crate::terminal::{bar_style, shown};
 use crate::workload::Counts;
+use whitewater_server::clock::monotonic_ns;
 
 /// Pause between two heartbeat lines: a CI log stays readable, and a hung job is noticed.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);

@@ -20,7 +20,7 @@ use whitewater_checker::event::Event;
 use whitewater_checker::fault::FaultRecord;
 use whitewater_checker::observation::{ProcessChange, ProcessEvent, StatusPoll};
 
-use crate::clock::monotonic_ns;
+use whitewater_server::clock::monotonic_ns;
 
 /// What a kill -9 of the runner can lose at most.
 const FLUSH_EVERY: Duration = Duration::from_millis(50);

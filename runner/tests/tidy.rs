@@ -75,8 +75,14 @@ fn no_file_is_a_grab_bag() {
 }
 
 #[test]
-fn generated_types_stay_behind_their_two_doors() {
-    let doors = ["server/src/rpc/", "runner/src/target/", "proto/"];
+fn generated_types_stay_behind_their_doors() {
+    let doors = [
+        "server/src/rpc/",
+        "runner/src/target/",
+        "runner/bench/src/direct.rs",
+        "runner/bench/src/etcd.rs",
+        "proto/",
+    ];
     let offenders = sources().into_iter().filter(|(path, text)| {
         let path = path.to_str().unwrap();
         let is_door = doors.iter().any(|door| path.starts_with(door));
@@ -143,4 +149,39 @@ fn the_checker_takes_only_event_types_from_the_protocol() {
         }
     }
     assert_none("more than the trace vocabulary", offenders);
+}
+
+/// What a document names as a path of this repository: a word that begins with a crate's folder.
+fn paths_named(text: &str) -> Vec<&str> {
+    let is_part = |c: char| c.is_alphanumeric() || "/_.-".contains(c);
+    let words = text.split(|c: char| !is_part(c)).map(|word| word.trim_end_matches(['.', '-']));
+    let is_path = |word: &&str| {
+        word.split_once('/')
+            .is_some_and(|(folder, rest)| FOLDERS.contains(&folder) && !rest.is_empty())
+    };
+    words.filter(is_path).collect()
+}
+
+#[test]
+fn paths_in_the_documents_exist() {
+    let mut documents = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            documents.push(path);
+        }
+    }
+    let mut named = 0;
+    let mut offenders = Vec::new();
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for path in paths_named(&text) {
+            named += 1;
+            if !root().join(path).exists() {
+                offenders.push(format!("{}: {path}", document.display()));
+            }
+        }
+    }
+    assert!(named > 20, "only {named} paths are named: is the rule for what a path is right?");
+    assert_none("paths that do not exist", offenders);
 }

@@ -12,10 +12,10 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::bench::failover::{self, Kill};
-use crate::bench::server::{self, Operation, Round};
-use crate::bench::{Clusters, Contender, soak, table};
 use crate::exit::Exit;
+use whitewater_bench::failover::{self, Kill};
+use whitewater_bench::server::{self, Operation, Round};
+use whitewater_bench::{Clusters, Contender, soak, table};
 
 /// Largest cluster: benchmarks share one machine, and more nodes only measure its scheduler.
 const NODES_MAX: u64 = 9;

@@ -22,7 +22,7 @@ use whitewater_server::Mutant;
 use super::server::Color;
 use crate::exit::{Exit, Refusal};
 use crate::invocation::program;
-use crate::process::OWN_PROGRAM;
+use whitewater_processes::OWN_PROGRAM;
 
 /// Largest cluster. Nine nodes tolerate four failures; more only share one machine.
 const NODES_MAX: u64 = 9;

@@ -9,13 +9,13 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::addresses::{PORT_DEFAULT, Reservation};
 use crate::cli::DoctorArguments;
 use crate::environment;
 use crate::exit::Exit;
 use crate::plan::NODES_MAX;
-use crate::process::{Launch, OWN_PROGRAM, Spawner};
 use crate::progress::{print, print_json};
+use whitewater_processes::{Launch, OWN_PROGRAM, Spawner};
+use whitewater_processes::{PORT_DEFAULT, Reservation};
 
 /// Descriptors of a run with the default settings, with room to spare.
 const FILES_NEEDED: u64 = 1024;

@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &ExecNodeArguments) -> anyhow::Result<std::convert:
         arguments.program.split_first().context("exec-node needs a program to become")?;
     let mut command = Command::new(program);
     command.args(rest);
-    if program == crate::process::OWN_PROGRAM {
+    if program == whitewater_processes::OWN_PROGRAM {
         command.arg0(env!("CARGO_BIN_NAME"));
     }
     let error = command.exec();

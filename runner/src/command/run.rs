@@ -250,7 +250,7 @@ mod tests {
             "plain"
         }
 
-        fn launch(&self, _node: &target::NodeSetup) -> crate::process::Launch {
+        fn launch(&self, _node: &target::NodeSetup) -> whitewater_processes::Launch {
             unreachable!("nothing is started")
         }
 

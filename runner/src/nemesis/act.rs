@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::membership::Goal;
 use super::operate;
-use crate::clock::monotonic_ns;
 use crate::cluster::Cluster;
 use crate::observe::Observer;
 use crate::proxy::{Counters, Network, Party, Rule};
 use crate::target::Operator;
+use whitewater_server::clock::monotonic_ns;
 
 /// A restarted node reads its log and answers within this; a loaded machine needs most of it.
 const READY_DEADLINE: Duration = Duration::from_secs(10);

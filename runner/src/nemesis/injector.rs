@@ -11,11 +11,11 @@ use whitewater_checker::fault::{FaultRecord, FaultStatus};
 
 use super::act::LinkWatch;
 use super::{Act, Fault, Journal, Roster, Strike, find};
-use crate::clock::monotonic_ns;
 use crate::cluster::node_name;
 use crate::dice::Dice;
 use crate::observe::Observer;
 use crate::record::Recorder;
+use whitewater_server::clock::monotonic_ns;
 
 /// How long a fault waits for somebody to lead before it is skipped: two elections.
 const LEADER_DEADLINE: Duration = Duration::from_millis(2500);

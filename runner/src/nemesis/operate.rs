@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::act::{Arena, Seen};
 use super::membership::{Goal, Step, next_step};
-use crate::clock::monotonic_ns;
 use crate::observe::{Observer, View};
 use crate::target::Wish;
+use whitewater_server::clock::monotonic_ns;
 
 /// How long a hand-over may take: two elections, on a busy machine.
 const TRANSFER_DEADLINE: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
-use crate::clock::monotonic_ns;
+use whitewater_server::clock::monotonic_ns;
 
 use super::rule::Rule;
 

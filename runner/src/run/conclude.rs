@@ -20,7 +20,6 @@ use super::phases::{Ending, Log, signal_name};
 use super::setup::Stage;
 use super::{KeepData, Order, seen_from_here};
 use crate::ci::Github;
-use crate::clock::monotonic_ns;
 use crate::cluster::node_name;
 use crate::conformance;
 use crate::environment::{self, load_average};
@@ -28,6 +27,7 @@ use crate::exit::{Exit, expected};
 use crate::progress;
 use crate::target::NodeStatus;
 use crate::terminal;
+use whitewater_server::clock::monotonic_ns;
 
 /// A run cut short is judged quickly: somebody wants the terminal back.
 const INTERRUPTED_BUDGET: Duration = Duration::from_secs(5);

@@ -17,7 +17,6 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 
-use crate::addresses::Block;
 use crate::exit::{Exit, Expectation};
 use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
@@ -27,6 +26,7 @@ pub(crate) use conclude::footer;
 use interrupt::Interrupt;
 use phases::Ending;
 use setup::Stage;
+use whitewater_processes::Block;
 
 /// Where the run is that is going on, for the last words of a panic.
 pub(crate) static CURRENT_RUN: OnceLock<PathBuf> = OnceLock::new();

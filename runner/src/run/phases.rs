@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use whitewater_checker::fact::Fact;
 
 use super::setup::Stage;
-use crate::clock::monotonic_ns;
 use crate::exit::Exit;
 use crate::nemesis::{Injector, nemesis_event};
 use crate::plan::Plan;
@@ -21,6 +20,7 @@ use crate::record::Recorder;
 use crate::sentence::failed;
 use crate::target::NodeStatus;
 use crate::workload::{Action, Client, Counts, Generator, Load, Operation, Tally, kinds, sweep};
+use whitewater_server::clock::monotonic_ns;
 
 /// How long a cluster may take to elect its first leader. Loaded CI machines need a while.
 const HEALTHY_DEADLINE: Duration = Duration::from_secs(20);

@@ -12,8 +12,6 @@ use whitewater_reports::run::Environment;
 use whitewater_server::journal::EXTENSION;
 
 use super::{CURRENT_RUN, Order};
-use crate::addresses::Reservation;
-use crate::clock::monotonic_ns;
 use crate::cluster::{Cluster, node_name};
 use crate::conformance;
 use crate::dice::Dice;
@@ -26,6 +24,8 @@ use crate::record::Recorder;
 use crate::store::{RunFolder, write_json};
 use crate::target::{self, NodeSetup, Target};
 use crate::workload::{Client, ClientSetup, Habit};
+use whitewater_processes::Reservation;
+use whitewater_server::clock::monotonic_ns;
 
 /// Separate the draws of the proxies and of client number 0, 1, … from the plan's.
 const PROXY_PURPOSE: u64 = 2;

@@ -22,7 +22,7 @@ use super::{
     Answer, Answered, Build, Client, Command, Members, NodeSetup, NodeStatus, Operator, Pending,
     Probe, Request, Setback, SetbackKind, Target, Wish,
 };
-use crate::process::{Launch, OWN_PROGRAM};
+use whitewater_processes::{Launch, OWN_PROGRAM};
 
 /// A connection that is not made by then is not going to be; short, so that a client of a dead node
 /// moves on.

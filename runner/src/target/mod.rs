@@ -5,9 +5,6 @@
 //! Generated protocol types stop here.
 
 mod bundled;
-pub(crate) mod channel;
-pub(crate) mod direct;
-pub(crate) mod etcd;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -21,8 +18,8 @@ use bytes::Bytes;
 use whitewater_checker::Promises;
 
 use crate::exit::Refusal;
-use crate::process::Launch;
 use bundled::Bundled;
+use whitewater_processes::Launch;
 
 /// The names a user may ask for.
 pub(crate) const NAMES: [&str; 1] = [bundled::NAME];

@@ -20,7 +20,7 @@ use whitewater_reports::run::RunRecord;
 use whitewater_server::Mutant;
 
 use crate::exit::Exit;
-use crate::process::OWN_PROGRAM;
+use whitewater_processes::OWN_PROGRAM;
 
 /// Start, recovery, final reads, checking and the report of one run: what it may take beyond its faults.
 const BEYOND_FAULTS: Duration = Duration::from_secs(240);

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::process::Launch;
 use crate::target::{NodeSetup, Pending, Probe};
+use whitewater_processes::Launch;
 
 /// Replies by node, in order; what is not scripted stays silent.
 type Script = VecDeque<(u32, Result<Answered, Setback>)>;

@@ -15,10 +15,10 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::{Contender, READY_DEADLINE, node_name};
-use crate::addresses::Reservation;
-use crate::exit::Refusal;
-use crate::process::{Child, Launch, Spawner};
-use crate::target::direct::{DirectClient, Refused, Standing};
+use crate::direct::{DirectClient, Refused, Standing};
+use whitewater_processes::Refusal;
+use whitewater_processes::Reservation;
+use whitewater_processes::{Child, Launch, Spawner};
 
 /// Between two questions about who leads. A round starts at most this much late.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);

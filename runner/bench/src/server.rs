@@ -14,74 +14,74 @@ use serde::Serialize;
 use super::cluster::Cluster;
 use super::counters::{self, Ticks};
 use super::harness::Harness;
-pub(crate) use super::load::Operation;
+pub use super::load::Operation;
 use super::load::{self, Load, Tally, Window};
 use super::machine::{self, Machine};
 use super::statistics::{Spread, interleave};
 use super::{Clusters, Contender};
-use crate::clock::monotonic_ns;
-use crate::exit::Refusal;
+use whitewater_processes::Refusal;
+use whitewater_server::clock::monotonic_ns;
 
 /// A round in which leadership moved measured something else, and is repeated this often at most.
 const ATTEMPTS: usize = 3;
 
 /// What to measure.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Parameters {
+pub struct Parameters {
     /// Nodes of the cluster.
-    pub(crate) nodes: usize,
+    pub nodes: usize,
     /// Closed-loop clients, one connection each.
-    pub(crate) clients: usize,
+    pub clients: usize,
     /// The window.
     #[serde(serialize_with = "as_seconds", rename = "time_s")]
-    pub(crate) time: Duration,
+    pub time: Duration,
     /// What clients do.
-    pub(crate) operation: Operation,
+    pub operation: Operation,
     /// Size of a value.
-    pub(crate) value_bytes: usize,
+    pub value_bytes: usize,
     /// Rounds of each contender.
-    pub(crate) rounds: usize,
+    pub rounds: usize,
 }
 
 /// What one round came to.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Round {
+pub struct Round {
     /// Who ran.
-    pub(crate) target: Contender,
+    pub target: Contender,
     /// From 1, for each target.
-    pub(crate) round: usize,
+    pub round: usize,
     /// Tries it took; more than one says that leadership moved.
-    pub(crate) attempts: usize,
+    pub attempts: usize,
     /// Who led.
-    pub(crate) leader: String,
+    pub leader: String,
     /// Acknowledged operations.
-    pub(crate) operations: u64,
+    pub operations: u64,
     /// Operations that failed.
-    pub(crate) errors: u64,
+    pub errors: u64,
     /// What the first of them said.
-    pub(crate) first_error: Option<String>,
+    pub first_error: Option<String>,
     /// Acknowledged operations a second.
-    pub(crate) operations_per_second: f64,
+    pub operations_per_second: f64,
     /// Median latency.
-    pub(crate) p50_us: f64,
+    pub p50_us: f64,
     /// 99th percentile of latency.
-    pub(crate) p99_us: f64,
+    pub p99_us: f64,
     /// CPU time of all server processes for each operation.
-    pub(crate) cpu_us_per_operation: f64,
+    pub cpu_us_per_operation: f64,
     /// High-water mark of each node's resident set, n1 first.
-    pub(crate) peak_rss_bytes: Vec<u64>,
+    pub peak_rss_bytes: Vec<u64>,
     /// CPU time of the load generator for each operation.
-    pub(crate) generator_cpu_us_per_operation: f64,
+    pub generator_cpu_us_per_operation: f64,
     /// Cores the load generator kept busy; near 1 it is the limit, not the server.
-    pub(crate) generator_cores: f64,
+    pub generator_cores: f64,
     /// Cores that everything else on the machine kept busy; the round is only as good as this is small.
-    pub(crate) other_cores: f64,
+    pub other_cores: f64,
 }
 
 /// A figure of a round that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Metric {
+pub enum Metric {
     /// Acknowledged operations a second.
     OperationsPerSecond,
     /// Median latency.
@@ -116,7 +116,7 @@ impl Metric {
 
 /// All rounds of one contender.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct TargetSummary {
+pub struct TargetSummary {
     /// The build, in its own words.
     pub(super) version: String,
     /// Each figure over the rounds.
@@ -126,7 +126,7 @@ pub(crate) struct TargetSummary {
 
 /// What the benchmark found.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Summary {
+pub struct Summary {
     /// Where.
     pub(super) machine: Machine,
     /// What was asked.
@@ -141,7 +141,7 @@ pub(crate) struct Summary {
 }
 
 /// Runs all rounds; `on_round` is told of each as it ends.
-pub(crate) async fn run(
+pub async fn run(
     clusters: Clusters,
     parameters: Parameters,
     mut on_round: impl FnMut(&Round) -> Result<()>,

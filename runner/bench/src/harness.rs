@@ -16,10 +16,10 @@ use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
 use super::cluster::{Cluster, Reserved};
 use super::{Clusters, Contender, node_name};
-use crate::addresses::Reservation;
-use crate::exit::Refusal;
-use crate::process::{Launch, OWN_PROGRAM, Spawner};
-use crate::target::etcd;
+use crate::etcd;
+use whitewater_processes::Refusal;
+use whitewater_processes::Reservation;
+use whitewater_processes::{Launch, OWN_PROGRAM, Spawner};
 
 /// Where clients connect on every node.
 const CLIENT_PORT: u16 = 7301;

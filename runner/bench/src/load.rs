@@ -18,8 +18,8 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::clock::monotonic_ns;
-use crate::target::direct::{DirectClient, Protocol, Refused};
+use crate::direct::{DirectClient, Protocol, Refused};
+use whitewater_server::clock::monotonic_ns;
 
 /// Keys that operations choose from, uniformly.
 const KEYS: usize = 1000;
@@ -42,7 +42,7 @@ const LATENCY_US_MAX: u64 = 60_000_000;
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Operation {
+pub enum Operation {
     /// Writes of a value of the given size.
     Put,
     /// Linearizable reads.

@@ -24,22 +24,25 @@ use nix::unistd::Pid;
 use tokio::sync::watch;
 
 /// Names this very executable even after the file was replaced by a new build.
-pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// What `ps` calls a child.
+const NAME: &str = "whitewater";
 
 /// What to start.
 #[derive(Clone, Debug)]
-pub(crate) struct Launch {
+pub struct Launch {
     /// The executable.
-    pub(crate) program: PathBuf,
+    pub program: PathBuf,
     /// Its arguments.
-    pub(crate) arguments: Vec<OsString>,
+    pub arguments: Vec<OsString>,
     /// Where stdout and stderr go; appended to.
-    pub(crate) log: PathBuf,
+    pub log: PathBuf,
 }
 
 /// Starts processes from one thread that lives as long as the runner.
 #[derive(Debug)]
-pub(crate) struct Spawner {
+pub struct Spawner {
     requests: mpsc::Sender<Request>,
 }
 
@@ -51,7 +54,7 @@ struct Request {
 
 impl Spawner {
     /// Starts the spawning thread.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel::<Request>();
         thread::Builder::new().name("spawner".into()).spawn(move || {
             for mut request in inbox {
@@ -65,13 +68,13 @@ impl Spawner {
 
     /// Starts a process that dies with the runner. `on_exit` is called once, from the waiter's
     /// thread, after the process was reaped.
-    pub(crate) fn spawn(
+    pub fn spawn(
         &self,
         launch: &Launch,
         on_exit: impl FnOnce(&str, bool) + Send + 'static,
     ) -> io::Result<Child> {
         let mut command = Command::new(OWN_PROGRAM);
-        command.arg0(env!("CARGO_BIN_NAME"));
+        command.arg0(NAME);
         command.args(["exec-node", "--parent", &std::process::id().to_string(), "--"]);
         command.arg(&launch.program).args(&launch.arguments);
         self.spawn_command(command, &launch.log, on_exit)
@@ -104,7 +107,7 @@ fn open_log(path: &Path) -> io::Result<File> {
 
 /// A running or ended child.
 #[derive(Clone, Debug)]
-pub(crate) struct Child {
+pub struct Child {
     pid: u32,
     shared: Arc<Shared>,
 }
@@ -134,27 +137,27 @@ impl Child {
     }
 
     /// The process id.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Whether it has not ended, as far as known.
-    pub(crate) fn is_alive(&self) -> bool {
+    pub fn is_alive(&self) -> bool {
         self.shared.exit.borrow().is_none()
     }
 
     /// How it ended: `exit code 0`, `signal 9`.
-    pub(crate) fn exit(&self) -> Option<String> {
+    pub fn exit(&self) -> Option<String> {
         self.shared.exit.borrow().clone()
     }
 
     /// From now on its end is the runner's doing.
-    pub(crate) fn expect_exit(&self) {
+    pub fn expect_exit(&self) {
         self.life().is_exit_expected = true;
     }
 
     /// Sends a signal; `false` where the process has ended.
-    pub(crate) fn signal(&self, signal: Signal) -> io::Result<bool> {
+    pub fn signal(&self, signal: Signal) -> io::Result<bool> {
         let life = self.life();
         if life.is_reaped {
             return Ok(false);
@@ -164,7 +167,7 @@ impl Child {
     }
 
     /// Waits for the end; `None` where the deadline passed first.
-    pub(crate) async fn wait_exit(&self, deadline: Duration) -> Option<String> {
+    pub async fn wait_exit(&self, deadline: Duration) -> Option<String> {
         let mut exit = self.shared.exit.subscribe();
         let ended = exit.wait_for(Option::is_some);
         let ended = tokio::time::timeout(deadline, ended).await.ok()?.ok()?;
@@ -172,14 +175,14 @@ impl Child {
     }
 
     /// The process state letter of /proc: `R`, `S`, `T` (stopped), `Z`, …; `None` once it is gone.
-    pub(crate) fn state(&self) -> Option<char> {
+    pub fn state(&self) -> Option<char> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
         // The name in brackets may itself hold brackets, so the last one counts.
         stat.rsplit_once(')')?.1.trim_start().chars().next()
     }
 
     /// Waits until it is stopped (`T`), or is no longer.
-    pub(crate) async fn wait_stopped(&self, is_stopped: bool, deadline: Duration) -> bool {
+    pub async fn wait_stopped(&self, is_stopped: bool, deadline: Duration) -> bool {
         let end = tokio::time::Instant::now() + deadline;
         loop {
             let reached = match self.state() {

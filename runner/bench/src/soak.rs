@@ -27,8 +27,8 @@ use super::load::Tally;
 use super::machine::Machine;
 use super::statistics::Spread;
 use super::{Clusters, Contender};
-use crate::exit::Refusal;
-use crate::target::direct::{DirectClient, LogExtent};
+use crate::direct::{DirectClient, LogExtent};
+use whitewater_processes::Refusal;
 
 /// Keys that operations choose from, in turn.
 const KEYS: u64 = 1000;
@@ -44,104 +44,104 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What to do.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Parameters {
+pub struct Parameters {
     /// Nodes of the cluster.
-    pub(crate) nodes: usize,
+    pub nodes: usize,
     /// Clients, each with a connection of its own.
-    pub(crate) clients: usize,
+    pub clients: usize,
     /// Operations a second, all clients together.
-    pub(crate) rate: u64,
+    pub rate: u64,
     /// For how long.
     #[serde(serialize_with = "as_seconds", rename = "time_s")]
-    pub(crate) time: Duration,
+    pub time: Duration,
     /// Time between two weighings.
     #[serde(serialize_with = "as_seconds", rename = "interval_s")]
-    pub(crate) interval: Duration,
+    pub interval: Duration,
     /// Size of a value.
-    pub(crate) value_bytes: usize,
+    pub value_bytes: usize,
     /// Whether a follower is stopped for the first half of every interval.
-    pub(crate) pauses_follower: bool,
+    pub pauses_follower: bool,
 }
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Objectives {
+pub struct Objectives {
     /// The largest resident set any node may ever have.
-    pub(crate) rss_bytes_max: u64,
+    pub rss_bytes_max: u64,
     /// The most that any node's log may take on disk when it is weighed.
-    pub(crate) wal_bytes_max: u64,
+    pub wal_bytes_max: u64,
     /// The least that the worst interval may serve, as a share of the median one.
-    pub(crate) worst_share_min: f64,
+    pub worst_share_min: f64,
 }
 
 /// One node at the end of an interval.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Weight {
+pub struct Weight {
     /// `n1`, ….
-    pub(crate) node: String,
+    pub node: String,
     /// Its resident set now.
-    pub(crate) rss_bytes: u64,
+    pub rss_bytes: u64,
     /// The largest it ever was.
-    pub(crate) rss_peak_bytes: u64,
+    pub rss_peak_bytes: u64,
     /// Its log on disk.
-    pub(crate) wal_bytes: u64,
+    pub wal_bytes: u64,
     /// The last entry that its snapshot covers.
-    pub(crate) snapshot_index: u64,
+    pub snapshot_index: u64,
     /// Its last entry.
-    pub(crate) last_index: u64,
+    pub last_index: u64,
 }
 
 /// One interval.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Interval {
+pub struct Interval {
     /// From 1.
-    pub(crate) interval: usize,
+    pub interval: usize,
     /// How long it was.
     #[serde(serialize_with = "as_seconds", rename = "time_s")]
-    pub(crate) time: Duration,
+    pub time: Duration,
     /// Acknowledged operations a second.
-    pub(crate) operations_per_second: f64,
+    pub operations_per_second: f64,
     /// Median latency, from when an operation was due.
-    pub(crate) p50_us: f64,
+    pub p50_us: f64,
     /// 99th percentile.
-    pub(crate) p99_us: f64,
+    pub p99_us: f64,
     /// Operations that failed.
-    pub(crate) errors: u64,
+    pub errors: u64,
     /// What the first of them said.
-    pub(crate) first_error: Option<String>,
+    pub first_error: Option<String>,
     /// The follower that was stopped.
-    pub(crate) paused: Option<String>,
+    pub paused: Option<String>,
     /// Every node at its end.
-    pub(crate) nodes: Vec<Weight>,
+    pub nodes: Vec<Weight>,
 }
 
 /// An objective, held against the figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// What it is about.
-    pub(crate) objective: &'static str,
+    pub objective: &'static str,
     /// What was seen.
-    pub(crate) seen: f64,
+    pub seen: f64,
     /// What is allowed: at most, or for `worst_share` at least.
-    pub(crate) limit: f64,
+    pub limit: f64,
     /// Whether it was met.
-    pub(crate) is_met: bool,
+    pub is_met: bool,
 }
 
 /// The whole soak.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Summary {
+pub struct Summary {
     parameters: Parameters,
     machine: Machine,
     /// Acknowledged operations a second, over the intervals.
     operations_per_second: Spread,
     /// The objectives.
-    pub(crate) outcomes: Vec<Outcome>,
+    pub outcomes: Vec<Outcome>,
 }
 
 impl Summary {
     /// Whether every objective was met.
-    pub(crate) fn is_met(&self) -> bool {
+    pub fn is_met(&self) -> bool {
         self.outcomes.iter().all(|outcome| outcome.is_met)
     }
 }
@@ -151,7 +151,7 @@ fn as_seconds<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::
 }
 
 /// Soaks. `tell` hears of every interval as it ends.
-pub(crate) async fn run(
+pub async fn run(
     clusters: Clusters,
     parameters: Parameters,
     objectives: Objectives,

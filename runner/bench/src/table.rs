@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::statistics::{Distribution, Spread};
 use super::{Contender, failover, server, soak};
-use crate::bench::server::Metric;
+use crate::server::Metric;
 
 /// Wide enough for `1274 / 1315 / 12714 / 12714`.
 const COLUMN: usize = 30;
@@ -15,7 +15,7 @@ const NAME_COLUMN: usize = 34;
 const MIB: f64 = 1_048_576.0;
 
 /// The table of `bench server`.
-pub(crate) fn of_server(summary: &server::Summary) -> String {
+pub fn of_server(summary: &server::Summary) -> String {
     let server::Parameters { nodes, clients, time, operation, value_bytes, rounds } =
         &summary.parameters;
     let operation = format!("{operation:?}").to_lowercase();
@@ -51,7 +51,7 @@ pub(crate) fn of_server(summary: &server::Summary) -> String {
 }
 
 /// An interval of `bench soak`: speed, then a line a node.
-pub(crate) fn of_interval(interval: &soak::Interval) -> String {
+pub fn of_interval(interval: &soak::Interval) -> String {
     let soak::Interval { interval: number, operations_per_second, p50_us, p99_us, errors, .. } =
         interval;
     let mut text = format!(
@@ -81,7 +81,7 @@ pub(crate) fn of_interval(interval: &soak::Interval) -> String {
 }
 
 /// The end of `bench soak`: every objective, and whether all were met.
-pub(crate) fn of_soak(summary: &soak::Summary) -> String {
+pub fn of_soak(summary: &soak::Summary) -> String {
     let mut text = String::new();
     for outcome in &summary.outcomes {
         let word = if outcome.is_met { "met" } else { "MISSED" };
@@ -105,7 +105,7 @@ fn mebibytes(bytes: u64) -> f64 {
 }
 
 /// The table of `bench failover`.
-pub(crate) fn of_failover(summary: &failover::Summary) -> String {
+pub fn of_failover(summary: &failover::Summary) -> String {
     let failover::Parameters { nodes, kills } = summary.parameters;
     let mut table =
         format!("{kills} leaders of {nodes} nodes killed: min / p50 / p90 / max in ms\n");

@@ -9,10 +9,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::str::FromStr;
 
-use crate::exit::Refusal;
+use crate::refusal::Refusal;
 
 /// The port of every node, unless told otherwise.
-pub(crate) const PORT_DEFAULT: u16 = 7100;
+pub const PORT_DEFAULT: u16 = 7100;
 /// Blocks tried before giving up. Each try costs a handful of system calls.
 const BLOCKS_TRIED_MAX: u32 = 50;
 /// The address whose listener reserves a block.
@@ -22,16 +22,16 @@ const PROXIES: u8 = 253;
 
 /// The first three bytes of a block of loopback addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Block(u8, u8);
+pub struct Block(u8, u8);
 
 impl Block {
     /// Node `number`'s address.
-    pub(crate) fn node(self, number: u32) -> IpAddr {
+    pub fn node(self, number: u32) -> IpAddr {
         self.ip(u8::try_from(number).expect("far fewer than 200 nodes"))
     }
 
     /// Where the proxies listen.
-    pub(crate) fn proxies(self) -> IpAddr {
+    pub fn proxies(self) -> IpAddr {
         self.ip(PROXIES)
     }
 
@@ -57,27 +57,22 @@ impl FromStr for Block {
 
 /// A block that is this run's until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Reservation {
+pub struct Reservation {
     /// The block.
-    pub(crate) block: Block,
+    pub block: Block,
     /// The nodes' port.
-    pub(crate) port: u16,
+    pub port: u16,
     _listener: TcpListener,
 }
 
 impl Reservation {
     /// Node `number`'s own listening address.
-    pub(crate) fn node(&self, number: u32) -> SocketAddr {
+    pub fn node(&self, number: u32) -> SocketAddr {
         SocketAddr::new(self.block.node(number), self.port)
     }
 
     /// Takes the block asked for, or a free one found from `start`, for `nodes` nodes.
-    pub(crate) fn take(
-        asked: Option<Block>,
-        start: u32,
-        port: u16,
-        nodes: u32,
-    ) -> Result<Self, Refusal> {
+    pub fn take(asked: Option<Block>, start: u32, port: u16, nodes: u32) -> Result<Self, Refusal> {
         if let Some(block) = asked {
             return Self::try_take(block, port, nodes).map_err(|error| {
                 Refusal::Environment(format!(

@@ -19,9 +19,9 @@ use super::harness::Harness;
 use super::machine::{self, Machine};
 use super::statistics::{Distribution, interleave};
 use super::{Clusters, Contender, milliseconds};
-use crate::clock::monotonic_ns;
-use crate::exit::Refusal;
-use crate::target::direct::{DirectClient, Refused};
+use crate::direct::{DirectClient, Refused};
+use whitewater_processes::Refusal;
+use whitewater_server::clock::monotonic_ns;
 
 /// Kills of one cluster before a fresh one takes its place, so that one odd cluster cannot be the result.
 const KILLS_PER_CLUSTER: usize = 5;
@@ -46,31 +46,31 @@ const KEY: &str = "failover";
 
 /// What to measure.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Parameters {
+pub struct Parameters {
     /// Nodes of the cluster.
-    pub(crate) nodes: usize,
+    pub nodes: usize,
     /// Kills of each contender's leaders.
-    pub(crate) kills: usize,
+    pub kills: usize,
 }
 
 /// What one kill came to.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Kill {
+pub struct Kill {
     /// Who ran.
-    pub(crate) target: Contender,
+    pub target: Contender,
     /// From 1, for each target.
-    pub(crate) kill: usize,
+    pub kill: usize,
     /// The leader that was killed.
-    pub(crate) victim: String,
+    pub victim: String,
     /// From the kill to the first acknowledged put.
-    pub(crate) first_put_ms: f64,
+    pub first_put_ms: f64,
     /// From the restart to the first linearizable read that the restarted node answered.
-    pub(crate) first_get_ms: f64,
+    pub first_get_ms: f64,
 }
 
 /// All kills of one contender.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct TargetSummary {
+pub struct TargetSummary {
     /// The build, in its own words.
     pub(super) version: String,
     /// From the kill to the first acknowledged put.
@@ -81,7 +81,7 @@ pub(crate) struct TargetSummary {
 
 /// Bundled divided by etcd.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Ratios {
+pub struct Ratios {
     /// Of medians.
     pub(super) first_put_p50: f64,
     /// Of 90th percentiles.
@@ -94,7 +94,7 @@ pub(crate) struct Ratios {
 
 /// What the benchmark found.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Summary {
+pub struct Summary {
     /// Where.
     pub(super) machine: Machine,
     /// What was asked.
@@ -107,7 +107,7 @@ pub(crate) struct Summary {
 }
 
 /// Strikes all kills; `on_kill` is told of each as it ends.
-pub(crate) async fn run(
+pub async fn run(
     clusters: Clusters,
     parameters: Parameters,
     mut on_kill: impl FnMut(&Kill) -> Result<()>,

@@ -10,17 +10,20 @@
 //! Nothing but [`soak`], which has objectives, judges: docs/benchmarks.md says how figures are to be read. No
 //! fault is injected but the kills of [`failover`] and the stopped followers of [`soak`], and no history is recorded: whether answers were right is the checker's trade.
 
-pub(crate) mod failover;
-pub(crate) mod server;
-pub(crate) mod soak;
+pub mod failover;
+pub mod server;
+pub mod soak;
 
+mod channel;
 mod cluster;
 mod counters;
+mod direct;
+mod etcd;
 mod harness;
 mod load;
 mod machine;
 mod statistics;
-pub(crate) mod table;
+pub mod table;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,12 +31,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::target::direct::Protocol;
+use crate::direct::Protocol;
 
 /// A server that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Contender {
+pub enum Contender {
     /// Whitewater's own.
     Bundled,
     /// etcd, found on PATH.
@@ -60,15 +63,15 @@ impl fmt::Display for Contender {
 
 /// What both benchmarks are told of clusters.
 #[derive(Clone, Debug)]
-pub(crate) struct Clusters {
+pub struct Clusters {
     /// Who is measured, in the order of the first round.
-    pub(crate) contenders: Vec<Contender>,
+    pub contenders: Vec<Contender>,
     /// Nodes of a cluster.
-    pub(crate) nodes: usize,
+    pub nodes: usize,
     /// Another build of the bundled server.
-    pub(crate) server: Option<PathBuf>,
+    pub server: Option<PathBuf>,
     /// Where data folders are made, and removed again.
-    pub(crate) folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 /// How long a fresh cluster may take to agree on a leader. Ten times the slowest boot seen of etcd.

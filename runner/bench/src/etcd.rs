@@ -18,7 +18,7 @@ use whitewater_proto::etcd::{PutRequest, RangeRequest, StatusRequest};
 
 use super::channel::Channel;
 use super::direct::Standing;
-use crate::exit::Refusal;
+use whitewater_processes::Refusal;
 
 /// The program's name, looked for on PATH.
 const PROGRAM: &str = "etcd";

@@ -1,0 +1,12 @@
+//! Processes of one machine: started so that none outlives its parent, signalled, watched, on loopback addresses
+//! of their own.
+//!
+//! What this does not know: what a node is, why a process is killed, and when it is healthy.
+
+mod addresses;
+mod process;
+mod refusal;
+
+pub use addresses::{Block, PORT_DEFAULT, Reservation};
+pub use process::{Child, Launch, OWN_PROGRAM, Spawner};
+pub use refusal::Refusal;
