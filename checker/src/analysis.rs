@@ -212,6 +212,9 @@ pub struct OperationId {
     pub process: u64,
     /// When it began, CLOCK_MONOTONIC nanoseconds.
     pub invoked_at_ns: u64,
+    /// Of a drain: which of the elements that it took, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<u32>,
 }
 
 /// What the file of a witness says beside its operations: the value of a nemesis event `witness`.

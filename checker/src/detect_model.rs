@@ -8,15 +8,19 @@ use crate::options::ModelKind;
 /// The functions that a model knows.
 fn known(model: ModelKind) -> &'static [Function] {
     use Function::{
-        Acquire, Add, Append, Cas, Contains, Delete, Dequeue, Enqueue, Read, Release, Remove, Write,
+        Acquire, Add, Append, Cas, Contains, Delete, Dequeue, Drain, Enqueue, Read, Release,
+        Remove, Write,
     };
     match model {
         ModelKind::Register => &[Read, Write, Cas, Delete],
         ModelKind::Append => &[Append, Read, Write, Delete],
         ModelKind::Set => &[Add, Remove, Contains, Read],
         ModelKind::Counter => &[Add, Read],
-        ModelKind::Queue => &[Enqueue, Dequeue],
-        ModelKind::Mutex => &[Acquire, Release],
+        ModelKind::Queue | ModelKind::UnorderedQueue => &[Enqueue, Dequeue, Drain],
+        ModelKind::Mutex
+        | ModelKind::OwnerAwareMutex
+        | ModelKind::ReentrantMutex
+        | ModelKind::Semaphore(_) => &[Acquire, Release],
     }
 }
 
@@ -42,8 +46,9 @@ pub(crate) fn model(
                 file: file.to_owned(),
                 line: history.line(operation.invoked),
                 message: format!(
-                    "{} is no operation of a {}, which has {}{}",
+                    "{} is no operation of {} {}, which has {}{}",
                     operation.function.word(),
+                    model.article(),
                     model.word(),
                     words.join(", "),
                     if asked.is_none() {
@@ -66,20 +71,31 @@ fn initial_fits(file: &str, history: &History, model: ModelKind) -> Result<(), C
             _ if initial == Value::NIL => continue,
             ModelKind::Register => continue,
             ModelKind::Counter if whole(&json).is_some() => continue,
-            ModelKind::Set | ModelKind::Queue if json.is_array() => continue,
+            ModelKind::Set | ModelKind::Queue | ModelKind::UnorderedQueue if json.is_array() => {
+                continue;
+            }
             ModelKind::Counter => "a whole number",
-            ModelKind::Set | ModelKind::Queue => "a list of its elements",
+            ModelKind::Set | ModelKind::Queue | ModelKind::UnorderedQueue => {
+                "a list of its elements"
+            }
             ModelKind::Append => {
                 "empty: what a list holds at first is a write, or an append, at the head of the history"
             }
-            ModelKind::Mutex => {
+            ModelKind::Mutex
+            | ModelKind::OwnerAwareMutex
+            | ModelKind::ReentrantMutex
+            | ModelKind::Semaphore(_) => {
                 "free: a lock that is held at first is an acquire at the head of the history"
             }
         };
         return Err(CheckError::Initial {
             file: file.to_owned(),
             key: history.key(key).to_owned(),
-            message: format!("a {} begins as {wanted}, not as {json}", model.word()),
+            message: format!(
+                "{} {} begins as {wanted}, not as {json}",
+                model.article(),
+                model.word()
+            ),
         });
     }
     Ok(())
@@ -117,6 +133,9 @@ fn tell(history: &History) -> ModelKind {
     let has = |function: Function| seen[function as usize];
     if has(Function::Append) {
         ModelKind::Append
+    } else if has(Function::Drain) {
+        // Jepsen drains where its question is what came out at all, in any order.
+        ModelKind::UnorderedQueue
     } else if has(Function::Enqueue) || has(Function::Dequeue) {
         ModelKind::Queue
     } else if has(Function::Acquire) || has(Function::Release) {

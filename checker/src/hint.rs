@@ -93,6 +93,35 @@ pub(crate) fn failed_cas(
     })
 }
 
+/// A note where a history violates the model that its operations were taken for, and keeps another one that has the
+/// same operations.
+pub(crate) fn other_model(
+    history: &History,
+    model: ModelKind,
+    verdict: Verdict,
+    options: &Options,
+    until: Instant,
+) -> Option<String> {
+    let other = match model {
+        ModelKind::Queue => ModelKind::UnorderedQueue,
+        ModelKind::Mutex => ModelKind::ReentrantMutex,
+        _ => return None,
+    };
+    let left = until.saturating_duration_since(Instant::now());
+    if options.model.is_some() || verdict != Verdict::Violation || left.is_zero() {
+        return None;
+    }
+    let options = Options { budget: left, progress: None, ..options.clone() };
+    let otherwise = linear::check(history, other, None, &options).verdict;
+    (otherwise == Verdict::Pass).then(|| {
+        format!(
+            "the operations were taken for those of a {model}; as those of {} {other} the verdict is {otherwise}: \
+             say --model {other}",
+            other.article(),
+        )
+    })
+}
+
 /// As a shell wants it.
 fn quoted(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.,:/".contains(&byte);

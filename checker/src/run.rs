@@ -188,7 +188,7 @@ pub(crate) fn linearizability(
         operations: history.operations.len() as u64,
         keys: history.keys() as u64,
         format: source.format.word().to_owned(),
-        model: model.word().to_owned(),
+        model: model.to_string(),
         bytes: source.bytes,
         parse_ms: source.parse_ms,
         check_ms,
@@ -207,7 +207,7 @@ pub(crate) fn linearizability(
         name: NAME.to_owned(),
         title: TITLE.to_owned(),
         state: found.verdict.into(),
-        summary: summary(&found, &report),
+        summary: summary(&found, &report, model),
         findings: found.findings,
         exercise: None,
     };
@@ -224,16 +224,17 @@ fn notes(
 ) -> Vec<String> {
     let mut notes = history.notes.clone();
     notes.extend(hint::initial(history, model, &found.findings));
+    notes.extend(hint::other_model(history, model, found.verdict, options, until));
     notes.extend(hint::failed_cas(history, model, found.verdict, options, until));
     notes
 }
 
-fn summary(found: &linear::Linearizability, report: &HistoryReport) -> String {
+fn summary(found: &linear::Linearizability, report: &HistoryReport, model: ModelKind) -> String {
     let mut summary = format!(
         "{} keys, {} operations on {}, ",
         grouped(report.keys),
         grouped(report.operations),
-        objects(&report.model)
+        model.plural()
     );
     if found.violations > 0 {
         summary.push_str(&format!("{} violating, ", grouped(found.violations)));
@@ -250,15 +251,6 @@ fn summary(found: &linear::Linearizability, report: &HistoryReport) -> String {
     }
     summary.push_str(&format!(", {:.0} ms", report.check_ms));
     summary
-}
-
-/// A model's objects in words: `registers`, `mutexes`, `append lists`.
-fn objects(model: &str) -> String {
-    match model {
-        "append" => "append lists".to_owned(),
-        "mutex" => "mutexes".to_owned(),
-        model => format!("{model}s"),
-    }
 }
 
 /// A number with commas between groups of three digits.

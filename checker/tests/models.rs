@@ -19,7 +19,8 @@ struct Object {
     model: ModelKind,
     members: Vec<u64>,
     sum: i64,
-    held_by: Option<usize>,
+    /// Who holds it, each as often as it does.
+    held_by: Vec<usize>,
     next: u64,
 }
 
@@ -38,11 +39,34 @@ impl Object {
             (ModelKind::Set, _) => ("add", fresh),
             (ModelKind::Counter, 0) => ("read", Value::Null),
             (ModelKind::Counter, _) => ("add", json!(1 + random.below(9))),
-            (ModelKind::Queue, 0) => ("dequeue", Value::Null),
-            (ModelKind::Queue, _) => ("enqueue", fresh),
-            (ModelKind::Mutex, _) if self.held_by == Some(client) => ("release", Value::Null),
-            (ModelKind::Mutex, _) => ("acquire", Value::Null),
+            (ModelKind::Queue | ModelKind::UnorderedQueue, 0) => match random.below(4) {
+                0 => ("drain", Value::Null),
+                _ => ("dequeue", Value::Null),
+            },
+            (ModelKind::Queue | ModelKind::UnorderedQueue, _) => ("enqueue", fresh),
+            (ModelKind::ReentrantMutex, 0) if self.holds(client) => ("acquire", Value::Null),
+            (ModelKind::Semaphore(_), 0) if self.holds(client) => ("acquire", Value::Null),
+            (_, _) if self.holds(client) => ("release", Value::Null),
+            (
+                ModelKind::Mutex
+                | ModelKind::OwnerAwareMutex
+                | ModelKind::ReentrantMutex
+                | ModelKind::Semaphore(_),
+                _,
+            ) => ("acquire", Value::Null),
             (ModelKind::Register, _) => unreachable!("registers have their own generator"),
+        }
+    }
+
+    fn holds(&self, client: usize) -> bool {
+        self.held_by.contains(&client)
+    }
+
+    fn may_acquire(&self, client: usize) -> bool {
+        match self.model {
+            ModelKind::Semaphore(permits) => self.held_by.len() < permits as usize,
+            ModelKind::ReentrantMutex => self.held_by.iter().all(|holder| *holder == client),
+            _ => self.held_by.is_empty(),
         }
     }
 
@@ -61,10 +85,17 @@ impl Object {
                 return Some(json!(texts.collect::<String>()));
             }
             "dequeue" if self.members.is_empty() => return None,
+            "dequeue" if self.model == ModelKind::UnorderedQueue => {
+                return Some(json!(self.members.pop()));
+            }
             "dequeue" => return Some(json!(self.members.remove(0))),
-            "acquire" if self.held_by.is_some() => return None,
-            "acquire" => self.held_by = Some(client),
-            _ => self.held_by = None,
+            "drain" => return Some(json!(std::mem::take(&mut self.members))),
+            "acquire" if !self.may_acquire(client) => return None,
+            "acquire" => self.held_by.push(client),
+            _ => {
+                let place = self.held_by.iter().position(|holder| *holder == client);
+                self.held_by.remove(place.expect("it holds what it gives back"));
+            }
         }
         Some(value.clone())
     }
@@ -80,7 +111,7 @@ type Events = Vec<(usize, &'static str, &'static str, Value)>;
 
 fn play(model: ModelKind, operations: usize, seed: u64) -> Events {
     let mut random = Random::new(seed);
-    let mut object = Object { model, members: Vec::new(), sum: 0, held_by: None, next: 0 };
+    let mut object = Object { model, members: Vec::new(), sum: 0, held_by: Vec::new(), next: 0 };
     let mut open: Vec<Option<(&'static str, Value)>> = vec![None; CLIENTS];
     let mut events = Events::new();
     let mut begun = 0;
@@ -126,15 +157,16 @@ fn verdict(events: &Events, model: ModelKind) -> Verdict {
 /// Changes the last answer that can be changed into one that no order explains.
 fn plant(events: &mut Events) {
     let place = events.iter().rposition(|(_, kind, f, _)| {
-        *kind == "ok" && matches!(*f, "read" | "dequeue" | "contains" | "release")
+        *kind == "ok" && matches!(*f, "read" | "dequeue" | "drain" | "contains" | "release")
     });
     let (_, _, f, value) = &mut events[place.expect("an answer")];
     match (*f, &*value) {
         ("contains", _) => *value = json!([1_000_000, true]),
+        ("drain", _) => *value = json!([1_000_000]),
         ("read", Value::String(text)) => *value = json!(format!("{text}{text}xnobodyy")),
         ("release", _) => {
             // More releases than there can be acquires still under way.
-            for other in CLIENTS..2 * CLIENTS + 2 {
+            for other in CLIENTS..2 * CLIENTS + 4 {
                 events.push((other, "invoke", "release", Value::Null));
                 events.push((other, "ok", "release", Value::Null));
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use whitewater_checker::analysis::{Analysis, CheckState, Finding, Witness, WitnessOperation};
-use whitewater_checker::history::{Function, History, NEVER, NEVER_NS, Operation, Outcome};
+use whitewater_checker::history::{Function, History, NEVER, NEVER_NS, Operation, Outcome, Value};
 use whitewater_checker::statistics::{self, Recording, Statistics};
 
 use crate::clock::{counted, thousands};
@@ -190,8 +190,13 @@ fn picture(run: &Run, history: &History) -> Option<String> {
 fn text(history: &History, one: &Operation) -> String {
     let (word, value) = (one.function.word(), history.values.words(one.value));
     match (one.function, one.outcome) {
-        (Function::Read | Function::Dequeue, Outcome::Ok) => format!("{word} → {value}"),
-        (Function::Read | Function::Dequeue, _) => word.to_owned(),
+        (Function::Drain, Outcome::Ok) if one.value == Value::UNTOLD => {
+            format!("{word} → nothing")
+        }
+        (Function::Read | Function::Dequeue | Function::Drain, Outcome::Ok) => {
+            format!("{word} → {value}")
+        }
+        (Function::Read | Function::Dequeue | Function::Drain, _) => word.to_owned(),
         (Function::Cas, _) => format!("{word} {value} → {}", history.values.words(one.second)),
         (Function::Acquire | Function::Release | Function::Delete, _) => word.to_owned(),
         _ => format!("{word} {value}"),

@@ -18,6 +18,7 @@ pub(crate) fn render(run: &Run, finding: Option<&Finding>) -> Option<String> {
         witness.operations.iter().map(|operation| OperationId {
             process: operation.process,
             invoked_at_ns: operation.invoked_at_ns,
+            part: None,
         })
     };
     // Runs of earlier builds do not say what the file needs.
@@ -38,7 +39,8 @@ pub(crate) fn render(run: &Run, finding: Option<&Finding>) -> Option<String> {
             }
             _ => open.get(&process).copied().unwrap_or(u64::MAX),
         };
-        if ids.contains(&OperationId { process, invoked_at_ns }) {
+        let is_it = |id: &OperationId| (id.process, id.invoked_at_ns) == (process, invoked_at_ns);
+        if ids.iter().any(is_it) {
             lines.push_str(&String::from_utf8_lossy(line));
             lines.push('\n');
         }

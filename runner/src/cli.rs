@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 use whitewater_checker::objectives::Objective;
-use whitewater_checker::options::Format;
+use whitewater_checker::options::{Format, ModelKind};
 use whitewater_server::mutants::CATALOGUE;
 
 use crate::command::bench::BenchArguments;
@@ -204,9 +204,10 @@ pub(crate) struct CheckArguments {
     /// How a history file is written; told by its content if not given
     #[arg(long, value_name = "FORMAT", value_parser = Format::ALL.map(Format::word))]
     pub(crate) format: Option<String>,
-    /// What the objects are; told by the operations if not given
-    #[arg(long, value_name = "MODEL", value_parser = ["register", "append", "set", "counter", "queue", "mutex"])]
-    pub(crate) model: Option<String>,
+    /// What the objects are: register, append, set, counter, queue, unordered-queue, mutex,
+    /// owner-aware-mutex, reentrant-mutex or semaphore=N (of N permits). Told by the operations if not given
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<ModelKind>,
     /// What every key holds before its first operation (JSON, or a word), or one key: KEY=VALUE.
     /// May be given several times; null if not given
     #[arg(long, value_name = "VALUE|KEY=VALUE")]

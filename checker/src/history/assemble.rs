@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
+use super::drain;
 use super::line::{Chunk, Initially, NONE, RawEvent};
 use super::operation::{Function, NEVER, NEVER_NS, NO_NODE, Operation, Outcome};
 use super::order::{self, By, Disorder, Member, Moment, Watch};
@@ -158,6 +159,7 @@ impl Assembler {
         self.take_sorted()?;
         self.begin_keys(asked)?;
         self.settle_times();
+        drain::expand(&mut self.history, &mut self.counts);
         self.history.events = self.base;
         self.history.operations.shrink_to_fit();
         // The invocation and the completion may both tell the command.

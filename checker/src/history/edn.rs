@@ -370,15 +370,23 @@ fn take(
     Ok(())
 }
 
-/// Whether every client's read, at its invocation, has a value `[key nil]`: Jepsen's independent keys.
+/// Operations that are asked for without a value.
+const WITHOUT_VALUE: [&str; 9] =
+    ["read", "get", "dequeue", "drain", "delete", "acquire", "lock", "release", "unlock"];
+
+/// Whether every operation that is asked for without a value has `[key nil]` at its invocation: Jepsen's
+/// independent keys.
 fn all_values_are_pairs(events: &[(usize, Edn)]) -> bool {
-    let mut reads = events
+    let is_without_value = |event: &Edn| {
+        event.get("f").and_then(Edn::word).is_some_and(|f| WITHOUT_VALUE.contains(&f))
+    };
+    let mut asked = events
         .iter()
-        .filter(|(_, event)| event.get("f").and_then(Edn::word) == Some("read"))
+        .filter(|(_, event)| is_without_value(event))
         .filter(|(_, event)| event.get("type").and_then(Edn::word) == Some("invoke"))
         .peekable();
-    reads.peek().is_some()
-        && reads.all(|(_, event)| match event.get("value") {
+    asked.peek().is_some()
+        && asked.all(|(_, event)| match event.get("value") {
             Some(Edn::Tuple(_)) => true,
             Some(Edn::List(two)) => two.len() == 2 && two[1] == Edn::Nil,
             _ => false,

@@ -9,12 +9,20 @@ use std::io::{self, Write};
 
 use serde_json::Value as Json;
 
-use super::{Function, History, NEVER, Operation, Outcome, Value};
+use super::{Function, History, NEVER, Operation, Outcome, Value, drain};
 
 /// Writes all client operations, one map a line, in real-time order.
 pub fn edn(history: &History, out: &mut dyn Write) -> io::Result<()> {
     let mut events: Vec<(u32, u32, bool)> = Vec::with_capacity(2 * history.operations.len());
+    // Of a drain only the first element's: its event tells them all.
+    let told = |operation: &Operation| {
+        operation.function != Function::Drain
+            || operation.second.number().is_none_or(|place| place == 0)
+    };
     for (index, operation) in history.operations.iter().enumerate() {
+        if !told(operation) {
+            continue;
+        }
         events.push((operation.invoked, index as u32, true));
         if operation.completed != NEVER {
             events.push((operation.completed, index as u32, false));
@@ -36,7 +44,7 @@ pub fn edn(history: &History, out: &mut dyn Write) -> io::Result<()> {
     }
     for (number, (_, index, is_invocation)) in events.into_iter().enumerate() {
         let operation = &history.operations[index as usize];
-        let value = value(history, operation, is_invocation);
+        let value = value(history, index, is_invocation);
         let value = if one_object {
             value
         } else {
@@ -75,11 +83,18 @@ pub fn edn(history: &History, out: &mut dyn Write) -> io::Result<()> {
     out.flush()
 }
 
-fn value(history: &History, operation: &Operation, is_invocation: bool) -> String {
+fn value(history: &History, index: u32, is_invocation: bool) -> String {
+    let operation = &history.operations[index as usize];
     let show = |value: Value| text(&history.values.json(value));
     let unanswered = is_invocation || operation.outcome != Outcome::Ok;
     match operation.function {
-        Function::Read | Function::Dequeue if unanswered => "nil".to_owned(),
+        Function::Read | Function::Dequeue | Function::Drain if unanswered => "nil".to_owned(),
+        Function::Drain => {
+            let parts = drain::parts(&history.operations[index as usize..]);
+            let taken = parts.iter().filter(|part| part.value != Value::UNTOLD);
+            let taken: Vec<String> = taken.map(|part| show(part.value)).collect();
+            format!("[{}]", taken.join(" "))
+        }
         Function::Cas => format!("[{} {}]", show(operation.value), show(operation.second)),
         Function::Contains if !unanswered => {
             format!("[{} {}]", show(operation.value), operation.second.number() == Some(1))

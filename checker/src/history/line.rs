@@ -195,7 +195,7 @@ impl Chunk {
                 let (from, to) = (self.scalar(from)?, self.scalar(to)?);
                 Some((from, to))
             }
-            (Function::Cas, _) | (_, Some(b'[')) => None,
+            (Function::Cas | Function::Drain, _) | (_, Some(b'[')) => None,
             _ => Some((self.scalar(text)?, Value::UNTOLD)),
         }
     }
@@ -299,6 +299,18 @@ impl Chunk {
             (Function::Contains, _) if kind == EventType::Ok => {
                 Err(pair("[element, true or false]"))
             }
+            (Function::Drain, Json::Array(taken)) if taken.contains(&Json::Null) => {
+                Err(("value", format!("drain took null, which is no element: {json}")))
+            }
+            // Nothing was taken, or nobody knows what.
+            (Function::Drain, Json::Null) => Ok((Value::UNTOLD, Value::UNTOLD)),
+            (Function::Drain, Json::Array(taken)) if taken.is_empty() => {
+                Ok((Value::UNTOLD, Value::UNTOLD))
+            }
+            (Function::Drain, Json::Array(_)) => Ok((self.values.intern(json), Value::UNTOLD)),
+            (Function::Drain, _) => {
+                Err(("value", format!("drain needs a list of the elements it took, not {json}")))
+            }
             _ => Ok((self.values.intern(json), Value::UNTOLD)),
         }
     }
@@ -309,7 +321,9 @@ impl Chunk {
 #[inline]
 fn carries_value(function: Function, kind: EventType) -> bool {
     match kind {
-        EventType::Invoke => !matches!(function, Function::Read | Function::Dequeue),
+        EventType::Invoke => {
+            !matches!(function, Function::Read | Function::Dequeue | Function::Drain)
+        }
         EventType::Ok => true,
         EventType::Fail | EventType::Info => false,
     }

@@ -8,6 +8,7 @@
 mod array;
 mod assemble;
 mod detect;
+mod drain;
 mod edn;
 mod entry;
 pub mod export;

@@ -24,8 +24,11 @@ pub enum Function {
     Contains,
     /// Queue: put an element in at the back.
     Enqueue,
-    /// Queue: take the element at the front.
+    /// Queue: take the element at the front; any, if the queue has no order.
     Dequeue,
+    /// Queue: take one element after another. Each that was taken is an operation of its own, of the same interval, with
+    /// its place among them as `second`.
+    Drain,
     /// Mutex: take it.
     Acquire,
     /// Mutex: give it back.
@@ -34,7 +37,7 @@ pub enum Function {
 
 impl Function {
     /// Every function with the words that histories use for it; the first is ours.
-    pub(crate) const WORDS: [(Function, &'static [&'static str]); 12] = [
+    pub(crate) const WORDS: [(Function, &'static [&'static str]); 13] = [
         (Function::Read, &["read", "get"]),
         (Function::Write, &["write", "put"]),
         (Function::Cas, &["cas"]),
@@ -45,6 +48,7 @@ impl Function {
         (Function::Contains, &["contains"]),
         (Function::Enqueue, &["enqueue"]),
         (Function::Dequeue, &["dequeue"]),
+        (Function::Drain, &["drain"]),
         (Function::Acquire, &["acquire", "lock"]),
         (Function::Release, &["release", "unlock"]),
     ];
@@ -72,7 +76,7 @@ impl Function {
 
     /// Whether the completion, not the invocation, says the value.
     pub(crate) fn value_is_answer(self) -> bool {
-        matches!(self, Function::Read | Function::Dequeue | Function::Contains)
+        matches!(self, Function::Read | Function::Dequeue | Function::Drain | Function::Contains)
     }
 }
 
@@ -130,7 +134,8 @@ pub struct Operation {
     pub key: u32,
     /// The value: written, read, expected by a cas, appended, ….
     pub value: Value,
-    /// A cas's new value; for `contains` whether it is in; else [`Value::UNTOLD`].
+    /// A cas's new value; for `contains` whether it is in; for `drain` the place of the element among those taken;
+    /// else [`Value::UNTOLD`].
     pub second: Value,
     /// What a rejected cas saw instead; [`Value::UNTOLD`] if it did not say.
     pub saw: Value,
@@ -142,6 +147,13 @@ pub struct Operation {
     pub function: Function,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+impl Operation {
+    /// Which of the elements that a drain took this is, from 0; `None`: it is no part of a drain.
+    pub(crate) fn part(&self) -> Option<u32> {
+        self.second.number().filter(|_| self.function == Function::Drain)
+    }
 }
 
 const _: () = assert!(size_of::<Operation>() <= 64, "an operation fits one cache line");

@@ -7,12 +7,14 @@ use super::greedy::Greedy;
 use super::list::{Lists, Prefixes, Reduction, reduce};
 use super::machine::{Machine, Register, Step};
 use super::object::{
-    CounterObject, ListObject, MutexObject, Object, QueueObject, RegisterObject, SetObject,
+    CounterObject, ListObject, MutexObject, Object, OwnedMutexObject, QueueModel, QueueObject,
+    RegisterObject, SemaphoreObject, SetObject,
 };
 use super::search::{Budget, Found, search};
 use super::witness::{Asked, Confirmed, Known, confirm};
-use super::{queue, set, zones};
+use super::{queue, set, unordered, zones};
 use crate::history::History;
+use crate::model;
 use crate::options::ModelKind;
 
 /// What a key came to.
@@ -96,12 +98,28 @@ impl Setting<'_> {
             }
             ModelKind::Append => self.list(operations, budget, scratch),
             ModelKind::Set => self.set(operations, budget, scratch),
-            ModelKind::Queue => self.queue(operations, budget),
+            ModelKind::Queue => {
+                let order = |operations: &[u32]| queue::decide(history, operations);
+                self.queue::<model::Queue>(operations, budget, "queue-order", order)
+            }
+            ModelKind::UnorderedQueue => {
+                let order = |operations: &[u32]| unordered::decide(history, operations);
+                self.queue::<model::UnorderedQueue>(operations, budget, "element-counts", order)
+            }
             ModelKind::Counter => {
                 self.whole(&CounterObject::new(history, operations), operations, budget)
             }
             ModelKind::Mutex => {
                 self.whole(&MutexObject::new(history, operations), operations, budget)
+            }
+            ModelKind::OwnerAwareMutex | ModelKind::ReentrantMutex => {
+                let is_reentrant = self.model == ModelKind::ReentrantMutex;
+                let object = OwnedMutexObject::new(history, operations, is_reentrant);
+                self.whole(&object, operations, budget)
+            }
+            ModelKind::Semaphore(permits) => {
+                let object = SemaphoreObject::new(history, operations, permits);
+                self.whole(&object, operations, budget)
             }
         }
     }
@@ -128,9 +146,21 @@ impl Setting<'_> {
             ModelKind::Register => confirm(&RegisterObject::new(history, all), &asked),
             ModelKind::Append => confirm(&ListObject::new(history, all), &asked),
             ModelKind::Set => confirm(&SetObject::new(history, all), &asked),
-            ModelKind::Queue => confirm(&QueueObject::new(history, all), &asked),
+            ModelKind::Queue => confirm(&QueueObject::<model::Queue>::new(history, all), &asked),
+            ModelKind::UnorderedQueue => {
+                confirm(&QueueObject::<model::UnorderedQueue>::new(history, all), &asked)
+            }
             ModelKind::Counter => confirm(&CounterObject::new(history, all), &asked),
             ModelKind::Mutex => confirm(&MutexObject::new(history, all), &asked),
+            ModelKind::OwnerAwareMutex => {
+                confirm(&OwnedMutexObject::new(history, all, false), &asked)
+            }
+            ModelKind::ReentrantMutex => {
+                confirm(&OwnedMutexObject::new(history, all, true), &asked)
+            }
+            ModelKind::Semaphore(permits) => {
+                confirm(&SemaphoreObject::new(history, all, permits), &asked)
+            }
         }
     }
 
@@ -232,17 +262,23 @@ impl Setting<'_> {
         self.whole(&SetObject::new(self.history, operations), operations, budget)
     }
 
-    fn queue(&self, operations: &[u32], budget: &Budget) -> Decision {
+    fn queue<M: QueueModel>(
+        &self,
+        operations: &[u32],
+        budget: &Budget,
+        method: &'static str,
+        order: impl Fn(&[u32]) -> queue::Answer,
+    ) -> Decision {
         if !self.search_only {
-            match queue::decide(self.history, operations) {
-                queue::Answer::Linearizable => return Decision::linear("queue-order", true, None),
+            match order(operations) {
+                queue::Answer::Linearizable => return Decision::linear(method, true, None),
                 queue::Answer::Violation(core) => {
-                    return Decision::linear("queue-order", false, Some(core));
+                    return Decision::linear(method, false, Some(core));
                 }
                 queue::Answer::Unsettled => {}
             }
         }
-        self.whole(&QueueObject::new(self.history, operations), operations, budget)
+        self.whole(&QueueObject::<M>::new(self.history, operations), operations, budget)
     }
 }
 

@@ -10,6 +10,7 @@
 //! | append lists, elements appended once | `list`, then zones | linear in the reads |
 //! | sets | `set`: element by element | O(n log n) |
 //! | queues, distinct elements | `queue` | O(n log n) |
+//! | queues without an order | `unordered` | O(n log n) |
 //! | registers whose calls hardly overlap | `greedy`: a first guess, which may only say yes | linear |
 //! | everything else | `search`: three searches in turns | exponential in the worst case, bounded |
 //!
@@ -29,6 +30,7 @@ mod oracle;
 mod queue;
 mod search;
 mod set;
+mod unordered;
 mod witness;
 mod zones;
 

@@ -11,6 +11,12 @@
 //! infinity. So can a dequeue without an answer, unless it is needed to explain what became of an element.
 //! Dequeues that found the queue empty are left to the search, but what is wrong without them stays wrong
 //! with them.
+//!
+//! A drain's elements come out one behind the other, though each has the whole drain's interval: b before a in a drain is "b's
+//! dequeue ended before a's began". The theorem needs only one of the two orders to be of intervals, and that of the enqueues is: a
+//! cycle of both orders alternates between them, x before y by dequeues, y before x' by enqueues, x' before y' by dequeues, y'
+//! before x by enqueues, …, and of intervals y before x or y' before x', which is a cycle of two. A drain without an answer may
+//! have taken anything, as a dequeue without one.
 
 use std::collections::HashMap;
 
@@ -65,11 +71,15 @@ pub(crate) fn decide(history: &History, operations: &[u32]) -> Answer {
     }
     for &index in operations {
         let operation = &history.operations[index as usize];
-        if operation.function != Function::Dequeue || operation.outcome == Outcome::Fail {
+        let is_dequeue = matches!(operation.function, Function::Dequeue | Function::Drain);
+        if !is_dequeue || operation.outcome == Outcome::Fail {
             continue;
         }
         if operation.outcome == Outcome::Info {
             has_unanswered = true;
+            continue;
+        }
+        if operation.function == Function::Drain && operation.part().is_none() {
             continue;
         }
         if operation.value == Value::NIL {
@@ -89,6 +99,9 @@ pub(crate) fn decide(history: &History, operations: &[u32]) -> Answer {
             return Answer::Violation(vec![element.enqueue, index]);
         }
     }
+    if let Some(proof) = drained_out_of_order(history, operations, &elements) {
+        return Answer::Violation(proof);
+    }
     let elements: Vec<Element> = elements.into_values().collect();
     match overtaken(&elements) {
         None if !found_empty => Answer::Linearizable,
@@ -101,6 +114,33 @@ pub(crate) fn decide(history: &History, operations: &[u32]) -> Answer {
         }
         Some(proof) => Answer::Violation(proof),
     }
+}
+
+/// Looks for an element of a drain that went in before one that the drain took earlier.
+fn drained_out_of_order(
+    history: &History,
+    operations: &[u32],
+    elements: &HashMap<Value, Element>,
+) -> Option<Vec<u32>> {
+    // Of the elements that the drain at hand took so far, the one that began to go in last.
+    let mut last_in: Option<&Element> = None;
+    for &index in operations {
+        let operation = &history.operations[index as usize];
+        let Some(part) = operation.part() else { continue };
+        let element = elements.get(&operation.value)?;
+        last_in = last_in.filter(|_| part > 0);
+        if let Some(taken) = last_in
+            && element.enqueue_returned < taken.enqueue_invoked
+        {
+            let mut proof = vec![taken.enqueue, taken.dequeue, element.enqueue, element.dequeue];
+            proof.sort_unstable();
+            return Some(proof);
+        }
+        if last_in.is_none_or(|taken| element.enqueue_invoked > taken.enqueue_invoked) {
+            last_in = Some(element);
+        }
+    }
+    None
 }
 
 /// Looks for an element that went in later and came out earlier.

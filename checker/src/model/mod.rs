@@ -7,8 +7,10 @@
 mod counter;
 mod list;
 mod mutex;
+mod owned_mutex;
 mod queue;
 mod register;
+mod semaphore;
 mod set;
 
 use std::fmt::Debug;
@@ -17,8 +19,10 @@ use std::hash::Hash;
 pub use counter::{Counter, CounterOperation};
 pub use list::{List, ListOperation};
 pub use mutex::{Mutex, MutexOperation};
-pub use queue::{Queue, QueueOperation};
+pub use owned_mutex::{OwnedMutex, OwnedMutexOperation};
+pub use queue::{Queue, QueueOperation, QueueState, UnorderedQueue};
 pub use register::{Register, RegisterOperation};
+pub use semaphore::{Semaphore, SemaphoreOperation};
 pub use set::{Set, SetOperation};
 
 /// A sequential object.

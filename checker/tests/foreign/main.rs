@@ -3,6 +3,7 @@
 
 mod initial;
 mod locks;
+mod queues;
 mod reading;
 
 use std::io::Cursor;

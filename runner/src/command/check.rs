@@ -11,7 +11,7 @@ use whitewater_checker::analysis::{Analysis, Witness};
 use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
 use whitewater_checker::objectives::Outcomes;
-use whitewater_checker::options::{FailedCas, Format, Initial, ModelKind, Progress, ProgressSink};
+use whitewater_checker::options::{FailedCas, Format, Initial, Progress, ProgressSink};
 use whitewater_checker::{
     CheckError, HistoryReport, Options, Verdict, check_history, check_reader,
     check_run_with_report, check_source, objectives_of_run,
@@ -157,8 +157,6 @@ fn options(arguments: &CheckArguments) -> Options {
     let word = arguments.failed_cas.as_deref();
     let failed_cas =
         [FailedCas::Mismatch, FailedCas::Nothing].into_iter().find(|one| Some(one.word()) == word);
-    let word = arguments.model.as_deref();
-    let model = ModelKind::ALL.into_iter().find(|one| Some(one.word()) == word);
     let mut initial = Initial::default();
     arguments.initial.iter().for_each(|text| initial.take(text));
     Options {
@@ -168,7 +166,7 @@ fn options(arguments: &CheckArguments) -> Options {
         memory_bytes: arguments.memory,
         threads: arguments.threads,
         format,
-        model,
+        model: arguments.model,
         progress: (!arguments.json && std::io::stderr().is_terminal()).then(bar),
         ..Options::default()
     }

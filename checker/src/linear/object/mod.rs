@@ -3,6 +3,7 @@
 
 mod counter;
 mod list;
+mod lock;
 mod mutex;
 mod queue;
 mod register;
@@ -17,8 +18,9 @@ use crate::model::Model;
 
 pub(crate) use counter::{CounterObject, whole};
 pub(crate) use list::ListObject;
+pub(crate) use lock::{OwnedMutexObject, SemaphoreObject};
 pub(crate) use mutex::MutexObject;
-pub(crate) use queue::QueueObject;
+pub(crate) use queue::{QueueModel, QueueObject};
 pub(crate) use register::RegisterObject;
 pub(crate) use set::{SetObject, elements as set_elements};
 

@@ -47,10 +47,24 @@ impl Case {
         Case { labels: labels.to_vec(), moments }
     }
 
+    /// Whether the operations of every process are one behind the other, and none comes after one that never ended.
+    pub(super) fn is_well_formed(&self) -> bool {
+        let mut open: Vec<u8> = Vec::new();
+        self.moments.iter().all(|&moment| match moment {
+            Moment::Begin(place) => self.labels[place].0.process().is_none_or(|process| {
+                open.push(process);
+                open.iter().filter(|&&other| other == process).count() == 1
+            }),
+            Moment::End(place) => {
+                open.retain(|&process| Some(process) != self.labels[place].0.process());
+                true
+            }
+        })
+    }
+
     /// Whether some order explains every answer: for every set of operations, all states that an allowed order of
-    /// them can lead to.
+    /// them can lead to. A drain is several, one behind the other.
     pub(super) fn has_order(&self) -> bool {
-        let operations = self.labels.len();
         let says = |place: usize| match self.labels[place].1 {
             Ending::Answered => true,
             Ending::Failed => false,
@@ -60,35 +74,46 @@ impl Case {
                 Word::Read(_) | Word::Show(_) | Word::Members(_) | Word::Sum(_)
             ),
         };
-        let mut before = vec![0usize; operations];
-        let (mut ended, mut required) = (0usize, 0usize);
+        let puts_in = |label: &&(Word, Ending)| label.0.puts_in() && label.1 != Ending::Failed;
+        let taken_max = self.labels.iter().filter(puts_in).count();
+        let mut parts: Vec<Word> = Vec::new();
+        let mut own: Vec<std::ops::Range<usize>> = Vec::new();
+        for (place, (word, _)) in self.labels.iter().enumerate() {
+            let begin = parts.len();
+            if says(place) {
+                parts.extend(word.parts(taken_max));
+            }
+            own.push(begin..parts.len());
+        }
+        let mut before = vec![0usize; parts.len()];
+        let mut required = 0usize;
         for &moment in &self.moments {
             match moment {
-                Moment::Begin(place) => before[place] = ended,
-                Moment::End(place) if says(place) => {
-                    ended |= 1 << place;
-                    required |= 1 << place;
+                Moment::Begin(place) => {
+                    for part in own[place].clone() {
+                        let in_turn = if part > own[place].start { 1 << (part - 1) } else { 0 };
+                        before[part] = required | in_turn;
+                    }
                 }
-                Moment::End(_) => {}
+                Moment::End(place) => own[place].clone().for_each(|part| required |= 1 << part),
             }
         }
-        let mut states: Vec<Vec<u64>> = vec![Vec::new(); 1 << operations];
+        let mut states: Vec<Vec<u64>> = vec![Vec::new(); 1 << parts.len()];
         states[0].push(0);
-        for done in 0..1usize << operations {
+        for done in 0..1usize << parts.len() {
             if states[done].is_empty() {
                 continue;
             }
             if done & required == required {
                 return true;
             }
-            for place in 0..operations {
-                let is_free = done >> place & 1 == 0 && before[place] & !done == 0 && says(place);
-                if !is_free {
+            for (part, word) in parts.iter().enumerate() {
+                if done >> part & 1 == 1 || before[part] & !done != 0 {
                     continue;
                 }
                 for at in 0..states[done].len() {
-                    if let Some(next) = self.labels[place].0.step(states[done][at]) {
-                        let target = &mut states[done | 1 << place];
+                    for next in word.steps(states[done][at]) {
+                        let target = &mut states[done | 1 << part];
                         if !target.contains(&next) {
                             target.push(next);
                         }
@@ -123,7 +148,8 @@ impl Case {
             };
             let value = if is_end && ending == Ending::Answered { end } else { begin };
             let at = key * 2 * OPERATIONS_MAX + time;
-            let process = key * OPERATIONS_MAX + processes[place];
+            let process = word.process().map_or(processes[place], usize::from);
+            let process = key * OPERATIONS_MAX + process;
             if is_end {
                 free.push(processes[place]);
             }

@@ -27,24 +27,19 @@ use super::key::{Scratch, Setting};
 use super::list::Prefixes;
 use super::machine::{Machine, Step};
 use super::object::{
-    CounterObject, ListObject, MutexObject, Object, QueueObject, RegisterObject, SetObject,
+    CounterObject, ListObject, MutexObject, Object, OwnedMutexObject, QueueObject, RegisterObject,
+    SemaphoreObject, SetObject,
 };
 use super::search::{Budget, Kind, search_with};
 use super::witness::{Confirmed, Known};
 use crate::history::{self, History};
+use crate::model;
 use crate::options::{ModelKind, Options};
 use case::Case;
 use shape::{Choice, Labels, Shape};
 use word::{Alphabet, Ending, Word};
 
-const MODELS: [ModelKind; 6] = [
-    ModelKind::Register,
-    ModelKind::Append,
-    ModelKind::Set,
-    ModelKind::Counter,
-    ModelKind::Queue,
-    ModelKind::Mutex,
-];
+const MODELS: [ModelKind; 10] = ModelKind::ALL;
 
 /// Histories that are read and judged at a time, as keys of one file.
 const BATCH: usize = 2_000;
@@ -126,10 +121,24 @@ fn compare(
             searched_object(&CounterObject::new(history, own), own, truth, budget, case);
         }
         ModelKind::Queue => {
-            searched_object(&QueueObject::new(history, own), own, truth, budget, case);
+            let object = QueueObject::<model::Queue>::new(history, own);
+            searched_object(&object, own, truth, budget, case);
+        }
+        ModelKind::UnorderedQueue => {
+            let object = QueueObject::<model::UnorderedQueue>::new(history, own);
+            searched_object(&object, own, truth, budget, case);
         }
         ModelKind::Mutex => {
             searched_object(&MutexObject::new(history, own), own, truth, budget, case);
+        }
+        ModelKind::OwnerAwareMutex | ModelKind::ReentrantMutex => {
+            let is_reentrant = setting.model == ModelKind::ReentrantMutex;
+            let object = OwnedMutexObject::new(history, own, is_reentrant);
+            searched_object(&object, own, truth, budget, case);
+        }
+        ModelKind::Semaphore(permits) => {
+            let object = SemaphoreObject::new(history, own, permits);
+            searched_object(&object, own, truth, budget, case);
         }
     }
     let decision = setting.decide(own, budget, scratch);
@@ -190,7 +199,8 @@ fn seed_of(labels: &[(Word, Ending)]) -> u64 {
 /// What is tried of a number of operations.
 fn alphabet(model: ModelKind, operations: usize) -> Alphabet {
     let values = match (model, operations) {
-        (_, 0..=3) | (ModelKind::Queue, 4..=5) => 3,
+        (_, 0..=3) | (ModelKind::Queue | ModelKind::UnorderedQueue, 4..=5) => 3,
+        (ModelKind::OwnerAwareMutex | ModelKind::ReentrantMutex, _) => 3,
         (ModelKind::Append | ModelKind::Set, _) => 2,
         (_, 4) => 3,
         _ => 2,
@@ -216,7 +226,11 @@ fn of_shape(model: ModelKind, choice: &Choice, shape: &Shape, first: usize) -> C
     let mut counts = Counts::default();
     let mut batch = Vec::with_capacity(BATCH);
     choice.each(shape, &mut labels, &mut |labels| {
-        batch.push(Case::of_shape(shape, labels, seed_of(labels)));
+        let case = Case::of_shape(shape, labels, seed_of(labels));
+        if !case.is_well_formed() {
+            return;
+        }
+        batch.push(case);
         if batch.len() == BATCH {
             counts += judge(model, &batch);
             batch.clear();

@@ -9,9 +9,10 @@
 //!   before another began exactly if its last turn is before the other's first. In every turn something begins
 //!   and something returns, else two turns would be one; behind the last return, only what never
 //!   returns can begin. What begins there is left out: nothing returns after it, so no answer depends on it.
-//! - **Processes.** No model's step has a process in it, and the order of one process is part of real time:
-//!   who did an operation does not matter, only that no more than three are open at a time. A client whose
-//!   operation never returned begins no other.
+//! - **Processes.** No step but those of a lock that knows its holder has a process in it, and the order of one process is
+//!   part of real time: who did an operation does not matter, only that no more than three are open at a time. A client whose
+//!   operation never returned begins no other. Where processes matter they are values, and histories in which one process
+//!   would have two operations open are passed over.
 //! - **Names of values.** No step but the counter's does more with values than compare them for equality, so a
 //!   permutation of the values in all operations changes no step.
 //! - **Equal intervals.** Operations with the same turns are interchangeable: their words are a multiset.

@@ -43,10 +43,34 @@ pub(super) enum Word {
     Dequeue(u8),
     /// Queue: whatever was at the front is out.
     DequeueAny,
+    /// Queue: these were taken one after the other, each from the front; packed.
+    Drain(u64),
+    /// Queue: any number of elements were taken.
+    DrainAny,
+    /// Queue without an order: this is in.
+    Store(u8),
+    /// Queue without an order: this was in and is out; 0: there was nothing.
+    Fetch(u8),
+    /// Queue without an order: something that was in is out.
+    FetchAny,
+    /// Queue without an order: these were taken one after the other; packed.
+    Gather(u64),
+    /// Queue without an order: any number of elements were taken.
+    GatherAny,
     /// Mutex: it was free.
     Acquire,
     /// Mutex: it was held.
     Release,
+    /// Lock that knows its holder: it was free, and this process has it.
+    AcquireBy(u8),
+    /// The same, or this process had it already.
+    AcquireAgain(u8),
+    /// This process had it, and gave it back once.
+    ReleaseBy(u8),
+    /// Semaphore: fewer than so many permits were out, and one more is.
+    Take(u8),
+    /// Semaphore: a permit was out.
+    Give,
 }
 
 /// How an operation ended.
@@ -91,6 +115,69 @@ impl Word {
             Word::DequeueAny => Some(take_front(state).1),
             Word::Acquire => when(state == 0, 1),
             Word::Release => when(state == 1, 0),
+            Word::Drain(list) | Word::Gather(list) => {
+                self.parts(0).iter().try_fold(state, |state, part| {
+                    debug_assert!(list != 0);
+                    part.step(state)
+                })
+            }
+            Word::DrainAny | Word::GatherAny => Some(0),
+            Word::Store(element) => Some(state + unit(element)),
+            Word::Fetch(0) => when(state == 0, 0),
+            Word::Fetch(element) => {
+                when(stored(state, element) > 0, state.wrapping_sub(unit(element)))
+            }
+            Word::FetchAny => self.steps(state).first().copied(),
+            Word::AcquireBy(process) => when(state == 0, HELD_ONCE | u64::from(process)),
+            Word::AcquireAgain(process) => match state {
+                0 => Some(HELD_ONCE | u64::from(process)),
+                _ => when(holder(state) == process, state + HELD_ONCE),
+            },
+            Word::ReleaseBy(process) => {
+                let left = state.wrapping_sub(HELD_ONCE);
+                when(holder(state) == process, if left < HELD_ONCE { 0 } else { left })
+            }
+            Word::Take(permits) => when(state < u64::from(permits), state + 1),
+            Word::Give => state.checked_sub(1),
+        }
+    }
+
+    /// All states that may be after it.
+    pub(super) fn steps(self, state: u64) -> Vec<u64> {
+        match self {
+            Word::FetchAny if state == 0 => vec![0],
+            Word::FetchAny => {
+                let all = (1..=ELEMENT_MAX).filter(|&element| stored(state, element) > 0);
+                all.map(|element| state - unit(element)).collect()
+            }
+            word => word.step(state).into_iter().collect(),
+        }
+    }
+
+    /// What it does one after the other, each at a moment of its own; the unknown part of a drain may take up to
+    /// so many.
+    pub(super) fn parts(self, taken_max: usize) -> Vec<Word> {
+        match self {
+            Word::Drain(list) => elements(list).into_iter().map(Word::Dequeue).collect(),
+            Word::Gather(list) => elements(list).into_iter().map(Word::Fetch).collect(),
+            Word::DrainAny => vec![Word::DequeueAny; taken_max],
+            Word::GatherAny => vec![Word::FetchAny; taken_max],
+            word => vec![word],
+        }
+    }
+
+    /// Whether it puts an element into a queue.
+    pub(super) fn puts_in(self) -> bool {
+        matches!(self, Word::Enqueue(_) | Word::Store(_))
+    }
+
+    /// The process whose operation it has to be.
+    pub(super) fn process(self) -> Option<u8> {
+        match self {
+            Word::AcquireBy(process) | Word::AcquireAgain(process) | Word::ReleaseBy(process) => {
+                Some(process)
+            }
+            _ => None,
         }
     }
 
@@ -115,11 +202,23 @@ impl Word {
             }
             Word::Enqueue(element) => Word::Enqueue(to(element)),
             Word::Dequeue(element) => Word::Dequeue(to(element)),
+            Word::Drain(list) => Word::Drain(packed(elements(list).into_iter().map(to))),
+            Word::Store(element) => Word::Store(to(element)),
+            Word::Fetch(element) => Word::Fetch(to(element)),
+            Word::Gather(list) => Word::Gather(packed(elements(list).into_iter().map(to))),
+            Word::AcquireBy(process) => Word::AcquireBy(to(process)),
+            Word::AcquireAgain(process) => Word::AcquireAgain(to(process)),
+            Word::ReleaseBy(process) => Word::ReleaseBy(to(process)),
             Word::Increment(_)
             | Word::Sum(_)
             | Word::DequeueAny
+            | Word::DrainAny
+            | Word::FetchAny
+            | Word::GatherAny
             | Word::Acquire
-            | Word::Release => self,
+            | Word::Release
+            | Word::Take(_)
+            | Word::Give => self,
         }
     }
 
@@ -155,11 +254,18 @@ impl Word {
             }
             Word::Increment(number) => same("add", number.to_string()),
             Word::Sum(number) => told("read", number.to_string()),
-            Word::Enqueue(element) => same("enqueue", number(element)),
-            Word::Dequeue(element) => told("dequeue", number(element)),
-            Word::DequeueAny => same("dequeue", number(0)),
-            Word::Acquire => same("acquire", number(0)),
-            Word::Release => same("release", number(0)),
+            Word::Enqueue(element) | Word::Store(element) => same("enqueue", number(element)),
+            Word::Dequeue(element) | Word::Fetch(element) => told("dequeue", number(element)),
+            Word::DequeueAny | Word::FetchAny => same("dequeue", number(0)),
+            Word::Drain(list) | Word::Gather(list) => {
+                let taken: Vec<String> = elements(list).into_iter().map(number).collect();
+                told("drain", format!("[{}]", taken.join(",")))
+            }
+            Word::DrainAny | Word::GatherAny => same("drain", number(0)),
+            Word::Acquire | Word::AcquireBy(_) | Word::AcquireAgain(_) | Word::Take(_) => {
+                same("acquire", number(0))
+            }
+            Word::Release | Word::ReleaseBy(_) | Word::Give => same("release", number(0)),
         }
     }
 
@@ -195,8 +301,49 @@ pub(super) fn observation(model: ModelKind, state: u64) -> Option<Word> {
         ModelKind::Append => Some(Word::Show(state)),
         ModelKind::Set => Some(Word::Members(state as u8)),
         ModelKind::Counter => Some(Word::Sum(state as u8)),
-        ModelKind::Queue | ModelKind::Mutex => None,
+        ModelKind::Queue
+        | ModelKind::UnorderedQueue
+        | ModelKind::Mutex
+        | ModelKind::OwnerAwareMutex
+        | ModelKind::ReentrantMutex
+        | ModelKind::Semaphore(_) => None,
     }
+}
+
+/// A drain of a whole queue, where that is short.
+pub(super) fn drain(model: ModelKind, state: u64) -> Option<Word> {
+    const TAKEN_MAX: usize = 3;
+    let drain = match model {
+        ModelKind::Queue => Word::Drain(state),
+        ModelKind::UnorderedQueue => {
+            let all = (1..=ELEMENT_MAX)
+                .flat_map(|element| std::iter::repeat_n(element, stored(state, element) as usize));
+            Word::Gather(packed(all))
+        }
+        _ => return None,
+    };
+    (1..=TAKEN_MAX).contains(&drain.parts(0).len()).then_some(drain)
+}
+
+/// Times a lock is held are counted in these.
+const HELD_ONCE: u64 = 1 << 8;
+
+/// Who holds a lock; 0: nobody.
+fn holder(state: u64) -> u8 {
+    state as u8
+}
+
+/// The largest element that a queue without an order can hold.
+const ELEMENT_MAX: u8 = 15;
+
+/// One of an element, in a queue without an order.
+fn unit(element: u8) -> u64 {
+    1 << (ELEMENT_BITS * u32::from(element))
+}
+
+/// How many of an element are in a queue without an order.
+fn stored(state: u64, element: u8) -> u64 {
+    state >> (ELEMENT_BITS * u32::from(element)) & ((1 << ELEMENT_BITS) - 1)
 }
 
 /// The front of a packed queue and the rest; 0 and 0 if it is empty.
@@ -260,20 +407,60 @@ pub(super) fn words(model: ModelKind, alphabet: Alphabet) -> (Vec<Word>, Vec<Wor
             changing.extend(values.map(Word::Increment));
             observing.extend((0..=alphabet.values + 1).map(Word::Sum));
         }
-        ModelKind::Queue => {
-            changing.extend(values.map(Word::Enqueue));
-            observing.extend((0..=alphabet.values).map(Word::Dequeue));
+        ModelKind::Queue | ModelKind::UnorderedQueue => {
+            (changing, observing) = of_queue(model == ModelKind::Queue, alphabet);
         }
-        ModelKind::Mutex => changing.extend([Word::Acquire, Word::Release]),
+        ModelKind::Mutex
+        | ModelKind::OwnerAwareMutex
+        | ModelKind::ReentrantMutex
+        | ModelKind::Semaphore(_) => changing = of_lock(model, alphabet.values),
     }
     let mut unknown = changing.clone();
     // A cas from a value to itself changes nothing: without an answer it is silent.
     unknown.retain(|word| !matches!(word, Word::Cas(from, to) if from == to));
-    if model == ModelKind::Queue {
-        unknown.push(Word::DequeueAny);
+    match model {
+        ModelKind::Queue => unknown.push(Word::DequeueAny),
+        ModelKind::UnorderedQueue => unknown.push(Word::FetchAny),
+        _ => {}
+    }
+    if alphabet.is_rare {
+        match model {
+            ModelKind::Queue => unknown.push(Word::DrainAny),
+            ModelKind::UnorderedQueue => unknown.push(Word::GatherAny),
+            _ => {}
+        }
     }
     changing.extend(observing);
     (changing, unknown)
+}
+
+/// The words of a queue that change it without an answer, and those that have one.
+fn of_queue(has_order: bool, alphabet: Alphabet) -> (Vec<Word>, Vec<Word>) {
+    let put = if has_order { Word::Enqueue } else { Word::Store };
+    let take = if has_order { Word::Dequeue } else { Word::Fetch };
+    let drain = if has_order { Word::Drain } else { Word::Gather };
+    let mut observing: Vec<Word> = (0..=alphabet.values).map(take).collect();
+    if alphabet.is_rare {
+        for first in 1..=alphabet.values {
+            observing.push(drain(packed([first])));
+            let second = 1..=alphabet.values;
+            observing.extend(second.map(|second| drain(packed([first, second]))));
+        }
+    }
+    ((1..=alphabet.values).map(put).collect(), observing)
+}
+
+/// The words of a lock. The values of one that knows its holder are processes.
+fn of_lock(model: ModelKind, values: u8) -> Vec<Word> {
+    let of_process = |acquire: fn(u8) -> Word| {
+        (1..=values).map(acquire).chain((1..=values).map(Word::ReleaseBy)).collect()
+    };
+    match model {
+        ModelKind::OwnerAwareMutex => of_process(Word::AcquireBy),
+        ModelKind::ReentrantMutex => of_process(Word::AcquireAgain),
+        ModelKind::Semaphore(permits) => vec![Word::Take(permits as u8), Word::Give],
+        _ => vec![Word::Acquire, Word::Release],
+    }
 }
 
 /// Operations of a model that say nothing.
@@ -286,9 +473,10 @@ pub(super) fn silent(model: ModelKind, unknown: &[Word]) -> Vec<(Word, Ending)> 
     silent
 }
 
-/// All ways to rename values, the one that changes nothing left out. A counter's numbers have no other name.
+/// All ways to rename values, the one that changes nothing left out. A counter's numbers have no other name. The values of a
+/// lock that knows its holder are processes.
 pub(super) fn renamings(model: ModelKind, values: u8) -> Vec<Vec<u8>> {
-    if matches!(model, ModelKind::Counter | ModelKind::Mutex) {
+    if matches!(model, ModelKind::Counter | ModelKind::Mutex | ModelKind::Semaphore(_)) {
         return Vec::new();
     }
     let mut all: Vec<Vec<u8>> = vec![vec![0]];

@@ -84,7 +84,11 @@ pub(super) fn finding<O: Explain>(object: &O, asked: &Asked<'_>, shrunk: &Shrunk
 fn file<O: Object>(object: &O, case: &Case<'_>, context: &[u32]) -> WitnessFile {
     let id = |&index: &u32| {
         let operation = case.operation(index);
-        OperationId { process: operation.process, invoked_at_ns: operation.invoked_at_ns }
+        OperationId {
+            process: operation.process,
+            invoked_at_ns: operation.invoked_at_ns,
+            part: operation.part(),
+        }
     };
     let supports = object.supports(case.operations);
     let mut all = [case.operations, context, &supports.operations].concat();

@@ -1,16 +1,16 @@
-//! Kinds of violations of sets, queues, counters and locks, and their sentences.
+//! Kinds of violations of sets and counters, and their sentences.
 
 use super::class::{Fate, fallback, fate};
 use super::told::Told;
 use super::{Case, words};
-use crate::history::{Function, NEVER, Operation, Outcome, Value};
+use crate::history::{Function, Operation, Outcome, Value};
 use crate::linear::object::{CounterObject, SetObject};
 
 const INFO_HINT: &str =
     "(What may have taken effect, as after a time-out, is to be recorded as info.)";
 
 /// A change that was reported as failed and that an answer shows.
-fn failed(case: &Case<'_>, change: u32, shows: &str) -> String {
+pub(super) fn failed(case: &Case<'_>, change: u32, shows: &str) -> String {
     format!(
         "{} was reported as failed, so it must never take effect. But {} {shows}. {INFO_HINT}",
         case.capital_one(change),
@@ -19,7 +19,7 @@ fn failed(case: &Case<'_>, change: u32, shows: &str) -> String {
 }
 
 /// Failed operations of a function that began before the blocked one ended.
-fn failed_before<'a>(
+pub(super) fn failed_before<'a>(
     case: &'a Case<'_>,
     function: Function,
 ) -> impl Iterator<Item = (u32, &'a Operation)> {
@@ -131,66 +131,6 @@ fn set_missing(object: &SetObject<'_>, case: &Case<'_>, add: u32, value: Value) 
     }
 }
 
-/// Kinds of queue violations.
-pub(super) fn queue(case: &Case<'_>) -> Told {
-    let blocked = case.blocked();
-    let is_dequeue = blocked.function == Function::Dequeue && blocked.outcome == Outcome::Ok;
-    if !case.is_blocked || !is_dequeue {
-        return fallback(case, "");
-    }
-    if blocked.value == Value::NIL {
-        return fallback(case, "It found the queue empty, and an element must have been in it.");
-    }
-    let shown = words::value(case.history, blocked.value);
-    let of = |function: Function| -> Vec<u32> {
-        let own = case.own().filter(|(_, operation)| {
-            operation.function == function && operation.value == blocked.value
-        });
-        own.map(|(index, _)| index).collect()
-    };
-    let (enqueued, dequeued) = (of(Function::Enqueue), of(Function::Dequeue));
-    if enqueued.is_empty() {
-        let mut failed_ones = failed_before(case, Function::Enqueue);
-        if let Some((enqueue, _)) =
-            failed_ones.find(|(_, operation)| operation.value == blocked.value)
-        {
-            let headline = "An element came out whose enqueue had been reported as failed.";
-            let explanation = failed(case, enqueue, "took it out");
-            return Told::new("failed-write-read", headline, explanation);
-        }
-        let explanation = format!(
-            "{} took out {shown}, which no client had enqueued.",
-            case.capital_one(case.blocked)
-        );
-        return Told::new("never-written", "An element came out that nobody put in.", explanation);
-    }
-    let names = |indices: &[u32]| {
-        words::listed(&indices.iter().map(|&index| case.one(index)).collect::<Vec<_>>())
-    };
-    if dequeued.len() > enqueued.len() {
-        let explanation = format!(
-            "{shown} was enqueued {}, by {}, and came out {}: {}.",
-            words::times(enqueued.len()),
-            names(&enqueued),
-            words::times(dequeued.len()),
-            names(&dequeued),
-        );
-        let headline = "An element came out more often than it was put in.";
-        return Told::new("duplicate-apply", headline, explanation);
-    }
-    if enqueued.iter().all(|&index| case.operation(index).invoked > blocked.completed) {
-        let explanation = format!(
-            "{} took out {shown}, and no client had begun to enqueue it by then. {} was the first, and began {}.",
-            case.capital_one(case.blocked),
-            case.capital_one(enqueued[0]),
-            case.later(case.blocked, enqueued[0]),
-        );
-        let headline = "An element came out before anybody began to put it in.";
-        return Told::new("future-read", headline, explanation);
-    }
-    fallback(case, "Elements must come out in the order in which they went in.")
-}
-
 /// Kinds of counter violations.
 pub(super) fn counter(object: &CounterObject<'_>, case: &Case<'_>) -> Told {
     if !case.is_blocked || case.blocked().function != Function::Read {
@@ -204,43 +144,4 @@ pub(super) fn counter(object: &CounterObject<'_>, case: &Case<'_>) -> Told {
         return Told::new("failed-write-read", headline, text);
     }
     fallback(case, "The sum that was read cannot be reached in any order.")
-}
-
-/// Kinds of lock violations.
-pub(super) fn mutex(case: &Case<'_>) -> Told {
-    let acquired: Vec<(u32, &Operation)> = case
-        .own()
-        .filter(|(_, operation)| {
-            operation.function == Function::Acquire && operation.completed != NEVER
-        })
-        .collect();
-    let released_between = |first: &Operation, second: &Operation| {
-        case.own().any(|(_, operation)| {
-            operation.function == Function::Release
-                && operation.completed > first.invoked
-                && operation.invoked < second.completed
-        })
-    };
-    let pairs = acquired
-        .iter()
-        .enumerate()
-        .flat_map(|(place, first)| acquired[place + 1..].iter().map(move |second| (first, second)));
-    let mut held = pairs.filter(|(first, second)| !released_between(first.1, second.1));
-    if let Some((&(first, one), &(second, other))) = held.next() {
-        let explanation = format!(
-            "{} was granted, and so was {}, and nothing can have released the lock between them.",
-            case.capital_one(first),
-            case.one(second),
-        );
-        let headline = match one.process == other.process {
-            true => "A client was granted a lock that it already held.",
-            false => "Two clients held a lock at the same time.",
-        };
-        return Told::new("double-acquire", headline, explanation);
-    }
-    let is_release = |operation: &Operation| operation.function == Function::Release;
-    if case.own().all(|(_, operation)| is_release(operation)) {
-        return fallback(case, "Nobody held the lock when it was released.");
-    }
-    fallback(case, "A lock is held by one at a time, and released only while it is held.")
 }

@@ -47,7 +47,9 @@ impl<'a> Known<'a> {
         let Some(note) = note else { return Known { traces, ..Known::default() } };
         let find = |id: &OperationId| {
             let is_it = |operation: &crate::history::Operation| {
-                operation.process == id.process && operation.invoked_at_ns == id.invoked_at_ns
+                operation.process == id.process
+                    && operation.invoked_at_ns == id.invoked_at_ns
+                    && operation.part() == id.part
             };
             history.operations.iter().position(is_it).and_then(|place| u32::try_from(place).ok())
         };

@@ -9,6 +9,8 @@ mod class;
 mod element_class;
 pub(crate) mod known;
 mod list_class;
+mod lock_class;
+mod queue_class;
 mod register_class;
 mod shrink;
 pub(crate) mod tiny;
@@ -17,10 +19,11 @@ mod words;
 
 use std::time::{Duration, Instant};
 
-use super::object::{ListObject, Object, RegisterObject};
+use super::object::{ListObject, Object, QueueObject, RegisterObject};
 use crate::analysis::Finding;
 use crate::history::Value;
 use crate::history::{History, Operation};
+use crate::model;
 pub(crate) use known::{Effect, Known, Traces};
 use told::Told;
 
@@ -152,9 +155,15 @@ impl Explain for super::object::SetObject<'_> {
     }
 }
 
-impl Explain for super::object::QueueObject<'_> {
+impl Explain for QueueObject<'_, model::Queue> {
     fn explain(&self, case: &Case<'_>) -> Told {
-        element_class::queue(case)
+        queue_class::queue(case, queue_class::IN_ORDER)
+    }
+}
+
+impl Explain for QueueObject<'_, model::UnorderedQueue> {
+    fn explain(&self, case: &Case<'_>) -> Told {
+        queue_class::queue(case, "")
     }
 }
 
@@ -166,6 +175,18 @@ impl Explain for super::object::CounterObject<'_> {
 
 impl Explain for super::object::MutexObject<'_> {
     fn explain(&self, case: &Case<'_>) -> Told {
-        element_class::mutex(case)
+        lock_class::mutex(case)
+    }
+}
+
+impl Explain for super::object::OwnedMutexObject<'_> {
+    fn explain(&self, case: &Case<'_>) -> Told {
+        lock_class::owned_mutex(self, case)
+    }
+}
+
+impl Explain for super::object::SemaphoreObject<'_> {
+    fn explain(&self, case: &Case<'_>) -> Told {
+        lock_class::semaphore(self, case)
     }
 }

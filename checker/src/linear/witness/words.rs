@@ -19,6 +19,11 @@ pub(crate) fn operation(history: &History, operation: &Operation) -> String {
             Outcome::Ok => format!("dequeue → {first}"),
             _ => "dequeue".to_owned(),
         },
+        Function::Drain => match operation.outcome {
+            Outcome::Ok if operation.part().is_none() => "drain → nothing".to_owned(),
+            Outcome::Ok => format!("drain → {first}"),
+            _ => "drain".to_owned(),
+        },
         Function::Contains => match operation.outcome {
             Outcome::Ok if operation.second.number() == Some(1) => {
                 format!("contains {first} → yes")
