@@ -10,7 +10,7 @@ use whitewater_raft::event::Record;
 use crate::analysis::{Analysis, CheckResult};
 use crate::error::CheckError;
 use crate::fact::Fact;
-use crate::fault::FaultRecord;
+use crate::fault::{FaultRecord, Scope};
 use crate::history::{History, Outcome, Source};
 use crate::linear::Effect;
 use crate::observation::{ProcessEvent, StatusPoll};
@@ -132,7 +132,7 @@ impl Material {
     fn catching_up(&self) -> Option<observed::CatchingUp> {
         let quiesce = observed::Phases::of(self.history()?).find("quiesce")?.at_ns;
         let within_ms = self.promises.as_ref()?.leader_within_ms?;
-        let is_settled = !self.faults.iter().any(|fault| fault.kind == "membership");
+        let is_settled = !self.faults.iter().any(|fault| fault.scope() == Scope::Members);
         is_settled.then_some(observed::CatchingUp { since_ns: quiesce, within_ms })
     }
 

@@ -21,7 +21,7 @@ pub use latency::Latency;
 pub use recording::{Operation, Outcome, Recording};
 pub use roles::{NodeRoles, Span, State};
 
-use crate::fault::{FaultRecord, FaultStatus};
+use crate::fault::{FaultRecord, FaultStatus, Scope};
 use availability::OkTimes;
 
 /// The figures of one run. Times are CLOCK_MONOTONIC nanoseconds.
@@ -118,6 +118,9 @@ pub struct FaultStatistics {
     pub id: u32,
     /// Its family.
     pub kind: String,
+    /// What it acts on.
+    #[serde(default)]
+    pub scope: Scope,
     /// What exactly.
     pub name: String,
     /// The nodes struck.
@@ -269,6 +272,7 @@ fn of_fault(
     FaultStatistics {
         id: fault.id,
         kind: fault.kind.clone(),
+        scope: fault.scope(),
         name: fault.name.clone(),
         nodes: fault.nodes.clone(),
         start_ns: span.map(|span| span.0),
@@ -305,6 +309,7 @@ mod tests {
         FaultRecord {
             id,
             kind: kind.to_owned(),
+            scope: None,
             name: format!("{kind} {node}"),
             target: "leader".to_owned(),
             nodes: vec![node.to_owned()],

@@ -279,6 +279,7 @@ mod tests {
         FaultRecord {
             id: 1,
             kind: kind.to_owned(),
+            scope: None,
             name: String::new(),
             target: String::new(),
             nodes: Vec::new(),

@@ -7,6 +7,8 @@
 
 use std::fmt::Write as _;
 
+use whitewater_checker::fault::Scope;
+
 /// One colour: its CSS name and its value in the light and in the dark theme.
 pub(crate) struct Colour {
     pub(crate) name: &'static str,
@@ -56,20 +58,18 @@ pub(crate) const COLOURS: [Colour; 34] = [
     colour("f-other", "#5c6470", "#9aa4b1"),
 ];
 
-/// Fault families with a colour of their own.
-const FAULT_KINDS: [&str; 7] =
-    ["partition", "kill", "pause", "disk", "clock", "network", "cluster"];
-
-/// The colour class of a fault family: also of kinds that are variants of one.
-pub(crate) fn fault_class(kind: &str) -> &'static str {
-    let family = match kind {
-        "stop" | "restart" | "upgrade" | "rolling" => "kill",
-        "loss" | "delay" | "reorder" | "duplicate" | "reset" | "slow" => "network",
-        "membership" | "transfer" => "cluster",
-        "power" | "fsync" | "torn" | "full" | "flip" => "disk",
-        other => other,
-    };
-    FAULT_KINDS.into_iter().find(|known| *known == family).unwrap_or("other")
+/// The colour class of a fault.
+pub(crate) fn fault_class(scope: Scope) -> &'static str {
+    match scope {
+        Scope::ProcessDown => "kill",
+        Scope::ProcessPaused => "pause",
+        Scope::LinksCut => "partition",
+        Scope::LinksDegraded => "network",
+        Scope::Leadership | Scope::Members => "cluster",
+        Scope::Disk => "disk",
+        Scope::Clock => "clock",
+        Scope::Other => "other",
+    }
 }
 
 /// The style sheet's variables: light by default, dark where the system or the reader asks for it.
@@ -152,16 +152,8 @@ mod tests {
         for mark in roles.iter().chain(&outcomes) {
             check(mark, "card", 3.0);
         }
-        for kind in FAULT_KINDS {
-            check(&format!("f-{kind}"), "card", 3.0);
+        for scope in Scope::ALL {
+            check(&format!("f-{}", fault_class(scope)), "card", 3.0);
         }
-        check("f-other", "card", 3.0);
-    }
-
-    #[test]
-    fn kinds_without_a_colour_of_their_own_are_drawn_as_other() {
-        assert_eq!(fault_class("pause"), "pause");
-        assert_eq!(fault_class("membership"), "cluster");
-        assert_eq!(fault_class("\"><script>"), "other");
     }
 }

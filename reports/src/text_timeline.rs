@@ -6,6 +6,7 @@ mod lanes;
 mod ruler;
 
 use whitewater_checker::analysis::{Finding, WitnessOperation};
+use whitewater_checker::fault::Scope;
 use whitewater_checker::statistics::{FaultStatistics, Span, State, Statistics};
 use whitewater_raft::event::Role;
 
@@ -224,10 +225,10 @@ impl Page<'_> {
 
     fn fault(&self, fault: &FaultStatistics) -> String {
         let (from, to) = (fault.start_ns.unwrap_or_default(), fault.end_ns.unwrap_or_default());
-        let mark = match fault.kind.as_str() {
-            "pause" => self.ink.paused,
-            "kill" => self.ink.down,
-            "partition" => '/',
+        let mark = match fault.scope {
+            Scope::ProcessPaused => self.ink.paused,
+            Scope::ProcessDown => self.ink.down,
+            Scope::LinksCut => '/',
             _ => '#',
         };
         let text = self.plain(&format!("{} {}", fault.nodes.join(" "), fault.name));

@@ -157,11 +157,11 @@ impl Picture {
             let fault = &run.recording.faults[*index];
             let Some((from_ns, to_ns)) = fault_span(fault, run.recording.last_ns) else { continue };
             let Some((left, right)) = self.scale.stretch(from_ns, to_ns) else { continue };
-            let class = fault_class(&fault.kind);
+            let class = fault_class(fault.scope());
             let top = 26.0;
             let words = format!(
                 "{} fault {} · {} · {} · {} to {}",
-                role_lanes::fault_sign(&fault.kind),
+                role_lanes::fault_sign(fault.scope()),
                 fault.id,
                 fault.name,
                 fault.nodes.join(" "),
@@ -180,7 +180,7 @@ impl Picture {
             let text = if in_full {
                 shortened(&words, 110)
             } else if left >= free {
-                format!("{} {} {}", role_lanes::fault_sign(&fault.kind), fault.id, fault.kind)
+                format!("{} {} {}", role_lanes::fault_sign(fault.scope()), fault.id, fault.kind)
             } else {
                 fault.id.to_string()
             };

@@ -237,6 +237,7 @@ impl Recording {
                         FaultRecord {
                             id,
                             kind: text("kind"),
+                            scope: serde_json::from_value(event.value["scope"].clone()).ok(),
                             name: text("name"),
                             target: String::new(),
                             nodes,

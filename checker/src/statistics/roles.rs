@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use whitewater_raft::event::{Event, Record, Role};
 
 use super::recording::Recording;
-use crate::fault::{FaultRecord, FaultStatus};
+use crate::fault::{FaultRecord, FaultStatus, Scope};
 use crate::observation::ProcessChange;
 
 /// Whether a node could act.
@@ -197,7 +197,7 @@ fn cut(spans: Vec<Span>, from: u64, to: u64, state: State) -> Vec<Span> {
 }
 
 fn pauses(fault: &FaultRecord, node: &str) -> bool {
-    fault.kind == "pause"
+    fault.scope() == Scope::ProcessPaused
         && !matches!(fault.status, FaultStatus::Skipped { .. })
         && fault.nodes.iter().any(|name| name == node)
 }

@@ -138,7 +138,7 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
         .and_then(|id| run.recording.faults.iter().find(|fault| fault.id == id));
     if let Some(fault) = fault {
         let value = format!("{} · {} · {}", fault.id, fault.name, fault.nodes.join(" "));
-        facts.push(Fact { swatch: fault_class(&fault.kind), ..Fact::new("Fault", value) });
+        facts.push(Fact { swatch: fault_class(fault.scope()), ..Fact::new("Fault", value) });
     }
     if let Some(signature) = &story.signature {
         facts.push(Fact::code("Signature", signature.clone()));

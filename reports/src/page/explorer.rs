@@ -24,7 +24,7 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
         .filter_map(|fault| {
             let (from, to) = fault_span(fault, recording.last_ns)?;
             Some(json!({
-                "id": fault.id, "kind": fault.kind, "class": fault_class(&fault.kind),
+                "id": fault.id, "kind": fault.kind, "class": fault_class(fault.scope()),
                 "name": fault.name, "nodes": fault.nodes, "from": seconds(from), "to": seconds(to),
             }))
         })

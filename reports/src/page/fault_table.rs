@@ -56,7 +56,7 @@ fn row(fault: &FaultRecord, figures: &FaultStatistics, clock: Clock, story: &Sto
         to: bare(figures.end_ns),
         id: fault.id,
         kind: fault.kind.clone(),
-        class: fault_class(&fault.kind),
+        class: fault_class(figures.scope),
         name: fault.name.clone(),
         target: fault.target.clone(),
         struck: if fault.detail.is_empty() { fault.nodes.join(" ") } else { fault.detail.clone() },

@@ -97,7 +97,7 @@ fn faults(svg: &mut Svg, run: &Run, scale: Scale, bottom: f64) {
         let Some((left, right)) = span.and_then(|(from, to)| scale.stretch(from, to)) else {
             continue;
         };
-        let class = fault_class(&fault.kind);
+        let class = fault_class(fault.scope());
         let width = (right - left).max(2.0);
         svg.rect(&format!("fault f-{class}"), left, 8.0, width, bottom - 8.0);
         svg.rect(&format!("hatch h-{class}"), left, 8.0, width, 22.0);

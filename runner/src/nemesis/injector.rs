@@ -180,7 +180,8 @@ impl Injector {
 
     fn tell(&self, f: &str, record: &FaultRecord) {
         let value = json!({
-            "fault": record.id, "kind": record.kind, "name": record.name, "nodes": record.nodes,
+            "fault": record.id, "kind": record.kind, "scope": record.scope(), "name": record.name,
+            "nodes": record.nodes,
         });
         self.recorder.event(nemesis_event(f, value));
     }
@@ -212,6 +213,7 @@ fn skipped(
     FaultRecord {
         id: planned.id,
         kind: fault.map_or("unknown", Fault::family).into(),
+        scope: fault.map(Fault::scope),
         name: fault.map_or_else(|| planned.fault.clone(), Fault::name),
         target: fault.map_or("", Fault::target).into(),
         nodes: Vec::new(),

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use whitewater_checker::fault::Scope;
+
 use super::{Act, Fault, Roster, Strike};
 use crate::dice::Dice;
 use crate::proxy::{Party, Rule};
@@ -65,6 +67,10 @@ impl Fault for Link {
 
     fn family(&self) -> &'static str {
         FAMILY
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::LinksDegraded
     }
 
     fn name(&self) -> String {

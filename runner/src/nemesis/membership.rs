@@ -5,6 +5,8 @@
 //! may be lost, and may come before or after the change takes effect. [`next_step`] decides from that what
 //! to ask for next, for real clusters and simulated ones alike.
 
+use whitewater_checker::fault::Scope;
+
 use super::partition::isolate;
 use super::{Act, Fault, Roster, Strike};
 use crate::dice::Dice;
@@ -49,6 +51,10 @@ impl Fault for Membership {
 
     fn family(&self) -> &'static str {
         FAMILY
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Members
     }
 
     fn name(&self) -> String {

@@ -17,6 +17,8 @@ mod process;
 mod transfer;
 mod victims;
 
+use whitewater_checker::fault::Scope;
+
 use crate::dice::Dice;
 
 pub(crate) use act::Act;
@@ -30,6 +32,8 @@ pub(crate) trait Fault: Send + Sync {
     fn slug(&self) -> String;
     /// The family a user asks for: `kill`.
     fn family(&self) -> &'static str;
+    /// What it acts on.
+    fn scope(&self) -> Scope;
     /// What it does, in words: `kill -9 the leader`.
     fn name(&self) -> String;
     /// Whom it strikes, in words: `leader`.

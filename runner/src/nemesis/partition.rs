@@ -3,6 +3,8 @@
 //! Clients keep reaching every node unless the shape says otherwise: a client on each side of a cut is
 //! what makes a stale answer visible.
 
+use whitewater_checker::fault::Scope;
+
 use super::{Act, Fault, Roster, Strike};
 use crate::dice::Dice;
 use crate::proxy::Party;
@@ -110,6 +112,10 @@ impl Fault for Partition {
 
     fn family(&self) -> &'static str {
         FAMILY
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::LinksCut
     }
 
     fn name(&self) -> String {

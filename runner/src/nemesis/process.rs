@@ -6,6 +6,8 @@
 //! it leads. This is what a long garbage collection, a stalled disk or a migrated virtual machine does
 //! to a server.
 
+use whitewater_checker::fault::Scope;
+
 use super::victims::Victims;
 use super::{Act, Fault, Roster, Strike};
 use crate::dice::Dice;
@@ -36,6 +38,13 @@ impl Fault for Process {
         match self.0 {
             Harm::Kill => KILL,
             Harm::Pause => PAUSE,
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        match self.0 {
+            Harm::Kill => Scope::ProcessDown,
+            Harm::Pause => Scope::ProcessPaused,
         }
     }
 

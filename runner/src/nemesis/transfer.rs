@@ -4,6 +4,8 @@
 //! on their way. The others cannot succeed, because the target is cut off or stopped: the leader has to
 //! notice, give up and serve again, and a target that wakes up much later still has its order.
 
+use whitewater_checker::fault::Scope;
+
 use super::partition::isolate;
 use super::{Act, Fault, Roster, Strike};
 use crate::dice::Dice;
@@ -43,6 +45,10 @@ impl Fault for Transfer {
 
     fn family(&self) -> &'static str {
         FAMILY
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Leadership
     }
 
     fn name(&self) -> String {

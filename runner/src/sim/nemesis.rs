@@ -6,7 +6,7 @@
 //! in a thousand tries.
 
 use serde_json::json;
-use whitewater_checker::fault::{FaultRecord, FaultStatus};
+use whitewater_checker::fault::{FaultRecord, FaultStatus, Scope};
 use whitewater_raft::event::{Event, Role};
 use whitewater_server::node::Node;
 
@@ -380,7 +380,8 @@ impl World<'_> {
 
     fn tell(&mut self, f: &str, record: &FaultRecord) {
         let value = json!({
-            "fault": record.id, "kind": record.kind, "name": record.name, "nodes": record.nodes,
+            "fault": record.id, "kind": record.kind, "scope": record.scope(), "name": record.name,
+            "nodes": record.nodes,
         });
         self.recording.nemesis(self.now_ns, f, value);
     }
@@ -468,13 +469,14 @@ impl World<'_> {
             Trap::Kill { after_ns } => after_ns,
             Trap::Cut { for_ns, .. } => for_ns,
         };
-        let (kind, name) = match trap {
-            Trap::Kill { .. } => ("kill", "kill -9 in ambush"),
-            Trap::Cut { .. } => ("partition", "cut off in ambush"),
+        let (kind, scope, name) = match trap {
+            Trap::Kill { .. } => ("kill", Scope::ProcessDown, "kill -9 in ambush"),
+            Trap::Cut { .. } => ("partition", Scope::LinksCut, "cut off in ambush"),
         };
         let record = FaultRecord {
             id: unplanned,
             kind: kind.into(),
+            scope: Some(scope),
             name: name.into(),
             target: "at an event".into(),
             nodes: vec![node_name(node)],
@@ -534,6 +536,7 @@ impl World<'_> {
         let record = FaultRecord {
             id: u32::try_from(self.nemesis.planned).unwrap_or(0) + self.nemesis.ambushes,
             kind: membership::FAMILY.into(),
+            scope: Some(Scope::Members),
             name: "remove a node, and add it again".into(),
             target: "any".into(),
             nodes: vec![node_name(node)],
@@ -578,6 +581,7 @@ fn blank(id: u32, fault: &dyn Fault, planned_at_ns: u64) -> FaultRecord {
     FaultRecord {
         id,
         kind: fault.family().into(),
+        scope: Some(fault.scope()),
         name: fault.name(),
         target: fault.target().into(),
         nodes: Vec::new(),

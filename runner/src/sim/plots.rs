@@ -5,7 +5,7 @@
 //! waits for what the cluster does about it. Each kind is laid in some seeds, so that a bug shows within
 //! a hundred seeds, while most seeds stay as chance has them. To a correct server a plot is weather.
 
-use whitewater_checker::fault::{FaultRecord, FaultStatus};
+use whitewater_checker::fault::{FaultRecord, FaultStatus, Scope};
 use whitewater_raft::event::{Event, Role};
 
 use super::chance::Chance;
@@ -187,7 +187,7 @@ impl World<'_> {
                 plot.is_stopped = false;
                 let (victim, began_ns) = (plot.victim, plot.began_ns);
                 self.pause_host(victim, false);
-                self.record_plot("pause", victim, began_ns, self.now_ns);
+                self.record_plot(("pause", Scope::ProcessPaused), victim, began_ns, self.now_ns);
                 let end_ns = self.now_ns + self.plotter.chance.between(UNAWARE_NS);
                 self.schedule(end_ns, Scene::End);
             }
@@ -196,7 +196,7 @@ impl World<'_> {
                 let back_ns = self.now_ns + self.plotter.chance.between(AWAY_NS);
                 self.crash_host(rival, "signal 9", crash);
                 self.queue.push(back_ns, Happening::Nemesis(Act::Restart(rival)));
-                self.record_plot("kill", rival, self.now_ns, back_ns);
+                self.record_plot(("kill", Scope::ProcessDown), rival, self.now_ns, back_ns);
                 self.end_plot();
             }
         }
@@ -208,10 +208,15 @@ impl World<'_> {
         for (from, to) in plot.blocked {
             self.network.unblock(from, to);
         }
-        self.record_plot("partition", plot.victim, plot.began_ns, self.now_ns);
+        self.record_plot(("partition", Scope::LinksCut), plot.victim, plot.began_ns, self.now_ns);
         if plot.is_stopped {
             self.pause_host(plot.victim, false);
-            self.record_plot("pause", plot.victim, plot.began_ns, self.now_ns);
+            self.record_plot(
+                ("pause", Scope::ProcessPaused),
+                plot.victim,
+                plot.began_ns,
+                self.now_ns,
+            );
         }
         self.plotter.free_from_ns = self.now_ns + self.plotter.chance.between(GAP_NS);
     }
@@ -235,12 +240,13 @@ impl World<'_> {
         }
     }
 
-    fn record_plot(&mut self, kind: &str, host: usize, from_ns: u64, to_ns: u64) {
+    fn record_plot(&mut self, (kind, scope): (&str, Scope), host: usize, from_ns: u64, to_ns: u64) {
         let node = node_name(u32::try_from(self.hosts[host].id).expect("a small cluster"));
         let id = self.nemesis.next_unplanned();
         self.recording.faults.push(FaultRecord {
             id,
             kind: kind.into(),
+            scope: Some(scope),
             name: format!("{kind} in a plot"),
             target: "at an event".into(),
             nodes: vec![node.clone()],

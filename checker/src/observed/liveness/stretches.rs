@@ -2,8 +2,8 @@
 //! exits.
 //!
 //! A node is *good* while its process runs and no fault in force names it. Every fault that acts on links
-//! names one end of each, so good nodes reach each other. Faults of kinds that are not known here count
-//! for every node. This errs to one side: what cannot be shown to be good is not.
+//! names one end of each, so good nodes reach each other. A fault that the nodes beside it cannot go on from
+//! ([`Scope::frees_the_others`](crate::fault::Scope::frees_the_others)) counts for every node. This errs to one side: what cannot be shown to be good is not.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,6 @@ use whitewater_raft::{Membership, NodeId};
 use crate::fault::{FaultRecord, FaultStatus};
 use crate::observation::{ProcessChange, ProcessEvent};
 
-/// Kinds that strike the nodes they name and nobody else.
-const KNOWN_KINDS: [&str; 3] = ["kill", "pause", "partition"];
 /// Nodes are bits of a number.
 const NODES_MAX: NodeId = 127;
 
@@ -183,9 +181,8 @@ fn strikes(fault: &FaultRecord, all: Mask) -> Vec<(u64, Change)> {
         return Vec::new();
     }
     let Some(from_ns) = fault.started_at_ns.or(fault.effective_at_ns) else { return Vec::new() };
-    let is_known = KNOWN_KINDS.contains(&fault.kind.as_str());
     let named = fault.nodes.iter().map(|name| mask_of(name).unwrap_or(all)).sum_bits();
-    let struck = if is_known { named } else { Mask::MAX };
+    let struck = if fault.scope().frees_the_others() { named } else { Mask::MAX };
     let mut changes = vec![(from_ns, Change::Struck(struck))];
     changes.extend(fault.healed_at_ns.map(|to_ns| (to_ns.max(from_ns), Change::Healed(struck))));
     changes

@@ -42,6 +42,7 @@ fn fault(kind: &str, nodes: &[u64], from_s: u64, to_s: Option<u64>) -> FaultReco
     FaultRecord {
         id: 1,
         kind: kind.into(),
+        scope: None,
         name: kind.into(),
         target: String::new(),
         nodes: nodes.iter().map(|node| format!("n{node}")).collect(),

@@ -86,6 +86,7 @@ pub(crate) fn faults(shape: Shape) -> Vec<FaultRecord> {
             FaultRecord {
                 id: *id,
                 kind: (*kind).to_owned(),
+                scope: None,
                 name: (*name).to_owned(),
                 target: (*target).to_owned(),
                 nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
