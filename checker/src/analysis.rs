@@ -146,6 +146,12 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// The smallest failing set of operations.
     pub witness: Option<Witness>,
+    /// Operations of clients that a finding of the servers speaks of, where the record tells which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<OperationId>,
+    /// The first and the last log entry that it speaks of, by index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<(u64, u64)>,
 }
 
 /// A minimal failing sub-history and the reason why it fails.

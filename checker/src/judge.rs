@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use whitewater_raft::event::Record;
 
-use crate::analysis::{Analysis, CheckResult};
+use crate::analysis::{Analysis, CheckResult, OperationId};
 use crate::error::CheckError;
 use crate::fact::Fact;
 use crate::fault::{FaultRecord, Scope};
@@ -17,7 +17,7 @@ use crate::observation::{ProcessEvent, StatusPoll};
 use crate::observed::{self, Ending, Journals};
 use crate::options::Options;
 use crate::promises::Promises;
-use crate::raft::{Answered, Commands, Place, RaftChecks, Told, Turns};
+use crate::raft::{Answered, CommandId, Commands, Place, RaftChecks, Texts, Told, Turns};
 use crate::run::{HistoryReport, canary, linearizability};
 use crate::strength::{Happened, Requirements, strength};
 
@@ -71,8 +71,11 @@ pub(crate) fn judge<R: Borrow<Record>>(
         report = Some(of_history);
     }
     let lines = fetch(&raft.places())?;
+    let operations = material
+        .history()
+        .map_or_else(BTreeMap::new, |history| operations(history, &raft.commands_found()));
     let observed = material.observed(raft.turns());
-    checks.extend(raft.results(&lines));
+    checks.extend(raft.results(&Texts { lines, operations }));
     checks.extend(observed);
     let ending = Ending::of(material.history(), material.record.as_deref());
     ending.silence(&mut checks);
@@ -164,6 +167,19 @@ fn effect(history: &History, commands: &Commands<'_>, operation: u32) -> Option<
             commands.tells(number).then_some(Effect::Nowhere)
         }
     }
+}
+
+/// The operations that gave these commands.
+fn operations(history: &History, wanted: &BTreeSet<CommandId>) -> BTreeMap<CommandId, OperationId> {
+    let given = history.commands.iter().map(|it| ((it.session, it.sequence), it.operation));
+    given
+        .filter(|(command, _)| wanted.contains(command))
+        .map(|(command, operation)| {
+            let operation = &history.operations[operation as usize];
+            let (process, invoked_at_ns) = (operation.process, operation.invoked_at_ns);
+            (command, OperationId { process, invoked_at_ns, part: None })
+        })
+        .collect()
 }
 
 /// The commands that clients were told the end of; `file` is the number of the history's file. A cas that

@@ -12,7 +12,7 @@
 //! Every output asks here, so that the terminal, the page, the summary, JUnit, `sim` and `mutants` name the same
 //! finding. That one stands before another does not say that it caused it.
 
-use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
+use crate::analysis::{Analysis, CheckResult, CheckState, Finding, OperationId, WitnessOperation};
 use crate::verdict::Verdict;
 
 /// Who saw it.
@@ -90,11 +90,59 @@ pub fn leading(analysis: &Analysis) -> Option<Found<'_>> {
     ranked(analysis).into_iter().next().filter(|(check, _)| decides(analysis, check))
 }
 
-/// The first finding that clients saw and that has its operations, where the servers' own account leads.
+/// What clients saw, where the servers' own account leads: the first of those findings that has its operations,
+/// or the first one. `None` where it leads itself, and where clients saw nothing wrong.
 pub fn seen_by_clients(analysis: &Analysis) -> Option<Found<'_>> {
-    let is_decisive =
-        |(check, finding): &Found<'_>| decides(analysis, check) && finding.witness.is_some();
-    ranked(analysis).into_iter().find(is_decisive)
+    let (leading, _) = leading(analysis)?;
+    if standing(&leading.name) != Standing::Servers {
+        return None;
+    }
+    let mut seen = ranked(analysis);
+    seen.retain(|(check, _)| {
+        standing(&check.name) == Standing::Clients && decides(analysis, check)
+    });
+    let has_operations = seen.iter().position(|(_, finding)| finding.witness.is_some());
+    seen.into_iter().nth(has_operations.unwrap_or(0))
+}
+
+/// Every finding in the order in which it is told: what leads, what clients saw of the same run, and the others as
+/// they are [ranked].
+pub fn told(analysis: &Analysis) -> Vec<Found<'_>> {
+    let mut all = ranked(analysis);
+    if let Some((_, seen)) = seen_by_clients(analysis)
+        && let Some(place) = all.iter().position(|(_, finding)| std::ptr::eq(*finding, seen))
+    {
+        all[1..=place].rotate_right(1);
+    }
+    all
+}
+
+/// What shows in the record that what clients saw is of the same operation, or of the same log entry, as the
+/// finding that leads: nothing less is a link between the two. In words, a whole sentence.
+pub fn link(leading: &Finding, seen: &Finding) -> Option<String> {
+    let witness = seen.witness.as_ref()?;
+    let label = |id: &OperationId| {
+        let own = |one: &&WitnessOperation| {
+            one.process == id.process && one.invoked_at_ns == id.invoked_at_ns
+        };
+        witness.operations.iter().find(own).map(|operation| operation.label.as_str())
+    };
+    if let Some(label) = leading.operations.iter().find_map(label) {
+        return Some(format!("{label} is the operation that the broken rule is told of."));
+    }
+    let (first, last) = leading.entries?;
+    let effects = &witness.file.note.effects;
+    effects.iter().find_map(|effect| {
+        let index = effect.index.filter(|index| (first..=last).contains(index))?;
+        let (label, node) = (label(&effect.operation)?, effect.node.as_deref()?);
+        let which = match first == last {
+            true => "the index".to_owned(),
+            false => format!("one of the indexes, {first} to {last},"),
+        };
+        Some(format!(
+            "{label} took effect on {node} at index {index}, which is {which} that the broken rule is told of."
+        ))
+    })
 }
 
 /// Groups failures with the same cause: the leading check and its class, without values, times, node numbers or
@@ -134,6 +182,7 @@ fn place<T>(table: &[T], is: impl Fn(&T) -> bool) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::{Witness, WitnessEffect};
 
     const S: u64 = 1_000_000_000;
 
@@ -202,6 +251,77 @@ mod tests {
         let both = Analysis::of(vec![open, broken("recovery", "no-recovery", 5)]);
         assert_eq!(leading(&both).unwrap().1.anomaly, "no-recovery");
         assert!(leading(&Analysis::default()).is_none());
+    }
+
+    #[test]
+    fn what_clients_saw_is_told_second_with_its_operations_where_it_has_some() {
+        let mut stale = broken("linearizability", "stale-read", 3);
+        stale.findings[0].witness = Some(Witness::default());
+        let lost = broken("durability", "lost-write", 2);
+        let rules = [broken("vote-once", "double-vote", 1), broken("log-matching", "diverge", 2)];
+        let of = |checks: Vec<CheckResult>| {
+            let analysis = Analysis::of(checks);
+            let seen = seen_by_clients(&analysis).map(|(_, finding)| finding.anomaly.clone());
+            let told: Vec<_> = told(&analysis).iter().map(|it| it.1.anomaly.clone()).collect();
+            (seen, told.join(" "))
+        };
+        let (seen, told) = of([&rules[..], &[lost.clone(), stale.clone()]].concat());
+        assert_eq!(seen.as_deref(), Some("stale-read"));
+        assert_eq!(told, "double-vote stale-read diverge lost-write");
+        // Without operations it is told all the same.
+        let (seen, told) = of([&rules[..], std::slice::from_ref(&lost)].concat());
+        assert_eq!(
+            (seen.as_deref(), told.as_str()),
+            (Some("lost-write"), "double-vote lost-write diverge")
+        );
+        // What leads is not told twice, and what does not decide is no consequence.
+        assert_eq!(of(vec![lost.clone(), stale]).0, None);
+        let open = check("linearizability", CheckState::Undecided, "budget", None);
+        assert_eq!(of([&rules[..], &[open]].concat()).0, None);
+    }
+
+    #[test]
+    fn two_findings_are_linked_by_an_operation_or_an_entry_and_by_nothing_less() {
+        let id = |process| OperationId { process, invoked_at_ns: process * 10, part: None };
+        let operation = |label: &str, process| WitnessOperation {
+            label: label.to_owned(),
+            process,
+            invoked_at_ns: process * 10,
+            ..WitnessOperation::default()
+        };
+        let mut witness = Witness {
+            operations: vec![operation("A", 1), operation("B", 2)],
+            ..Witness::default()
+        };
+        witness.file.note.effects = vec![
+            WitnessEffect { operation: id(2), node: Some("n1".into()), index: Some(41) },
+            WitnessEffect { operation: id(1), node: None, index: None },
+        ];
+        let seen = Finding { witness: Some(witness), ..Finding::default() };
+        let by = |operations: Vec<OperationId>, entries| {
+            link(&Finding { operations, entries, ..Finding::default() }, &seen)
+        };
+        let told = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            by(vec![id(7), id(1)], None),
+            told("A is the operation that the broken rule is told of.")
+        );
+        assert_eq!(
+            by(vec![], Some((41, 41))),
+            told(
+                "B took effect on n1 at index 41, which is the index that the broken rule is told of."
+            )
+        );
+        assert_eq!(
+            by(vec![], Some((40, 44))),
+            told(
+                "B took effect on n1 at index 41, which is one of the indexes, 40 to 44, that the broken rule is told of."
+            )
+        );
+        assert_eq!(by(vec![id(7)], Some((42, 44))), None);
+        assert_eq!(by(vec![], None), None);
+        // The same client at another time is another operation.
+        assert_eq!(by(vec![OperationId { process: 1, invoked_at_ns: 11, part: None }], None), None);
     }
 
     #[test]

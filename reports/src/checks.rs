@@ -1,6 +1,7 @@
 //! The checks in the order a reader wants them, and what a run left untested.
 
 use whitewater_checker::analysis::{Analysis, CheckResult, CheckState};
+use whitewater_checker::ranking;
 
 use crate::load::Run;
 use crate::story::Story;
@@ -18,8 +19,14 @@ pub(crate) fn sorted(analysis: &Analysis) -> Vec<&CheckResult> {
         CheckState::Holds => 3,
         CheckState::NotExercised => 4,
     };
+    // Those with findings in the order in which these are told, so that every output names the same one first.
+    let told = ranking::told(analysis);
+    let place = |check: &CheckResult| {
+        let own = told.iter().position(|(of, _)| std::ptr::eq(*of, check));
+        own.unwrap_or(told.len())
+    };
     let mut checks: Vec<&CheckResult> = analysis.checks.iter().collect();
-    checks.sort_by_key(rank);
+    checks.sort_by_key(|check| (rank(check), place(check)));
     checks
 }
 

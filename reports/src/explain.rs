@@ -14,9 +14,15 @@ const WIDTH: usize = 100;
 
 /// The text; `None` where nothing was found.
 pub(crate) fn render(run: &Run, story: &Story<'_>) -> Option<String> {
-    let finding = story.finding?;
+    let leading = story.finding?;
+    let finding = story.witnessed().unwrap_or(leading);
     let mut text = format!("{}\n{}\n\n", clean(&story.headline), clean(&story.tagline));
     paragraph(&mut text, &story.explanation);
+    if let Some(seen) = &story.seen {
+        text.push('\n');
+        paragraph(&mut text, &format!("{} {}", seen.lead(), seen.headline));
+        paragraph(&mut text, &format!("{} {}", seen.finding.explanation, seen.relation));
+    }
     let lines = text_timeline::draw(finding, &run.statistics, run.record.origin_ns, WIDTH, true);
     if !lines.is_empty() {
         let legend = text_timeline::legend("the beginning of the run");
@@ -25,9 +31,9 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> Option<String> {
     }
     operations(&mut text, run, finding);
     order(&mut text, finding);
-    if !finding.evidence.is_empty() {
+    if !leading.evidence.is_empty() {
         text.push_str("\nThe lines that contradict each other\n");
-        for line in &finding.evidence {
+        for line in &leading.evidence {
             let _ = writeln!(text, "  {}", clean(line));
         }
     }

@@ -220,7 +220,7 @@ fn write_outputs(run: &Run) -> Result<(), ReportError> {
 fn write_witness(run: &Run, story: &Story<'_>) -> Result<(), ReportError> {
     let files = [
         ("explain.txt", explain::render(run, story)),
-        ("history.jsonl", witness_history::render(run, story.finding)),
+        ("history.jsonl", witness_history::render(run, story.witnessed())),
     ];
     let folder = run.folder.join("witness");
     for (name, text) in files.into_iter().filter_map(|(name, text)| Some((name, text?))) {

@@ -14,7 +14,7 @@ use crate::ReportError;
 use crate::run::{RunRecord, SCHEMA_VERSION, Settings};
 
 /// A run folder in memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Run {
     /// Where it is.
     pub(crate) folder: PathBuf,

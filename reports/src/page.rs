@@ -6,6 +6,7 @@
 //! this crate (drawings, style, script) or escaped by [`explorer`].
 
 mod banner;
+mod clients;
 mod columns;
 mod details;
 mod excerpt;
@@ -87,6 +88,7 @@ struct Page<'a> {
     script: String,
     sections: Vec<(&'static str, &'static str)>,
     banner: banner::Banner,
+    clients: Option<clients::Clients>,
     picture: Option<String>,
     picture_note: String,
     proof: Option<proof::Proof>,
@@ -122,7 +124,8 @@ pub(crate) fn render(run: &Run, story: &Story<'_>, extra: Extra) -> Result<Strin
     let data = columns::encode(run, story.finding);
     let logs = excerpt::around(run, story.finding);
     let picture = story.finding.and_then(|finding| timeline::draw(run, finding));
-    let proof = story.finding.and_then(proof::Proof::of);
+    let proof = story.witnessed().and_then(proof::Proof::of);
+    let clients = clients::Clients::of(run, story);
     let operations = run.recording.operations.len() as u64;
     let faults = (!run.is_history()).then_some(run.recording.faults.len());
     let page = Page {
@@ -130,8 +133,12 @@ pub(crate) fn render(run: &Run, story: &Story<'_>, extra: Extra) -> Result<Strin
         story,
         style: [palette::style_sheet()].into_iter().chain(STYLE.map(str::to_owned)).collect(),
         script: SCRIPT.concat(),
-        sections: sections(picture.is_some(), proof.is_some(), !logs.rows.is_empty(), run),
+        sections: sections(
+            [clients.is_some(), picture.is_some(), proof.is_some(), !logs.rows.is_empty()],
+            run,
+        ),
         banner: banner::Banner::of(run, story),
+        clients,
         picture_note: proof::picture_note(story.finding, operations, faults),
         picture,
         evidence: story.finding.map(|finding| finding.evidence.clone()).unwrap_or_default(),
@@ -169,12 +176,11 @@ pub(crate) fn render(run: &Run, story: &Story<'_>, extra: Extra) -> Result<Strin
 
 /// The sections that the page has, for its menu.
 fn sections(
-    picture: bool,
-    proof: bool,
-    logs: bool,
+    [clients, picture, proof, logs]: [bool; 4],
     run: &Run,
 ) -> Vec<(&'static str, &'static str)> {
     let all = [
+        (clients, "clients", "Clients"),
         (picture, "witness", "Violation"),
         (proof, "why", "Why"),
         (true, "tested", "Tested"),

@@ -21,7 +21,9 @@ pub(crate) struct Story<'a> {
     pub(crate) explanation: String,
     /// The finding that the report is about.
     pub(crate) finding: Option<&'a Finding>,
-    /// Findings beside it, each with its check, in the order of [`whitewater_checker::ranking`].
+    /// What clients saw, where the servers' own account leads.
+    pub(crate) seen: Option<Seen<'a>>,
+    /// Findings beside these, each with its check, in the order of [`whitewater_checker::ranking`].
     pub(crate) others: Vec<(&'a CheckResult, &'a Finding)>,
     pub(crate) correlation: Correlation,
     /// Groups failures with the same cause: no values, times or node numbers.
@@ -29,6 +31,42 @@ pub(crate) struct Story<'a> {
     pub(crate) commands: Vec<Command>,
     /// Why the run counts for less than it looks: faults without effect, missing files.
     pub(crate) weaknesses: Vec<String>,
+}
+
+/// What clients saw of a run in which the servers' own account leads: the consequence, as far as is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) finding: &'a Finding,
+    /// One sentence.
+    pub(crate) headline: String,
+    /// How it hangs together with the finding that leads: what shows it, or that nothing does.
+    pub(crate) relation: String,
+    pub(crate) is_linked: bool,
+}
+
+impl<'a> Seen<'a> {
+    pub(crate) fn of(analysis: &'a Analysis) -> Option<Seen<'a>> {
+        let (_, leading) = ranking::leading(analysis)?;
+        let (check, finding) = ranking::seen_by_clients(analysis)?;
+        let link = ranking::link(leading, finding);
+        let headline = match finding.headline.trim_end_matches('.') {
+            "" => format!("{}: {}.", check.title, words(&finding.anomaly)),
+            text => format!("{text}."),
+        };
+        Some(Seen {
+            finding,
+            headline,
+            is_linked: link.is_some(),
+            relation: link.unwrap_or_else(|| {
+                "Nothing recorded shows whether it came of the broken rule.".to_owned()
+            }),
+        })
+    }
+
+    /// The words before its sentence: `Clients, in the same run:`.
+    pub(crate) fn lead(&self) -> &'static str {
+        if self.is_linked { "Clients saw it:" } else { "Clients, in the same run:" }
+    }
 }
 
 /// A command line for the reader to paste.
@@ -47,22 +85,31 @@ impl<'a> Story<'a> {
             .map(|(_, finding)| correlation::of_finding(&run.statistics, clock, finding))
             .unwrap_or_default();
         let signature = record.signature.clone().or_else(|| ranking::signature(&record.analysis));
-        let others = ranking::ranked(&record.analysis)
-            .into_iter()
-            .filter(|(_, finding)| !main.is_some_and(|(_, shown)| std::ptr::eq(shown, *finding)))
-            .collect();
+        let seen = Seen::of(&record.analysis);
+        let shown = [main.map(|(_, finding)| finding), seen.as_ref().map(|seen| seen.finding)];
+        let is_shown =
+            |finding: &Finding| shown.iter().flatten().any(|shown| std::ptr::eq(*shown, finding));
+        let mut others = ranking::ranked(&record.analysis);
+        others.retain(|(_, finding)| !is_shown(finding));
         Story {
             verdict: record.verdict,
             tagline: tagline(record),
             headline: headline(record, &run.statistics),
             explanation: explanation(record, &run.statistics),
             finding: main.map(|(_, finding)| finding),
+            seen,
             others,
             correlation,
             signature,
             commands: commands(record, &run.path_shown()),
             weaknesses: weaknesses(run),
         }
+    }
+
+    /// The finding whose operations are drawn, proven and kept as a history of their own, whichever leads.
+    pub(crate) fn witnessed(&self) -> Option<&'a Finding> {
+        let seen = self.seen.as_ref().map(|seen| seen.finding);
+        [self.finding, seen].into_iter().flatten().find(|finding| finding.witness.is_some())
     }
 
     /// The command to try first.
@@ -168,25 +215,9 @@ pub(crate) fn headline(record: &RunRecord, statistics: &Statistics) -> String {
     }
 }
 
-/// A finding in its own words and, where the servers' own account leads, what clients saw in the same run. That one
-/// led to the other is not proven by either, and not said.
-fn with_what_clients_saw(finding: &Finding, analysis: &Analysis) -> String {
-    let seen = ranking::seen_by_clients(analysis).filter(|_| finding.witness.is_none());
-    match seen {
-        Some((_, seen)) => {
-            let headline = seen.headline.trim_end_matches('.');
-            format!(
-                "{} Clients, in the same run: {headline}. {}",
-                finding.explanation, seen.explanation
-            )
-        }
-        None => finding.explanation.clone(),
-    }
-}
-
 pub(crate) fn explanation(record: &RunRecord, statistics: &Statistics) -> String {
     if let Some((_, finding)) = main_finding(&record.analysis) {
-        return with_what_clients_saw(finding, &record.analysis);
+        return finding.explanation.clone();
     }
     if record.verdict == Verdict::Pass {
         return format!(
@@ -236,7 +267,8 @@ fn commands(record: &RunRecord, path: &str) -> Vec<Command> {
         }
         list.push(Command { title: "Run exactly this plan", line });
     }
-    if main_finding(&record.analysis).is_some_and(|(_, finding)| finding.witness.is_some()) {
+    let told = [ranking::leading(&record.analysis), ranking::seen_by_clients(&record.analysis)];
+    if told.into_iter().flatten().any(|(_, finding)| finding.witness.is_some()) {
         let line = format!("whitewater check {path}/witness/history.jsonl");
         list.push(Command { title: "Judge the smallest failing set alone", line });
     }
@@ -276,16 +308,36 @@ mod tests {
             }],
             ..CheckResult::default()
         };
-        let rule = told("read-index", "a rule was broken", false);
+        let rule = told("read-index", "A rule was broken", false);
         let analysis =
-            Analysis::of(vec![rule.clone(), told("linearizability", "a stale read", true)]);
-        let record = RunRecord { analysis, ..RunRecord::default() };
+            Analysis::of(vec![rule.clone(), told("linearizability", "A read was stale", true)]);
+        let run = Run {
+            record: RunRecord {
+                analysis: analysis.clone(),
+                verdict: Verdict::Violation,
+                ..RunRecord::default()
+            },
+            ..Run::default()
+        };
+        let story = Story::of(&run);
+        let seen = story.seen.as_ref().unwrap();
         assert_eq!(
-            explanation(&record, &Statistics::default()),
-            "How a rule was broken. Clients, in the same run: a stale read. How a stale read."
+            (story.headline.as_str(), story.explanation.as_str()),
+            ("A rule was broken", "How A rule was broken.")
         );
-        let record = RunRecord { analysis: Analysis::of(vec![rule]), ..RunRecord::default() };
-        assert_eq!(explanation(&record, &Statistics::default()), "How a rule was broken.");
+        assert_eq!(
+            (seen.lead(), seen.headline.as_str()),
+            ("Clients, in the same run:", "A read was stale.")
+        );
+        assert!(seen.relation.contains("Nothing recorded shows"), "{}", seen.relation);
+        assert!(story.others.is_empty());
+        // Its operations are drawn, and its history can be judged alone.
+        assert!(story.witnessed().unwrap().witness.is_some());
+        assert!(
+            story.commands.iter().any(|command| command.line.ends_with("witness/history.jsonl"))
+        );
+        let alone = Analysis::of(vec![rule]);
+        assert!(Seen::of(&alone).is_none());
     }
 
     #[test]

@@ -34,6 +34,15 @@ fn head(run: &Run, story: &Story<'_>) -> String {
     let mut text = format!("## {sign} {word} · {}\n\n", plain(&scenario(&run.record)));
     text.push_str(&format!("{}\n\n", plain(&story.tagline)));
     text.push_str(&format!("**{}**\n\n{}\n", plain(&story.headline), plain(&story.explanation)));
+    if let Some(seen) = &story.seen {
+        text.push_str(&format!(
+            "\n{} **{}** {} {}\n",
+            plain(seen.lead()),
+            plain(&seen.headline),
+            plain(&seen.finding.explanation),
+            plain(&seen.relation),
+        ));
+    }
     let lines: Vec<String> =
         run.record.objectives.lines().iter().map(|line| format!("- {}\n", plain(line))).collect();
     if !lines.is_empty() {
@@ -53,7 +62,8 @@ fn head(run: &Run, story: &Story<'_>) -> String {
 }
 
 fn proof(run: &Run, story: &Story<'_>) -> String {
-    let Some(finding) = story.finding else { return String::new() };
+    let Some(leading) = story.finding else { return String::new() };
+    let finding = story.witnessed().unwrap_or(leading);
     let mut text = String::new();
     let lines = text_timeline::draw(finding, &run.statistics, run.record.origin_ns, WIDTH, true);
     if !lines.is_empty() {
@@ -74,8 +84,8 @@ fn proof(run: &Run, story: &Story<'_>) -> String {
             ));
         }
     }
-    if !finding.evidence.is_empty() {
-        let lines = finding.evidence.iter().take(EVIDENCE_MAX).cloned().collect::<Vec<_>>();
+    if !leading.evidence.is_empty() {
+        let lines = leading.evidence.iter().take(EVIDENCE_MAX).cloned().collect::<Vec<_>>();
         text.push_str(&format!("\nEvidence:\n\n{}", fenced(&lines.join("\n"), "text")));
     }
     text

@@ -12,10 +12,12 @@ use crate::clock::{Clock, counted, duration, thousands};
 use crate::correlation;
 use crate::page::median_failover;
 use crate::run::RunRecord;
-use crate::story::{checks_in_words, explanation, headline, main_finding, tagline, verdict_word};
+use crate::story::{
+    Seen, checks_in_words, explanation, headline, main_finding, tagline, verdict_word,
+};
 use crate::text_timeline;
 
-/// Evidence lines shown at most; the report has them all.
+/// Lines of a server's last words shown at most; the report has them all.
 const EVIDENCE_MAX: usize = 4;
 /// Narrower than this nothing fits; a reader's eye does not follow longer lines.
 const WIDTH_MIN: usize = 32;
@@ -104,21 +106,35 @@ fn story(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> V
     let head = paragraph(&headline(record, statistics));
     lines.extend(head.iter().map(|line| painted(line, bold, style)));
     lines.extend(paragraph(&explanation(record, statistics)));
-    let finding = main_finding(&record.analysis).map(|(_, finding)| finding);
-    if let Some(finding) = finding {
+    let leading = main_finding(&record.analysis).map(|(_, finding)| finding);
+    let seen = Seen::of(&record.analysis);
+    if let Some(seen) = &seen {
+        lines.push(String::new());
+        lines.extend(paragraph(&format!("{} {}", seen.lead(), seen.headline)));
+        if seen.is_linked {
+            lines.extend(paragraph(&seen.relation));
+        }
+    }
+    let drawn = [leading, seen.as_ref().map(|seen| seen.finding)];
+    if let Some(finding) = drawn.into_iter().flatten().find(|finding| finding.witness.is_some()) {
         let picture =
             text_timeline::draw(finding, statistics, record.origin_ns, width, style.unicode);
         if !picture.is_empty() {
             lines.push(String::new());
             lines.extend(picture);
         }
-        if !finding.evidence.is_empty() {
+    }
+    if let Some(finding) = leading {
+        // Raw records are for the report; what a server said at its end is for people.
+        let said = finding.evidence.iter().filter(|line| !line.contains(".jsonl:"));
+        let said: Vec<&String> = said.take(EVIDENCE_MAX).collect();
+        if !said.is_empty() {
             lines.push(String::new());
-            for line in finding.evidence.iter().take(EVIDENCE_MAX) {
-                // The ellipsis of a line that is cut takes three columns of ASCII.
-                let line = crate::svg::shortened(&plain(line, style), width - 4);
-                lines.push(format!("| {}", plain(&line, style)));
-            }
+        }
+        for line in said {
+            // The ellipsis of a line that is cut takes three columns of ASCII.
+            let line = crate::svg::shortened(&plain(line, style), width - 4);
+            lines.push(format!("| {}", plain(&line, style)));
         }
         let clues =
             correlation::of_finding(statistics, Clock::new(record.origin_ns), finding).sentences;
@@ -132,8 +148,9 @@ fn story(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> V
         lines.extend(command(&plain(&record.settings.command, style), width));
     }
     let all: usize = record.analysis.checks.iter().map(|check| check.findings.len()).sum();
-    if all > 1 {
-        let more = counted(all as u64 - 1, "more finding");
+    let told = 1 + usize::from(seen.is_some());
+    if all > told {
+        let more = counted((all - told) as u64, "more finding");
         lines.extend([String::new(), format!("{more} in the report.")]);
     }
     let indented = |line: String| if line.is_empty() { line } else { format!("  {line}") };

@@ -39,6 +39,11 @@ const MOMENT_NS: u64 = 1_500_000_000;
 
 /// Draws a finding; `None` where it has no place in time.
 pub(crate) fn draw(run: &Run, finding: &Finding) -> Option<String> {
+    draw_as("witness-picture", run, finding)
+}
+
+/// The same for a page that has another picture; `id` tells them apart.
+pub(crate) fn draw_as(id: &str, run: &Run, finding: &Finding) -> Option<String> {
     let operations = finding.witness.as_ref().map_or(&[][..], |witness| &witness.operations);
     let (from_ns, to_ns) = window(operations, finding.at_ns, run.recording.last_ns)?;
     let scale = Scale { from_ns, to_ns, left: LEFT, right: RIGHT };
@@ -68,7 +73,7 @@ pub(crate) fn draw(run: &Run, finding: &Finding) -> Option<String> {
         picture.moment(at_ns, bottom);
     }
     let (title, description) = words(run, finding, operations);
-    Some(picture.svg.finish("witness-picture", (WIDTH, bottom + 8.0), &title, &description))
+    Some(picture.svg.finish(id, (WIDTH, bottom + 8.0), &title, &description))
 }
 
 /// The stretch of time to show, with room for labels.

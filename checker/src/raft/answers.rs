@@ -104,6 +104,8 @@ impl AnsweredAfterCommit {
             nodes: vec![node],
             at_ns,
             places: [answered.place].into_iter().chain(commit.map(|commit| commit.place)).collect(),
+            commands: vec![answered.command],
+            entries: index.map(|index| (index, index)),
         });
     }
 

@@ -87,5 +87,6 @@ fn add(
         nodes: vec![record.node],
         at_ns: record.time_ns,
         places: vec![elected, line.place],
+        ..Draft::default()
     });
 }

@@ -110,7 +110,8 @@ impl Check for VoteForCandidate {
                 nodes: vec![voter, candidate],
                 at_ns,
                 places: vec![place],
-            });
+..Draft::default()
+});
         }
     }
 

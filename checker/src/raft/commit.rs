@@ -61,6 +61,8 @@ impl CommitImmutable {
             nodes: vec![known.node.into(), line.record.node],
             at_ns: line.record.time_ns,
             places: vec![known.place, line.place],
+            entries: Some((at.index, at.index)),
+            ..Draft::default()
         });
     }
 }
@@ -92,6 +94,8 @@ impl Check for CommitImmutable {
                     nodes: vec![line.record.node],
                     at_ns: line.record.time_ns,
                     places: vec![lost.place, line.place],
+                    entries: Some((*from, lost.is)),
+                    ..Draft::default()
                 });
             }
             _ => {}
@@ -259,6 +263,7 @@ impl Check for CommitRule {
                 nodes: vec![counted.leader, voter],
                 at_ns: counted.at_ns,
                 places: vec![counted.place],
+                ..Draft::default()
             });
         }
     }
@@ -290,5 +295,6 @@ fn add(
         nodes: vec![line.record.node],
         at_ns: line.record.time_ns,
         places: vec![line.place],
+        ..Draft::default()
     });
 }

@@ -98,7 +98,9 @@ impl Elected {
             nodes: vec![commit.node, self.node],
             at_ns: self.at_ns,
             places: vec![commit.place, self.place],
-        });
+entries: Some((index.min(last.index + 1), index)),
+..Draft::default()
+});
     }
 }
 

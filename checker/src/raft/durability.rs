@@ -51,6 +51,7 @@ impl Check for DurableFirst {
             nodes: vec![line.record.node],
             at_ns: line.record.time_ns,
             places: vec![durable.place, line.place],
+            ..Draft::default()
         });
     }
 
@@ -136,6 +137,7 @@ fn draft(line: &Line<'_>, record: &Record, loss: Loss) -> Draft {
         nodes: vec![record.node],
         at_ns: record.time_ns,
         places: vec![loss.told, line.place],
+        ..Draft::default()
     }
 }
 

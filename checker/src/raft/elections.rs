@@ -71,6 +71,7 @@ impl Elections {
             nodes: vec![first.node, second.node],
             at_ns: second.at_ns,
             places: vec![first.place, second.place],
+            ..Draft::default()
         });
     }
 }

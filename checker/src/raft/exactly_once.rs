@@ -17,7 +17,7 @@ use crate::history::Function;
 use crate::run::grouped;
 
 /// A command's session, and its number there.
-type CommandId = (u64, u64);
+pub(crate) type CommandId = (u64, u64);
 
 /// A command that a client was told the end of.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +122,8 @@ impl ExactlyOnce {
             nodes: vec![answered.node],
             at_ns: answered.at_ns,
             places: vec![answered.place],
+            commands: vec![answered.command],
+            ..Draft::default()
         });
     }
 
@@ -145,6 +147,8 @@ impl ExactlyOnce {
             nodes: vec![answered.node, node],
             at_ns: answered.at_ns,
             places: vec![effect.place, answered.place],
+            commands: vec![answered.command],
+            entries: Some((effect.index, effect.index)),
         });
     }
 
@@ -206,6 +210,8 @@ impl ExactlyOnce {
             nodes: vec![known.node.into(), line.record.node],
             at_ns: line.record.time_ns,
             places: vec![known.place, line.place],
+            commands: vec![command],
+            entries: (known.index == index).then_some((index, index)),
         });
     }
 }

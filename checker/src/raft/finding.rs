@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use whitewater_raft::NodeId;
+use whitewater_raft::{Index, NodeId};
 
-use crate::analysis::{CheckResult, CheckState, Finding};
+use super::exactly_once::CommandId;
+use crate::analysis::{CheckResult, CheckState, Finding, OperationId};
 use crate::run::grouped;
 
 /// Findings shown of one check. A broken rule is broken over and over; the first ones tell most.
@@ -27,6 +28,19 @@ pub(crate) struct Draft {
     pub(crate) at_ns: u64,
     /// The lines that contradict each other, the earlier one first.
     pub(crate) places: Vec<Place>,
+    /// The commands that it speaks of.
+    pub(crate) commands: Vec<CommandId>,
+    /// The first and the last entry that it speaks of.
+    pub(crate) entries: Option<(Index, Index)>,
+}
+
+/// What findings only name until all of them are known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts {
+    /// The text of each line that proves something.
+    pub(crate) lines: BTreeMap<Place, String>,
+    /// The operation of each command that a finding speaks of.
+    pub(crate) operations: BTreeMap<CommandId, OperationId>,
 }
 
 /// What one check found.
@@ -55,13 +69,18 @@ impl Findings {
         self.shown.iter().flat_map(|draft| draft.places.iter().copied())
     }
 
-    /// The check's result; `lines` holds the text of every place.
+    /// The commands whose operations a reader wants to know.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = CommandId> {
+        self.shown.iter().flat_map(|draft| draft.commands.iter().copied())
+    }
+
+    /// The check's result; `texts` holds what its findings only name.
     pub(crate) fn result(
         self,
         name: &str,
         title: &str,
         summary: String,
-        lines: &BTreeMap<Place, String>,
+        texts: &Texts,
     ) -> CheckResult {
         let state = if self.count == 0 { CheckState::Holds } else { CheckState::Broken };
         let hidden = self.count - self.shown.len() as u64;
@@ -75,7 +94,13 @@ impl Findings {
             explanation: draft.explanation,
             at_ns: Some(draft.at_ns),
             nodes: names(&draft.nodes),
-            evidence: draft.places.iter().filter_map(|place| lines.get(place).cloned()).collect(),
+            evidence: draft.places.iter().filter_map(|at| texts.lines.get(at).cloned()).collect(),
+            operations: draft
+                .commands
+                .iter()
+                .filter_map(|command| texts.operations.get(command).cloned())
+                .collect(),
+            entries: draft.entries,
             ..Finding::default()
         };
         let findings = self.shown.into_iter().map(finding).collect();

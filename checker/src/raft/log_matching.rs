@@ -56,7 +56,9 @@ impl LogMatching {
             nodes: vec![follower, leader],
             at_ns: line.record.time_ns,
             places: vec![durable, told, line.place],
-        });
+entries: Some((matched, matched)),
+..Draft::default()
+});
     }
 }
 
@@ -112,6 +114,7 @@ impl Check for LogMatching {
             nodes: vec![known.node(), line.record.node],
             at_ns: line.record.time_ns,
             places: vec![known.place, line.place],
+            ..Draft::default()
         });
     }
 

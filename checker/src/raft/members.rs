@@ -94,6 +94,7 @@ fn differs(line: &Line<'_>, index: Index, known: &Stretch, own: &InForce) -> Dra
         nodes: vec![known.node, node],
         at_ns: line.record.time_ns,
         places: vec![known.place, own.place],
+        ..Draft::default()
     }
 }
 

@@ -33,7 +33,7 @@ mod undisturbed;
 mod votes;
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use whitewater_raft::event::Record;
 use whitewater_raft::{Index, NodeId};
@@ -45,9 +45,9 @@ use crate::promises::Promises;
 use answers::AnsweredAfterCommit;
 use elections::Elections;
 use exactly_once::ExactlyOnce;
-pub(crate) use exactly_once::{Answered, Told};
+pub(crate) use exactly_once::{Answered, CommandId, Told};
 use finding::Findings;
-pub(crate) use finding::Place;
+pub(crate) use finding::{Place, Texts};
 use node::{Line, Nodes};
 pub(crate) use trace::{TraceFiles, fetch, without_place};
 pub(crate) use turns::Turns;
@@ -186,6 +186,12 @@ impl RaftChecks {
         named.into_iter().chain(others).flat_map(Findings::places).collect()
     }
 
+    /// The commands that findings speak of.
+    pub(crate) fn commands_found(&self) -> BTreeSet<CommandId> {
+        let named = [&self.answers.1, &self.exactly_once.1];
+        named.into_iter().flat_map(Findings::commands).collect()
+    }
+
     /// What became of commands.
     pub(crate) fn commands(&self) -> Commands<'_> {
         Commands { exactly_once: &self.exactly_once.0, nodes: &self.nodes }
@@ -197,9 +203,9 @@ impl RaftChecks {
     }
 
     /// The results, in the order a reader wants them.
-    pub(crate) fn results(self, lines: &BTreeMap<Place, String>) -> Vec<CheckResult> {
+    pub(crate) fn results(self, texts: &Texts) -> Vec<CheckResult> {
         let (elections, found) = self.elections;
-        let mut results = vec![result(&elections, found, lines)];
+        let mut results = vec![result(&elections, found, texts)];
         let (answers, too_early) = self.answers;
         let (exactly_once, not_once) = self.exactly_once;
         let of_answers: [(Box<dyn Check>, Findings); 2] =
@@ -207,7 +213,7 @@ impl RaftChecks {
         for (check, found) in self.others.into_iter().chain(of_answers) {
             results.push(match self.lines {
                 0 => CheckResult::not_exercised(check.name(), check.title(), NO_TRACE, WITH_TRACE),
-                _ => result(&*check, found, lines),
+                _ => result(&*check, found, texts),
             });
         }
         results
@@ -233,9 +239,9 @@ impl Commands<'_> {
     }
 }
 
-fn result(check: &dyn Check, found: Findings, lines: &BTreeMap<Place, String>) -> CheckResult {
+fn result(check: &dyn Check, found: Findings, texts: &Texts) -> CheckResult {
     if let Some(idle) = check.idle().filter(|_| found.is_empty()) {
         return CheckResult::not_exercised(check.name(), check.title(), idle.why, idle.exercise);
     }
-    found.result(check.name(), check.title(), check.summary(), lines)
+    found.result(check.name(), check.title(), check.summary(), texts)
 }

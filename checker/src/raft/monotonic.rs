@@ -98,5 +98,6 @@ fn add(
         nodes: vec![line.record.node],
         at_ns: line.record.time_ns,
         places: vec![before, line.place],
+        ..Draft::default()
     });
 }

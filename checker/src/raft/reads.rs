@@ -251,5 +251,6 @@ fn add(
         nodes: vec![record.node],
         at_ns: record.time_ns,
         places: before.iter().copied().chain([line.place]).collect(),
+        ..Draft::default()
     });
 }

@@ -49,7 +49,10 @@ impl Check for ElectionRestriction {
             nodes: vec![record.node, *candidate],
             at_ns: record.time_ns,
             places: vec![line.place],
-        });
+            // The candidate cannot have what is of a later term than its last entry, or behind it.
+            entries: Some((own_last.index.min(candidate_last.index + 1), own_last.index)),
+..Draft::default()
+});
     }
 
     fn summary(&self) -> String {

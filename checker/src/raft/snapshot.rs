@@ -96,5 +96,6 @@ fn add(
         nodes: vec![record.node],
         at_ns: record.time_ns,
         places: vec![before, line.place],
+        ..Draft::default()
     });
 }

@@ -72,6 +72,7 @@ impl Check for StateMachineSafety {
             nodes: vec![known.node(), line.record.node],
             at_ns: line.record.time_ns,
             places: vec![known.place, line.place],
+            ..Draft::default()
         });
     }
 

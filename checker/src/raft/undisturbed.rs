@@ -167,7 +167,8 @@ impl Undisturbed {
             nodes: vec![record.node, rival.node],
             at_ns: record.time_ns,
             places: vec![rival.place, line.place],
-        });
+..Draft::default()
+});
     }
 }
 

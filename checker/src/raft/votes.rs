@@ -55,6 +55,7 @@ impl VoteOnce {
             nodes: vec![voter, known.candidate, candidate],
             at_ns: line.record.time_ns,
             places: vec![known.place, place],
+            ..Draft::default()
         });
     }
 
@@ -78,6 +79,7 @@ impl VoteOnce {
             nodes: vec![voter, known.leader, leader],
             at_ns,
             places: vec![known.place, line.place],
+            ..Draft::default()
         });
     }
 }
@@ -132,6 +134,7 @@ impl Check for VoteOnce {
                 nodes: vec![counted.leader, voter],
                 at_ns: counted.at_ns,
                 places: cast.map(|cast| cast.place).into_iter().chain([counted.place]).collect(),
+                ..Draft::default()
             });
         }
     }
@@ -191,6 +194,7 @@ impl Check for Quorums {
             nodes: vec![line.record.node],
             at_ns: line.record.time_ns,
             places: vec![line.place],
+            ..Draft::default()
         });
     }
 

@@ -46,7 +46,7 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
         }))
     });
     let witness: Vec<Value> = story
-        .finding
+        .witnessed()
         .and_then(|finding| finding.witness.as_ref())
         .map(|witness| {
             let operations = witness.operations.iter();
@@ -55,7 +55,7 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
                 .collect()
         })
         .unwrap_or_default();
-    let details: Vec<Value> = details::near(run, story.finding)
+    let details: Vec<Value> = details::near(run, story.witnessed().or(story.finding))
         .into_iter()
         .map(|one| json!([one.process, seconds(one.invoked_at_ns), one.text]))
         .collect();

@@ -10,6 +10,7 @@ mod junit;
 mod leftovers;
 mod page;
 mod sample;
+mod seen;
 mod texts;
 
 use std::path::{Path, PathBuf};

@@ -47,7 +47,7 @@ impl Told<'_> {
     }
 
     fn findings(&self) -> String {
-        let kinds = kinds(ranking::ranked(self.analysis));
+        let kinds = kinds(ranking::told(self.analysis));
         let mut text = String::new();
         let mut hidden = 0;
         for (place, (check, findings)) in kinds.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! The simulator as a whole: the same seed is the same run, a clean server passes, bugs are found, and a
 //! failing seed leaves a folder that can be judged and read.
 
-use whitewater_checker::analysis::Analysis;
+use whitewater_checker::analysis::{Analysis, Finding};
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
-use whitewater_checker::{Options, Verdict, check_run, ranking};
+use whitewater_checker::{Options, Verdict, check_history, check_run, ranking};
 use whitewater_server::Mutant;
 use whitewater_server::journal::{Divergence, UnderRules, replay_bytes};
 use whitewater_server::mutants::{CATALOGUE, Card};
@@ -312,6 +312,39 @@ fn what_a_card_names_leads_the_report() {
         .map(|(card, _)| card.name)
         .collect();
     assert_eq!(missed, [""; 0], "found by none of seeds 1..4");
+}
+
+/// A rule leads the report, and the operations that clients saw go wrong are a history of their own, which is
+/// judged as the report has it.
+#[test]
+fn the_kept_witness_is_judged_as_the_report_tells_it_whoever_leads() {
+    let runs = tempfile::tempdir().unwrap();
+    let store = Store::new(runs.path().to_owned());
+    for mutant in [Mutant::NoLogCheck, Mutant::QuorumOffByOne, Mutant::LeaderLocalRead] {
+        let is_told = |seed: u64| {
+            let plan = batch(Some(mutant), "register", 30_000).plan(seed).unwrap();
+            let run = simulate(&plan, Some(mutant));
+            let origin = Origin { command: "whitewater sim".into(), mutant: None };
+            let folder = keep(&store, &plan, &run, &origin).unwrap();
+            let analysis = check_run(&folder.path, &Options::default()).unwrap();
+            let witness = folder.join("witness/history.jsonl");
+            let seen = ranking::seen_by_clients(&analysis);
+            let Some((_, seen)) = seen.filter(|(_, finding)| finding.witness.is_some()) else {
+                assert!(!witness.exists(), "{mutant}, seed {seed}");
+                return false;
+            };
+            let (alone, _) = check_history(&witness, &Options::default()).unwrap();
+            let (_, told) = ranking::leading(&alone).unwrap();
+            let sentences = |finding: &Finding| {
+                [&finding.anomaly, &finding.headline, &finding.explanation].map(Clone::clone)
+            };
+            assert_eq!(sentences(told), sentences(seen), "{mutant}, seed {seed}");
+            let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+            assert!(page.contains(r#"<svg id="clients-picture""#), "{mutant}, seed {seed}");
+            true
+        };
+        assert!((1..=4).any(is_told), "{mutant}: clients saw nothing in seeds 1 to 4");
+    }
 }
 
 /// What leads in the first seed that finds a bug, and whether that is one of its card's checks.

@@ -75,8 +75,8 @@ pub(super) fn finding<O: Explain>(object: &O, asked: &Asked<'_>, shrunk: &Shrunk
         key: (!key.is_empty()).then(|| key.to_owned()),
         at_ns: (at.completed_at_ns != NEVER_NS).then_some(at.completed_at_ns),
         nodes,
-        evidence: Vec::new(),
         witness: Some(witness),
+        ..Finding::default()
     }
 }
 

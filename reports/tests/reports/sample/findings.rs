@@ -151,6 +151,7 @@ fn stale_read() -> Finding {
         nodes: vec!["n3".to_owned()],
         evidence: Vec::new(),
         witness: Some(witness()),
+        ..Finding::default()
     }
 }
 
@@ -215,6 +216,7 @@ fn lost_write() -> Finding {
             weaker: None,
             file: WitnessFile::default(),
         }),
+        ..Finding::default()
     }
 }
 
@@ -233,7 +235,8 @@ fn two_leaders() -> Finding {
             r#"trace/n5.jsonl:398 {"node":5,"boot":1,"seq":398,"time_ns":5036080000000,"term":8,"role":"leader","event":"leader","votes":[5,4,2]}"#.to_owned(),
         ],
         witness: None,
-    }
+..Finding::default()
+}
 }
 
 fn panic() -> Finding {
@@ -252,6 +255,7 @@ fn panic() -> Finding {
             "truncate below the commit index: 57 < 61".to_owned(),
         ],
         witness: None,
+        ..Finding::default()
     }
 }
 
