@@ -106,7 +106,13 @@ impl Material {
 
     fn observed(&self, turns: &Turns) -> Vec<CheckResult> {
         let history = self.history();
-        let happened = Happened { history, faults: &self.faults };
+        let happened = Happened {
+            history,
+            faults: &self.faults,
+            processes: self.processes.as_deref(),
+            memberships: &turns.memberships,
+            promises: self.promises.as_ref(),
+        };
         let outside = observed::outside(self.processes.as_deref());
         vec![
             observed::acknowledged(history),

@@ -39,6 +39,7 @@ mod raft;
 pub mod ranking;
 mod recorded;
 mod run;
+mod served;
 pub mod statistics;
 pub mod strength;
 pub mod verdict;

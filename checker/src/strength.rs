@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::fault::{FaultRecord, FaultStatus};
 use crate::history::{History, Outcome};
-use crate::observed::Phases;
+use crate::observation::ProcessEvent;
+use crate::observed::{MembershipTold, Phases};
+use crate::promises::Promises;
 use crate::run::grouped;
+use crate::served::{self, Served};
 
 const NAME: &str = "strength";
 const TITLE: &str = "enough happened for a pass to mean something";
@@ -67,11 +70,31 @@ pub struct PhaseMinimum {
 }
 
 /// What the record is compared with the requirements by.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Happened<'a> {
     /// The clients' operations and the phases; `None`: no history.
     pub(crate) history: Option<&'a History>,
     /// What was done to the cluster.
     pub(crate) faults: &'a [FaultRecord],
+    /// Starts and exits; `None`: not recorded.
+    pub(crate) processes: Option<&'a [(u32, ProcessEvent)]>,
+    /// Memberships, as traces tell them.
+    pub(crate) memberships: &'a [MembershipTold],
+    /// What the target promises; `None`: nothing.
+    pub(crate) promises: Option<&'a Promises>,
+}
+
+impl Happened<'_> {
+    /// How much was served of what was to be; `None`: nobody can tell.
+    fn served(&self) -> Option<Served> {
+        Served::of(&served::Observed {
+            history: self.history?,
+            processes: self.processes?,
+            faults: self.faults,
+            memberships: self.memberships,
+            promises: self.promises?,
+        })
+    }
 }
 
 /// Compares what happened with what was required; `None`: nothing was.
@@ -89,12 +112,14 @@ pub(crate) fn strength(required: Option<&Requirements>, happened: &Happened<'_>)
     reasons.extend(without_effect(required, happened.faults));
     reasons.extend(leader_spared_or_hit(required, happened.faults));
     reasons.extend(skipped(happened.faults));
+    let served = happened.served();
+    reasons.extend(served.and_then(|served| served.shortfall()));
     let state = if reasons.is_empty() { CheckState::Holds } else { CheckState::Undecided };
     CheckResult {
         name: NAME.to_owned(),
         title: TITLE.to_owned(),
         state,
-        summary: summary(required, &counts, happened.faults),
+        summary: summary(required, &counts, happened.faults, served),
         findings: reasons.into_iter().map(finding).collect(),
         ..CheckResult::default()
     }
@@ -223,7 +248,12 @@ fn skipped(faults: &[FaultRecord]) -> Option<String> {
     Some(format!("{count} of {all} planned faults could not strike: {shown}{more}."))
 }
 
-fn summary(required: &Requirements, counts: &Counts, faults: &[FaultRecord]) -> String {
+fn summary(
+    required: &Requirements,
+    counts: &Counts,
+    faults: &[FaultRecord],
+    served: Option<Served>,
+) -> String {
     let mut effective: BTreeMap<&str, u64> = BTreeMap::new();
     for fault in faults {
         *effective.entry(&fault.kind).or_default() += u64::from(fault.effective);
@@ -231,6 +261,9 @@ fn summary(required: &Requirements, counts: &Counts, faults: &[FaultRecord]) -> 
     let mut summary = format!("{} ok operations", grouped(counts.total()));
     for (kind, count) in effective {
         summary.push_str(&format!(", {kind} effective {}", times(count)));
+    }
+    if let Some(served) = served.and_then(|served| served.summary()) {
+        summary.push_str(&format!(", {served}"));
     }
     if required.fault_kinds.is_empty() {
         summary.push_str(", no faults asked for: what faults bring out was not required");
@@ -295,6 +328,10 @@ mod tests {
         }
     }
 
+    fn happened<'a>(history: Option<&'a History>, faults: &'a [FaultRecord]) -> Happened<'a> {
+        Happened { history, faults, processes: None, memberships: &[], promises: None }
+    }
+
     fn required() -> Requirements {
         let minimum = PhaseMinimum { before: 2, during: 3, after: 1 };
         Requirements {
@@ -310,7 +347,7 @@ mod tests {
 
     fn judge(writes: [u64; 3], faults: &[FaultRecord]) -> CheckResult {
         let history = history(writes);
-        strength(Some(&required()), &Happened { history: Some(&history), faults })
+        strength(Some(&required()), &happened(Some(&history), faults))
     }
 
     #[test]
@@ -354,7 +391,7 @@ mod tests {
         required.families.insert("pause".to_owned(), hits);
         let judge = |faults: Vec<FaultRecord>| {
             let history = history([2, 3, 1]);
-            strength(Some(&required), &Happened { history: Some(&history), faults: &faults })
+            strength(Some(&required), &happened(Some(&history), &faults))
         };
         let pauses = |pause: FaultRecord| kills.iter().cloned().chain([pause]).collect();
         assert_eq!(judge(pauses(fault("pause", true, Some(true)))).state, CheckState::Holds);
@@ -382,7 +419,7 @@ mod tests {
     fn a_plan_of_an_older_version_asks_it_of_all_faults_together() {
         let old = Requirements { leader_hit: true, leader_spared: true, ..Requirements::default() };
         let faults = [fault("kill", true, Some(true)), fault("pause", true, Some(false))];
-        let judge = |faults| strength(Some(&old), &Happened { history: None, faults });
+        let judge = |faults| strength(Some(&old), &happened(None, faults));
         assert_eq!(judge(&faults).state, CheckState::Holds);
         assert_eq!(
             reasons(&judge(&faults[..1])),
@@ -393,14 +430,14 @@ mod tests {
     #[test]
     fn a_run_that_asked_for_no_faults_says_so() {
         let required = Requirements::default();
-        let check = strength(Some(&required), &Happened { history: None, faults: &[] });
+        let check = strength(Some(&required), &happened(None, &[]));
         assert_eq!(check.state, CheckState::Holds);
         assert!(check.summary.contains("no faults asked for"), "{}", check.summary);
     }
 
     #[test]
     fn without_a_plan_nothing_is_required() {
-        let check = strength(None, &Happened { history: None, faults: &[] });
+        let check = strength(None, &happened(None, &[]));
         assert_eq!(check.state, CheckState::NotExercised);
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use acknowledged::acknowledged;
 pub(crate) use conformance::{Journals, conformance};
 pub(crate) use ending::{Ending, facts_of_record};
 pub(crate) use final_state::{CatchingUp, final_state};
-pub(crate) use liveness::{MembershipTold, Observed, liveness};
+pub(crate) use liveness::{ASKED_MIN, MembershipTold, Observed, Stretches, begun, gaps, liveness};
 pub(crate) use outside::{excuse, outside};
 pub(crate) use phases::Phases;
 pub(crate) use processes::processes;

@@ -101,7 +101,7 @@ impl Weather {
         };
         let votes_ns = 2 * self.links.delay_ns.1 + self.disks.sync_ns.1 * self.disk_spread;
         let stall_ns = self.disks.slow_ns.1 * self.disk_spread;
-        Promises::of(&ElectionSettings {
+        let settings = ElectionSettings {
             nodes,
             timeout_ms: (u64::from(shortest) * tick_ms, slowest(longest)),
             tick_ms,
@@ -109,7 +109,8 @@ impl Weather {
             load: 1,
             client_ms: CLIENT_MS + stall_ns / MILLISECOND,
             pre_vote: self.pre_vote,
-        })
+        };
+        Promises::of(&settings).allowing(&settings)
     }
 
     fn new(chance: &mut Chance) -> Self {

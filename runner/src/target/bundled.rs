@@ -55,7 +55,7 @@ pub(super) fn promises(nodes: u32) -> Promises {
         client_ms: CLIENT_MS,
         pre_vote: true,
     };
-    Promises::of(&settings).expecting(&settings)
+    Promises::of(&settings).expecting(&settings).allowing(&settings)
 }
 
 /// The bundled server.

@@ -6,11 +6,9 @@
 //! bad luck does not break them: [`crate::promises`].
 
 mod stretches;
-mod total;
 
-pub(crate) use stretches::MembershipTold;
-use stretches::{Stretch, Stretches};
-use total::Total;
+use stretches::Stretch;
+pub(crate) use stretches::{MembershipTold, Stretches};
 
 use super::{Phases, result};
 use crate::analysis::{CheckResult, CheckState, Finding};
@@ -25,7 +23,7 @@ const NAME: &str = "liveness";
 const TITLE: &str = "a healthy majority elects a leader and serves in time";
 const MILLISECOND: u64 = 1_000_000;
 /// So many operations must have begun in a time without a success, or nobody asked for service.
-const ASKED_MIN: usize = 5;
+pub(crate) const ASKED_MIN: usize = 5;
 /// Findings shown.
 const SHOWN_MAX: usize = 8;
 
@@ -73,9 +71,7 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         Bounds { leader_ns: leader_ms * MILLISECOND, service_ns: service_ms * MILLISECOND };
     let expected_ns = promises.service_expected_ms.map(|ms| ms * MILLISECOND);
     let (mut longest_ns, mut findings, mut late) = (0, Vec::new(), Vec::new());
-    let gaps = gaps(history);
-    let total = Total::of(history, &gaps, &stretches, observed.faults);
-    for gap in gaps {
+    for gap in gaps(history) {
         let Some(stretch) = stretches.longest(gap) else { continue };
         if begun(history, (stretch.from_ns, stretch.to_ns)) < ASKED_MIN {
             continue;
@@ -87,17 +83,12 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         }
         findings.extend(broken);
     }
-    let allowance_ns = promises.recovery_allowance_ms.map(|ms| ms * MILLISECOND);
-    let too_little = allowance_ns.and_then(|allowance_ns| total.judge(allowance_ns));
     let state = if findings.is_empty() { CheckState::Undecided } else { CheckState::Broken };
     let summary = format!(
-        "longest time without a success while a majority could work {}; allowed are {}, and {} without a leader; in \
-         all {} of {}",
+        "longest time without a success while a majority could work {}; allowed are {}, and {} without a leader",
         seconds(longest_ns),
         seconds(bounds.service_ns),
         seconds(bounds.leader_ns),
-        seconds(total.lost_ns),
-        seconds(total.healthy_ns),
     );
     let count = findings.len();
     let summary = match (count, late.len()) {
@@ -106,7 +97,6 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         _ => format!("{summary}; {} times longer", grouped(count as u64)),
     };
     findings.extend(late);
-    findings.extend(too_little);
     findings.truncate(SHOWN_MAX);
     result(NAME, TITLE, state, summary, findings)
 }
@@ -179,7 +169,7 @@ fn judge(turns: &Turns, stretch: &Stretch, bounds: &Bounds) -> Option<Finding> {
 }
 
 /// The times between two successes while clients were at work.
-fn gaps(history: &History) -> Vec<(u64, u64)> {
+pub(crate) fn gaps(history: &History) -> Vec<(u64, u64)> {
     let phases = Phases::of(history);
     let begun = || history.operations.iter().map(|operation| operation.invoked_at_ns);
     let Some(first_ns) = begun().next() else { return Vec::new() };
@@ -201,7 +191,7 @@ fn gaps(history: &History) -> Vec<(u64, u64)> {
 }
 
 /// Operations begun in a time.
-fn begun(history: &History, (from_ns, to_ns): (u64, u64)) -> usize {
+pub(crate) fn begun(history: &History, (from_ns, to_ns): (u64, u64)) -> usize {
     let at = |time_ns| history.operations.partition_point(|it| it.invoked_at_ns < time_ns);
     at(to_ns) - at(from_ns)
 }

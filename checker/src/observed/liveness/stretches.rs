@@ -123,28 +123,24 @@ impl Stretches {
 }
 
 impl Stretches {
-    /// For how much of a time some majority could have worked.
-    pub(crate) fn healthy_ns(&self, span: (u64, u64)) -> u64 {
-        self.pieces(span).filter(|(segment, _)| segment.holds(segment.good)).map(|it| it.1).sum()
+    /// The parts of a time in which some majority could have worked.
+    pub(crate) fn healthy(&self, (from_ns, to_ns): (u64, u64)) -> impl Iterator<Item = (u64, u64)> {
+        let ends = self.segments.iter().skip(1).map(|it| it.from_ns).chain([u64::MAX]);
+        let parts = self.segments.iter().zip(ends).filter(|(it, _)| it.holds(it.good));
+        parts
+            .map(move |(segment, end_ns)| (segment.from_ns.max(from_ns), end_ns.min(to_ns)))
+            .filter(|(from_ns, to_ns)| from_ns < to_ns)
     }
 
-    /// How often within a time a majority could work that could not the moment before.
-    pub(crate) fn returns(&self, (from_ns, to_ns): (u64, u64)) -> u64 {
+    /// When within a time a majority could work that could not the moment before.
+    pub(crate) fn returns(&self, (from_ns, to_ns): (u64, u64)) -> impl Iterator<Item = u64> {
         let works = |segment: &Segment| segment.holds(segment.good);
         let pairs = self.segments.windows(2);
-        let back = pairs.filter(|pair| {
-            (from_ns..to_ns).contains(&pair[1].from_ns) && !works(&pair[0]) && works(&pair[1])
-        });
-        back.count() as u64
-    }
-
-    /// The segments within a time, each with its length there.
-    fn pieces(&self, (from_ns, to_ns): (u64, u64)) -> impl Iterator<Item = (&Segment, u64)> {
-        let ends = self.segments.iter().skip(1).map(|it| it.from_ns).chain([u64::MAX]);
-        self.segments.iter().zip(ends).map(move |(segment, end_ns)| {
-            let length_ns = end_ns.min(to_ns).saturating_sub(segment.from_ns.max(from_ns));
-            (segment, length_ns)
-        })
+        pairs
+            .filter(move |pair| {
+                (from_ns..to_ns).contains(&pair[1].from_ns) && !works(&pair[0]) && works(&pair[1])
+            })
+            .map(|pair| pair[1].from_ns)
     }
 }
 
