@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::long_work::LongWork;
 use anyhow::Context;
 use whitewater_checker::conformance::{self, JournalDivergence, JournalReplay};
 use whitewater_server::journal::{Divergence, EXTENSION, JournalError, UnderRules, replay};
@@ -43,9 +44,15 @@ fn numbers(name: &str) -> Vec<u64> {
 }
 
 /// Replays all of a run's journals by the paper's rules.
-pub(crate) fn replay_all(run: &Path) -> Vec<JournalReplay> {
+pub(crate) fn replay_all(run: &Path, work: &LongWork) -> Vec<JournalReplay> {
     match journals(run) {
-        Ok(paths) => paths.iter().map(|path| replay_one(path)).collect(),
+        Ok(paths) => {
+            let one = |(done, path): (usize, &PathBuf)| {
+                work.at("replaying", done as u64, paths.len() as u64, "journals");
+                replay_one(path)
+            };
+            paths.iter().enumerate().map(one).collect()
+        }
         Err(error) => {
             vec![JournalReplay {
                 error: Some(format!("list the journals: {error}")),
@@ -116,6 +123,7 @@ pub(crate) fn lines(divergence: &Divergence) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::Loudness;
 
     #[test]
     fn journals_stand_in_the_order_of_nodes_and_boots() {
@@ -132,12 +140,13 @@ mod tests {
     #[test]
     fn a_journal_without_a_step_and_a_damaged_one_are_facts_on_disk() {
         let run = tempfile::tempdir().unwrap();
-        assert_eq!(replay_all(run.path()), []);
+        let work = LongWork::begin("replaying", Loudness { json: false, quiet: true });
+        assert_eq!(replay_all(run.path(), &work), []);
         fs::create_dir(run.path().join(FOLDER)).unwrap();
         let path = |boot| run.path().join(FOLDER).join(format!("n1-boot{boot}.journal"));
         fs::write(path(1), "WWJOURNL\x01\0\0\0").unwrap();
         fs::write(path(2), "WWJOURNL\x01\0\0\0damaged beyond a doubt").unwrap();
-        let replays = replay_all(run.path());
+        let replays = replay_all(run.path(), &work);
         assert!(replays[0].torn && replays[0].error.is_none(), "{replays:?}");
         let error = replays[1].error.as_deref().unwrap();
         assert!(error.contains("damaged at byte 12"), "{error}");

@@ -17,6 +17,7 @@ mod dice;
 mod environment;
 mod exit;
 mod invocation;
+mod long_work;
 mod nemesis;
 mod observe;
 mod plan;

@@ -1,11 +1,11 @@
 //! `whitewater check`: judges a stored run, or a history file of any origin, again.
 
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use whitewater_checker::analysis::{Analysis, Witness};
 use whitewater_checker::generate::{Generate, generate};
@@ -22,7 +22,8 @@ use super::rejudge::Judgement;
 use crate::cli::CheckArguments;
 use crate::conformance;
 use crate::exit::{Exit, Refusal, expected};
-use crate::progress::{print, print_error, print_json};
+use crate::long_work::LongWork;
+use crate::progress::{Loudness, print, print_error, print_json};
 use crate::sentence::failed;
 use crate::store::Store;
 
@@ -46,7 +47,21 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
         let reason = "--write is for a run: a history alone has no run.json";
         return Err(Refusal::Usage(reason.into()).into());
     }
-    let options = options(arguments);
+    let loudness = Loudness { json: arguments.json, quiet: false };
+    let work = Arc::new(LongWork::begin("judging", loudness));
+    let judged = judge(arguments, path, is_standard_input, &work)?;
+    drop(work);
+    tell(arguments, judged)
+}
+
+/// Judges what was asked for, with what is to be written on the way.
+fn judge(
+    arguments: &CheckArguments,
+    path: &Path,
+    is_standard_input: bool,
+    work: &Arc<LongWork>,
+) -> anyhow::Result<Judged> {
+    let options = options(arguments, work);
     if let Some(target) = &arguments.export {
         export(arguments, path, target, &options)?;
     }
@@ -65,13 +80,18 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
         let (analysis, report) = check_history(path, &options).map_err(refused)?;
         (analysis, of_history(&report))
     } else {
-        let judged = of_run(arguments, &options)?;
+        let judged = of_run(arguments, &options, work)?;
         objectives = judged.objectives;
         (judged.analysis, judged.figures)
     };
     if !objectives.is_empty() {
         figures["objectives"] = json!(objectives);
     }
+    Ok(Judged { analysis, figures, objectives })
+}
+
+fn tell(arguments: &CheckArguments, judged: Judged) -> anyhow::Result<Exit> {
+    let Judged { analysis, figures, objectives } = judged;
     if arguments.json {
         print_json(&result(&analysis, figures));
     } else {
@@ -89,19 +109,23 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// What a stored run came to when it was judged again.
-struct OfRun {
+/// What it came to.
+struct Judged {
     analysis: Analysis,
     /// The figures of `--json`.
     figures: Value,
     objectives: Outcomes,
 }
 
-fn of_run(arguments: &CheckArguments, options: &Options) -> anyhow::Result<OfRun> {
+fn of_run(
+    arguments: &CheckArguments,
+    options: &Options,
+    work: &LongWork,
+) -> anyhow::Result<Judged> {
     let store = Store::new(arguments.store.runs_dir.clone());
     let folder = store.find(&arguments.subject)?;
-    let replayed =
-        conformance::has_journals(&folder.path).then(|| conformance::replay_all(&folder.path));
+    let replayed = conformance::has_journals(&folder.path)
+        .then(|| conformance::replay_all(&folder.path, work));
     let (analysis, report) =
         check_run_with_report(&folder.path, options, replayed.clone()).map_err(refused)?;
     if arguments.report.is_some() || arguments.junit.is_some() {
@@ -116,7 +140,7 @@ fn of_run(arguments: &CheckArguments, options: &Options) -> anyhow::Result<OfRun
     if arguments.write {
         judgement.write(&store, &folder)?;
     }
-    Ok(OfRun { analysis, figures, objectives })
+    Ok(Judged { analysis, figures, objectives })
 }
 
 fn outputs(arguments: &CheckArguments) -> whitewater_reports::Outputs<'_> {
@@ -151,7 +175,7 @@ fn with_report(
     Ok((analysis, report))
 }
 
-fn options(arguments: &CheckArguments) -> Options {
+fn options(arguments: &CheckArguments, work: &Arc<LongWork>) -> Options {
     let word = arguments.format.as_deref();
     let format = Format::ALL.into_iter().find(|one| Some(one.word()) == word);
     let word = arguments.failed_cas.as_deref();
@@ -167,27 +191,18 @@ fn options(arguments: &CheckArguments) -> Options {
         threads: arguments.threads,
         format,
         model: arguments.model,
-        progress: (!arguments.json && std::io::stderr().is_terminal()).then(bar),
+        progress: Some(sink(work.clone())),
         ..Options::default()
     }
 }
 
-/// A bar on stderr: bytes while the history is read, then keys.
-fn bar() -> ProgressSink {
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{msg:10} {wide_bar} {percent:>3} %  {eta}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    ProgressSink::new(move |progress| {
-        let (message, position, length) = match progress {
-            Progress::Reading { bytes, bytes_total } => ("reading", bytes, bytes_total),
-            Progress::Checking { keys, keys_total } => ("checking", keys, keys_total),
-        };
-        bar.set_message(message);
-        bar.set_length(length);
-        bar.set_position(position);
-        if matches!(progress, Progress::Checking { keys, keys_total } if keys == keys_total) {
-            bar.finish_and_clear();
+/// Tells of bytes while the history is read, then of keys.
+fn sink(work: Arc<LongWork>) -> ProgressSink {
+    ProgressSink::new(move |progress| match progress {
+        Progress::Reading { bytes, bytes_total } => {
+            work.at("reading", bytes, bytes_total, "bytes");
         }
+        Progress::Checking { keys, keys_total } => work.at("checking", keys, keys_total, "keys"),
     })
 }
 

@@ -18,7 +18,8 @@ use whitewater_server::mutants::{CATALOGUE, Card};
 use super::sim::{seeds, workload_of};
 use crate::cli::StoreArguments;
 use crate::exit::{Exit, Refusal};
-use crate::progress::{print, print_error, print_json};
+use crate::long_work::LongWork;
+use crate::progress::{Loudness, print, print_error, print_json};
 use crate::sim::{Batch, Summary};
 use real::{RealEnd, RealRuns, RealSummary};
 
@@ -68,15 +69,21 @@ pub(crate) fn run(arguments: &MutantsArguments) -> anyhow::Result<Exit> {
         print(HEAD);
     }
     let wanted = |card: &&Card| arguments.only.is_empty() || arguments.only.contains(&card.mutant);
+    let work = LongWork::begin("looking", Loudness { json: arguments.json, quiet: false });
+    let cards: Vec<&Card> = CATALOGUE.iter().filter(wanted).collect();
+    let runs_each =
+        arguments.seeds.iter().chain(&arguments.real).map(|it| it.end() - it.start() + 1);
+    let runs = runs_each.sum::<u64>() * cards.len() as u64;
+    work.at("looking", 0, runs, "runs");
     let mut failed: Option<String> = None;
-    for card in CATALOGUE.iter().filter(wanted) {
+    for card in cards {
         let simulated = match &arguments.seeds {
             None => None,
-            Some(seeds) => Some(simulate(arguments, seeds, card.mutant)?),
+            Some(seeds) => Some(simulate(arguments, seeds, card.mutant, &work)?),
         };
         let real = match real_runs(arguments) {
             None => None,
-            Some(runs) => match runs.make(card.mutant)? {
+            Some(runs) => match runs.make(card.mutant, &work)? {
                 RealEnd::Done(summary) => Some(summary),
                 RealEnd::Interrupted(exit) => return Ok(exit),
             },
@@ -85,14 +92,13 @@ pub(crate) fn run(arguments: &MutantsArguments) -> anyhow::Result<Exit> {
             real.iter().flat_map(|it| &it.runs).filter_map(|run| run.failed.as_ref());
         failed = failed.or_else(|| failures.next().cloned());
         let found = Outcome { simulated: simulated.as_ref(), real: real.as_ref() };
-        if arguments.json {
-            print_json(&row_json(card, found));
-        } else if arguments.markdown {
-            print(&row_markdown(card, found));
-        } else {
-            print(&row(card, found));
-        }
+        work.aside(|| match (arguments.json, arguments.markdown) {
+            (true, _) => print_json(&row_json(card, found)),
+            (false, true) => print(&row_markdown(card, found)),
+            (false, false) => print(&row(card, found)),
+        });
     }
+    drop(work);
     // A run that could not be carried out says nothing about its bug.
     match failed {
         None => Ok(Exit::Pass),
@@ -120,6 +126,7 @@ fn simulate(
     arguments: &MutantsArguments,
     seeds: &RangeInclusive<u64>,
     mutant: Mutant,
+    work: &LongWork,
 ) -> anyhow::Result<Summary> {
     let threads = match arguments.threads {
         0 => thread::available_parallelism().map_or(1, NonZero::get),
@@ -134,7 +141,7 @@ fn simulate(
         mutant: Some(mutant),
         threads,
     };
-    Ok(batch.run(|_| {}).map_err(Refusal::Usage)?)
+    Ok(batch.run(|_| work.step(mutant.card().name)).map_err(Refusal::Usage)?)
 }
 
 /// Where the bug is put in.

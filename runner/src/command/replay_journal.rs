@@ -14,7 +14,8 @@ use crate::cli::StoreArguments;
 use crate::conformance::{journals, lines, name};
 use crate::exit::{Exit, Refusal};
 use crate::invocation;
-use crate::progress::{print, print_error, print_json};
+use crate::long_work::LongWork;
+use crate::progress::{Loudness, print, print_error, print_json};
 use crate::store::Store;
 
 /// `whitewater replay-journal`.
@@ -60,13 +61,16 @@ impl FromStr for Rules {
 pub(crate) fn run(arguments: &ReplayJournalArguments) -> anyhow::Result<Exit> {
     let rules = arguments.mutant.map_or(UnderRules::Recorded, |Rules(rules)| UnderRules::Of(rules));
     let mut exit = Exit::Pass;
-    for path in subjects(arguments)? {
+    let work = LongWork::begin("replaying", Loudness { json: arguments.json, quiet: false });
+    let subjects = subjects(arguments)?;
+    for (done, path) in subjects.iter().enumerate() {
+        work.at("replaying", done as u64, subjects.len() as u64, "journals");
         let start = Instant::now();
-        let replayed = match replay(&path, rules) {
+        let replayed = match replay(path, rules) {
             Ok(replayed) => replayed,
             Err(error @ JournalError::NoHeader { .. }) if !is_file(arguments) => {
                 // A run has its kills; one that struck a start is told, and is no error.
-                print_error(&error.to_string());
+                work.aside(|| print_error(&error.to_string()));
                 continue;
             }
             Err(error) => return Err(refused(&error).into()),
@@ -75,11 +79,10 @@ pub(crate) fn run(arguments: &ReplayJournalArguments) -> anyhow::Result<Exit> {
         if replayed.divergence.is_some() {
             exit = Exit::Violation;
         }
-        if arguments.json {
-            print_json(&object(&path, &replayed, time));
-        } else {
-            print(&text(&path, &replayed, time));
-        }
+        work.aside(|| match arguments.json {
+            true => print_json(&object(path, &replayed, time)),
+            false => print(&text(path, &replayed, time)),
+        });
     }
     Ok(exit)
 }

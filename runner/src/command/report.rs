@@ -4,15 +4,18 @@ use anyhow::Context;
 
 use crate::cli::ReportArguments;
 use crate::exit::Exit;
-use crate::progress::print;
+use crate::long_work::LongWork;
+use crate::progress::{Loudness, print};
 use crate::store::Store;
 
 /// Carries out `report`.
 pub(crate) fn run(arguments: &ReportArguments) -> anyhow::Result<Exit> {
     let store = Store::new(arguments.store.runs_dir.clone());
     let folder = store.find(&arguments.run)?;
+    let work = LongWork::begin("drawing the report", Loudness::default());
     whitewater_reports::write_all(&folder.path)
         .with_context(|| format!("write the reports of {}", folder.path.display()))?;
+    drop(work);
     print(&format!("{}\n", folder.join("report.html").display()));
     Ok(Exit::Pass)
 }

@@ -2,9 +2,9 @@
 
 use std::num::NonZero;
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -17,8 +17,9 @@ use super::run::in_words;
 use crate::cli::StoreArguments;
 use crate::exit::{Exit, Expectation, Refusal, expected};
 use crate::invocation::program;
+use crate::long_work::LongWork;
 use crate::plan::WorkloadPlan;
-use crate::progress::{print, print_error, print_json};
+use crate::progress::{Loudness, print, print_error, print_json};
 use crate::sim::{
     Batch, Found, Origin, SeedOutcome, Summary, keep, simulate, simulate_with_journals,
 };
@@ -28,8 +29,6 @@ use crate::store::Store;
 const OPERATIONS_PER_KEY: u32 = 300;
 /// A key is left after so many operations with an unknown outcome.
 const UNKNOWN_PER_KEY: u32 = 20;
-/// How often a person is told how far it is.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Seeds that are told one by one; the rest is counted.
 const TOLD_MAX: usize = 10;
 
@@ -95,12 +94,18 @@ The same seed, settings and build give the same run, bit for bit; its hash is pr
 /// Carries out `sim`.
 pub(crate) fn run(arguments: &SimArguments) -> anyhow::Result<Exit> {
     let batch = batch(arguments)?;
-    let heartbeat = Heartbeat::new(&batch);
+    let loudness = Loudness { json: arguments.json, quiet: false };
+    let work = LongWork::begin("simulating", loudness);
+    work.at("simulating", 0, batch.seeds.end() - batch.seeds.start() + 1, "seeds");
+    let failed = AtomicU64::new(0);
     let tell = |outcome: &SeedOutcome| {
-        tell_seed(arguments, outcome);
-        heartbeat.count(outcome);
+        let more = u64::from(outcome.verdict != Verdict::Pass);
+        let failed = failed.fetch_add(more, Ordering::Relaxed) + more;
+        work.aside(|| tell_seed(arguments, outcome));
+        work.step(&format!("{failed} did not pass"));
     };
     let summary = batch.run(tell).map_err(Refusal::Usage)?;
+    drop(work);
     let kept = keep_first(arguments, &batch, &summary)?;
     if arguments.json {
         print_json(&summary_json(arguments, &summary, kept.as_deref()));
@@ -112,30 +117,6 @@ pub(crate) fn run(arguments: &SimArguments) -> anyhow::Result<Exit> {
         expected(arguments.expect.as_ref(), summary.verdict(), &broken, &Outcomes::default());
     line.into_iter().for_each(|line| print_error(&line));
     Ok(exit)
-}
-
-/// A line for people on stderr now and then.
-struct Heartbeat {
-    seeds: u64,
-    state: Mutex<(u64, u64, Instant)>,
-}
-
-impl Heartbeat {
-    fn new(batch: &Batch) -> Self {
-        let seeds = batch.seeds.end() - batch.seeds.start() + 1;
-        Self { seeds, state: Mutex::new((0, 0, Instant::now())) }
-    }
-
-    fn count(&self, outcome: &SeedOutcome) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (done, failed, told) = &mut *state;
-        *done += 1;
-        *failed += u64::from(outcome.verdict != Verdict::Pass);
-        if told.elapsed() >= HEARTBEAT {
-            *told = Instant::now();
-            print_error(&format!("{done} of {} seeds, {failed} did not pass", self.seeds));
-        }
-    }
 }
 
 fn batch(arguments: &SimArguments) -> anyhow::Result<Batch> {

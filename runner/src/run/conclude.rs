@@ -24,6 +24,7 @@ use crate::cluster::node_name;
 use crate::conformance;
 use crate::environment::{self, load_average};
 use crate::exit::{Exit, expected};
+use crate::long_work::LongWork;
 use crate::progress;
 use crate::target::NodeStatus;
 use crate::terminal;
@@ -95,9 +96,11 @@ async fn judge(
 ) -> anyhow::Result<Analysis> {
     let path = stage.folder.path.clone();
     let has_journals = order.journal;
+    let loudness = order.loudness;
     let check = move || {
+        let work = LongWork::begin("judging", loudness);
         if has_journals {
-            conformance::write(&path, &conformance::replay_all(&path))?;
+            conformance::write(&path, &conformance::replay_all(&path, &work))?;
         }
         anyhow::Ok(check_run(&path, &options)?)
     };

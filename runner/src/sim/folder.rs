@@ -17,7 +17,9 @@ use whitewater_server::log::line;
 use super::Simulated;
 use crate::conformance;
 use crate::environment;
+use crate::long_work::LongWork;
 use crate::plan::Plan;
+use crate::progress::Loudness;
 use crate::store::{RunFolder, Store, write_json};
 
 /// How much a simulated server's log tells: elections too, for they are what one looks for here.
@@ -39,6 +41,7 @@ pub(crate) fn keep(
     run: &Simulated,
     origin: &Origin,
 ) -> anyhow::Result<RunFolder> {
+    let work = LongWork::begin("judging the run that is kept", Loudness::default());
     let started = jiff::Timestamp::now();
     let folder = store.create(started, plan.nodes)?;
     // There are no data folders: simulated disks leave nothing behind.
@@ -59,7 +62,7 @@ pub(crate) fn keep(
     }
     if let Some(journals) = &run.journals {
         journals.write(&folder.path)?;
-        conformance::write(&folder.path, &conformance::replay_all(&folder.path))?;
+        conformance::write(&folder.path, &conformance::replay_all(&folder.path, &work))?;
     }
     let options = Options::default();
     let analysis = check_run(&folder.path, &options).context("check the run")?;

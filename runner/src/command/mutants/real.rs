@@ -20,6 +20,7 @@ use whitewater_reports::run::RunRecord;
 use whitewater_server::Mutant;
 
 use crate::exit::Exit;
+use crate::long_work::LongWork;
 use whitewater_processes::OWN_PROGRAM;
 
 /// Start, recovery, final reads, checking and the report of one run: what it may take beyond its faults.
@@ -143,13 +144,16 @@ pub(super) enum RealEnd {
 
 impl RealRuns {
     /// Makes a bug's runs.
-    pub(super) fn make(&self, mutant: Mutant) -> anyhow::Result<RealEnd> {
+    pub(super) fn make(&self, mutant: Mutant, work: &LongWork) -> anyhow::Result<RealEnd> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut summary = RealSummary::default();
             for seed in self.seeds.clone() {
                 match self.one(mutant, seed).await? {
-                    Ok(run) => summary.runs.push(run),
+                    Ok(run) => {
+                        summary.runs.push(run);
+                        work.step(mutant.card().name);
+                    }
                     Err(exit) => return Ok(RealEnd::Interrupted(exit)),
                 }
             }
