@@ -1,12 +1,15 @@
 //! `whitewater doctor`: tries what a run needs, and says how to mend what does not work.
 //!
-//! Nothing is guessed from settings: every line is the result of doing the thing.
+//! Nothing is guessed from settings: every line is the result of doing the thing. The exit code is 0 where
+//! everything works, with a limit or without, and 4 where something does not.
+
+mod trials;
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::cli::DoctorArguments;
@@ -14,15 +17,12 @@ use crate::environment;
 use crate::exit::Exit;
 use crate::plan::NODES_MAX;
 use crate::progress::{print, print_json};
-use whitewater_processes::{Launch, OWN_PROGRAM, Spawner};
 use whitewater_processes::{PORT_DEFAULT, Reservation};
 
 /// Descriptors of a run with the default settings, with room to spare.
 const FILES_NEEDED: u64 = 1024;
 /// Below this the servers and clients of a run wait for each other.
 const CORES_ADVISED: u32 = 2;
-/// Signals arrive within milliseconds.
-const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What one examination came to.
 enum Finding {
@@ -39,15 +39,19 @@ enum Finding {
 /// Carries out `doctor`.
 pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let findings = [
-        ("machine", machine()),
-        ("addresses", addresses()),
-        ("files", files()),
-        ("folder of runs", runs_folder(arguments)),
-        ("processes", runtime.block_on(processes(arguments))),
+    let mut findings = vec![
+        ("machine".to_owned(), None, machine()),
+        ("addresses".to_owned(), None, addresses()),
+        ("files".to_owned(), None, files()),
+        ("folder of runs".to_owned(), None, runs_folder(arguments)),
     ];
+    let folder = tempfile::Builder::new().prefix("whitewater-doctor-").tempdir();
+    let folder = folder.context("make a folder for the trials of faults")?;
+    for (family, finding) in runtime.block_on(trials::families(folder.path())) {
+        findings.push((format!("fault {family}"), Some(family), finding));
+    }
     let mut is_able = true;
-    for (name, finding) in findings {
+    for (name, family, finding) in findings {
         let (word, text, mend) = match finding {
             Finding::Works(text) => ("ok", text, None),
             Finding::Limited(text) => ("limited", text, None),
@@ -55,7 +59,9 @@ pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
         };
         is_able &= word != "broken";
         if arguments.json {
-            print_json(&json!({"check": name, "result": word, "text": text, "mend": mend}));
+            print_json(&json!({
+                "check": name, "family": family, "result": word, "text": text, "mend": mend,
+            }));
             continue;
         }
         print(&format!("{word:8} {name}: {text}\n"));
@@ -131,42 +137,4 @@ fn runs_folder(arguments: &DoctorArguments) -> Finding {
             mend: "give a folder you can write to with --runs-dir".into(),
         },
     }
-}
-
-/// Starts a process, stops it, continues it and kills it, as faults do.
-async fn processes(arguments: &DoctorArguments) -> Finding {
-    let log = arguments.store.runs_dir.join(format!(".doctor-{}.log", std::process::id()));
-    let result = try_processes(&log).await;
-    let _ = fs::remove_file(&log);
-    match result {
-        Ok(text) => Finding::Works(text),
-        Err(what) => Finding::Broken {
-            what,
-            mend: "allow this user to start and signal processes, and mount /proc".into(),
-        },
-    }
-}
-
-async fn try_processes(log: &std::path::Path) -> Result<String, String> {
-    let spawner = Spawner::new().map_err(|error| format!("start a thread: {error}"))?;
-    // A process that waits until it is signalled: the hidden subcommand around `sleep` needs no other
-    // program than one every machine has.
-    let launch =
-        Launch { program: "sleep".into(), arguments: vec!["60".into()], log: log.to_owned() };
-    let child = spawner
-        .spawn(&launch, |_, _| {})
-        .map_err(|error| format!("start {OWN_PROGRAM}: {error}"))?;
-    let start = Instant::now();
-    let send = |signal| child.signal(signal).map_err(|error| format!("send {signal}: {error}"));
-    send(Signal::SIGSTOP)?;
-    let is_stopped = child.wait_stopped(true, DEADLINE).await;
-    send(Signal::SIGCONT)?;
-    let is_continued = child.wait_stopped(false, DEADLINE).await;
-    send(Signal::SIGKILL)?;
-    let how = child.wait_exit(DEADLINE).await;
-    if !(is_stopped && is_continued && how.as_deref() == Some("signal 9")) {
-        return Err(format!("stopped: {is_stopped}, continued: {is_continued}, ended: {how:?}"));
-    }
-    let took_ms = start.elapsed().as_secs_f64() * 1000.0;
-    Ok(format!("can be started, stopped, continued and killed ({took_ms:.1} ms)"))
 }

@@ -245,9 +245,22 @@ fn a_history_may_come_by_standard_input() {
 fn doctor_finds_this_machine_able() {
     let bench = Bench::new();
     let outcome = bench.call("doctor").expect(0);
-    for line in ["machine", "addresses", "files", "folder of runs", "processes"] {
+    for line in ["machine", "addresses", "files", "folder of runs"] {
         assert!(outcome.stdout.contains(line), "{}", outcome.stdout);
     }
+    // What was seen in a trial of each family.
+    for (family, seen) in [
+        ("kill", "ended by signal 9 after"),
+        ("pause", "in state T of /proc after"),
+        ("partition", "bytes were held back"),
+        ("link", "over a link 40 ms slower"),
+        ("membership", "had left after"),
+        ("transfer", "was asked, and n"),
+    ] {
+        let line = outcome.stdout.lines().find(|line| line.contains(&format!("fault {family}:")));
+        assert!(line.is_some_and(|it| it.starts_with("ok") && it.contains(seen)), "{outcome:?}");
+    }
+    assert!(servers("doctor").is_empty(), "servers are left");
 }
 
 #[test]
