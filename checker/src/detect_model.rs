@@ -38,6 +38,7 @@ pub(crate) fn model(
             if model == ModelKind::Counter {
                 all_whole(file, history)?;
             }
+            values_fit(file, history, model)?;
             initial_fits(file, history, model).map(|()| model)
         }
         Some(operation) => {
@@ -99,6 +100,40 @@ fn initial_fits(file: &str, history: &History, model: ModelKind) -> Result<(), C
         });
     }
     Ok(())
+}
+
+/// Whether operations have the values that the model needs: what would be read as something else is refused.
+fn values_fit(file: &str, history: &History, model: ModelKind) -> Result<(), CheckError> {
+    let is_list = |value: Value| value == Value::NIL || history.values.is_list(value);
+    let trouble = |operation: &Operation| {
+        let value = operation.value;
+        let is_asked = operation.outcome != Outcome::Fail;
+        let is_told = operation.outcome == Outcome::Ok;
+        match (model, operation.function) {
+            (_, Function::Write) if is_asked && value == Value::UNTOLD => Some(
+                "a write needs a value; what it writes may be null, but has to be said".to_owned(),
+            ),
+            (ModelKind::Queue | ModelKind::UnorderedQueue, Function::Enqueue)
+                if is_asked && value == Value::NIL =>
+            {
+                Some(
+                    "enqueue needs an element; null is what a dequeue says that found none"
+                        .to_owned(),
+                )
+            }
+            (ModelKind::Set, Function::Read) if is_told && !is_list(value) => Some(format!(
+                "read → {} is no answer of a set: expected a list of its elements, or null",
+                history.values.words(value)
+            )),
+            _ => None,
+        }
+    };
+    let found =
+        history.operations.iter().find_map(|operation| Some((operation, trouble(operation)?)));
+    let Some((operation, message)) = found else { return Ok(()) };
+    let is_answer = operation.function == Function::Read;
+    let position = if is_answer { operation.completed } else { operation.invoked };
+    Err(CheckError::Model { file: file.to_owned(), line: history.line(position), message })
 }
 
 /// A counter counts in whole numbers; what is none cannot be added up.

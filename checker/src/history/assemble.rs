@@ -469,6 +469,13 @@ fn complete(operation: &mut Operation, event: &RawEvent, is_mismatch: bool) -> b
         operation.value = event.value;
         operation.second = event.second;
     }
+    // An answer without the element that was asked for.
+    if operation.outcome == Outcome::Ok
+        && event.value == Value::UNTOLD
+        && event.second != Value::UNTOLD
+    {
+        operation.second = event.second;
+    }
     if operation.outcome == Outcome::Rejected {
         operation.saw = event.saw;
     }

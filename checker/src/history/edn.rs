@@ -432,7 +432,9 @@ fn event(edn: &Edn, has_tuples: bool) -> Result<Option<Entry>, String> {
         (None, value) => (None, value),
     };
     let number = |name: &str| match edn.get(name) {
-        Some(Edn::Integer(number)) => Ok(u64::try_from(*number).ok()),
+        Some(Edn::Integer(number)) => u64::try_from(*number)
+            .map(Some)
+            .map_err(|_| format!(":{name} must be a whole number from 0 on, not {number}")),
         Some(Edn::Nil) | None => Ok(None),
         Some(other) => Err(format!(":{name} must be a whole number, not {}", other.to_json())),
     };
@@ -441,7 +443,7 @@ fn event(edn: &Edn, has_tuples: bool) -> Result<Option<Entry>, String> {
         kind,
         f,
         key,
-        value: value.to_json(),
+        value: edn.get("value").map(|_| value.to_json()),
         time_ns: number("time")?,
         index: number("index")?,
         rejected: edn.get("rejected").map(|rejected| *rejected == Edn::Bool(true)),

@@ -37,6 +37,33 @@ impl<'de> Deserialize<'de> for Actor {
     }
 }
 
+/// A value that is there, null included.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(deserializer).map(Some)
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    whole(deserializer, "time must be whole nanoseconds from 0 on")
+}
+
+fn index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    whole(deserializer, "index must be a whole number from 0 on")
+}
+
+/// A whole number that is not negative, or null; `expected` is what an error says.
+fn whole<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &str,
+) -> Result<Option<u64>, D::Error> {
+    match Json::deserialize(deserializer)? {
+        Json::Null => Ok(None),
+        json => match json.as_u64() {
+            Some(number) => Ok(Some(number)),
+            None => Err(serde::de::Error::custom(format!("{expected}, not {json}"))),
+        },
+    }
+}
+
 /// One event.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Entry {
@@ -46,13 +73,14 @@ pub(crate) struct Entry {
     pub(crate) f: String,
     #[serde(default)]
     pub(crate) key: Option<Json>,
-    #[serde(default)]
-    pub(crate) value: Json,
+    /// `None`: the event has none, which is not null.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) value: Option<Json>,
     /// Jepsen calls it `time`; nanoseconds there too.
-    #[serde(default, alias = "time")]
+    #[serde(default, alias = "time", deserialize_with = "time")]
     pub(crate) time_ns: Option<u64>,
     /// Its place in the order of events, where the file tells it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "index")]
     pub(crate) index: Option<u64>,
     #[serde(default)]
     pub(crate) error: Option<Json>,
@@ -77,8 +105,9 @@ impl Entry {
         }
         let expected = "a transaction of one operation: [[\"r\", key, null]], [[\"w\", key, value]] or \
                         [[\"append\", key, value]]; longer ones are not checked";
-        let Json::Array(steps) = &self.value else {
-            return Err(format!("txn needs {expected}, not {}", self.value));
+        let value = self.value.clone().unwrap_or_default();
+        let Json::Array(steps) = &value else {
+            return Err(format!("txn needs {expected}, not {value}"));
         };
         let [Json::Array(step)] = steps.as_slice() else {
             return Err(format!("this txn has {} operations; expected is {expected}", steps.len()));
@@ -98,7 +127,7 @@ impl Entry {
             "append" => "append",
             _ => return Err(format!("{f:?} is no operation of a txn; expected is {expected}")),
         };
-        (self.f, self.key, self.value) = (f.to_owned(), Some(key.clone()), value.clone());
+        (self.f, self.key, self.value) = (f.to_owned(), Some(key.clone()), Some(value.clone()));
         Ok(self)
     }
 
@@ -109,7 +138,7 @@ impl Entry {
             kind: self.kind,
             f: self.f,
             key: self.key.as_ref().map(words),
-            value: self.value,
+            value: self.value.unwrap_or_default(),
             time_ns: self.time_ns.unwrap_or(0),
             error: self.error.as_ref().map(words),
             saw: self.saw,

@@ -109,6 +109,19 @@ impl Chunk {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
+        if let Some(at) = memchr(0, line) {
+            // UTF-16 has one beside every letter.
+            let column = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            let message = "a zero byte: expected JSON in UTF-8 (UTF-16 is not read)".to_owned();
+            return Err(LineError { line: 0, column, message });
+        }
+        if let Some(at) = long_number(line) {
+            let column = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            let message = "a whole number that 64 bits do not hold, and that would be rounded: expected a smaller one, or \
+                           a string"
+                .to_owned();
+            return Err(LineError { line: 0, column, message });
+        }
         let entry: Entry = serde_json::from_slice(line).map_err(|error| LineError {
             line: error.line() as u32 - u32::from(error.line() > 0),
             column: u32::try_from(error.column().max(1)).unwrap_or(u32::MAX),
@@ -196,6 +209,7 @@ impl Chunk {
                 Some((from, to))
             }
             (Function::Cas | Function::Drain, _) | (_, Some(b'[')) => None,
+            (Function::Contains, _) if kind == EventType::Ok => None,
             _ => Some((self.scalar(text)?, Value::UNTOLD)),
         }
     }
@@ -230,7 +244,12 @@ impl Chunk {
             let known: Vec<&str> = Function::WORDS.iter().map(|(_, words)| words[0]).collect();
             ("f", format!("unknown operation `{}`; known are {}", event.f, known.join(", ")))
         })?;
-        let (value, second) = self.value(function, event.kind, &event.value)?;
+        let (value, second) = match &event.value {
+            Some(json) => self.value(function, event.kind, json)?,
+            // Who writes null says so.
+            None if function == Function::Write => (Value::UNTOLD, Value::UNTOLD),
+            None => self.value(function, event.kind, &Json::Null)?,
+        };
         let saw = event.saw.map_or(Value::UNTOLD, |seen| self.values.intern(&seen.is));
         let key = self.keys.intern(&event.key.as_ref().map(words).unwrap_or_default());
         let node = event.node.map_or(NO_NODE, |name| self.node(&name));
@@ -266,7 +285,7 @@ impl Chunk {
             return Err(("f", message));
         }
         let (position, key) = (self.positions, event.key.as_ref().map(words).unwrap_or_default());
-        self.initial.push(Initially { position, key, value: event.value });
+        self.initial.push(Initially { position, key, value: event.value.unwrap_or_default() });
         Ok(())
     }
 
@@ -295,6 +314,10 @@ impl Chunk {
             (Function::Contains, Json::Array(two)) if two.len() == 2 && two[1].is_boolean() => {
                 let is_in = Json::from(u8::from(two[1] == Json::Bool(true)));
                 Ok((self.values.intern(&two[0]), self.values.intern(&is_in)))
+            }
+            // The element is the invocation's.
+            (Function::Contains, Json::Bool(is_in)) if kind == EventType::Ok => {
+                Ok((Value::UNTOLD, self.values.intern(&Json::from(u8::from(*is_in)))))
             }
             (Function::Contains, _) if kind == EventType::Ok => {
                 Err(pair("[element, true or false]"))
@@ -337,6 +360,36 @@ fn json_message(error: &serde_json::Error) -> String {
         serde_json::error::Category::Data => format!("not a history event: {message}"),
         _ => format!("not JSON: {message}"),
     }
+}
+
+/// Where a whole number stands that has more digits than 64 bits ever have, outside strings.
+fn long_number(line: &[u8]) -> Option<usize> {
+    const DIGITS_MAX: usize = 20;
+    let (mut in_string, mut is_escaped, mut digits) = (false, false, 0);
+    // A last byte that is none ends a number at the end.
+    for (at, &byte) in line.iter().chain(b" ").enumerate() {
+        match byte {
+            b'0'..=b'9' if !in_string => {
+                digits += 1;
+                continue;
+            }
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            _ => {}
+        }
+        let before = at.checked_sub(digits + 1).map(|before| line[before]);
+        let is_whole = !matches!(byte, b'.' | b'e' | b'E') && before != Some(b'.');
+        let number = &line[at - digits..at];
+        if digits > DIGITS_MAX - 1
+            && is_whole
+            && std::str::from_utf8(number).ok()?.parse::<u64>().is_err()
+        {
+            return Some(at - digits);
+        }
+        digits = 0;
+    }
+    None
 }
 
 /// Where a field stands in a line that is known to be JSON; 1 where it cannot be told.

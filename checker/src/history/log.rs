@@ -61,7 +61,7 @@ fn take(chunk: &mut Chunk, line: &[u8]) -> Result<(), (u32, String)> {
         kind: found.kind,
         f: found.function,
         key: None,
-        value: value.to_json(),
+        value: Some(value.to_json()),
         time_ns: None,
         index: None,
         rejected: None,

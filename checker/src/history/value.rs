@@ -77,7 +77,10 @@ impl Values {
         }
         match json.as_u64().and_then(Value::direct) {
             Some(value) => value,
-            None => self.intern_text(&json.to_string()),
+            None => match in_whole_numbers(json) {
+                Some(json) => self.intern(&json),
+                None => self.intern_text(&json.to_string()),
+            },
         }
     }
 
@@ -118,10 +121,51 @@ impl Values {
     }
 }
 
+/// A value with 1 for every 1.0 in it, and 0 for -0.0: JSON has one kind of number, and a store may give back another
+/// writing of what it was given. `None`: there is none in it.
+fn in_whole_numbers(json: &Json) -> Option<Json> {
+    // Beyond 2^53 not every whole number is a float.
+    const EXACT_MAX: f64 = (1_u64 << 53) as f64;
+    match json {
+        Json::Number(number) if number.is_f64() => {
+            let float = number.as_f64()?;
+            let is_whole = float.fract() == 0.0 && float.abs() <= EXACT_MAX;
+            is_whole.then(|| Json::from(float as i64))
+        }
+        Json::Array(members) if members.iter().any(|member| in_whole_numbers(member).is_some()) => {
+            let whole = |member: &Json| in_whole_numbers(member).unwrap_or_else(|| member.clone());
+            Some(members.iter().map(whole).collect())
+        }
+        Json::Object(fields) if fields.values().any(|field| in_whole_numbers(field).is_some()) => {
+            let whole = |(name, field): (&String, &Json)| {
+                (name.clone(), in_whole_numbers(field).unwrap_or_else(|| field.clone()))
+            };
+            Some(Json::Object(fields.iter().map(whole).collect()))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_number_is_one_value_however_it_is_written() {
+        let mut values = Values::default();
+        for (one, other) in [
+            (json!(1), json!(1.0)),
+            (json!(0), json!(-0.0)),
+            (json!(-3), json!(-3.0)),
+            (json!([1, {"a": 2}]), json!([1.0, {"a": 2.0}])),
+        ] {
+            assert_eq!(values.intern(&one), values.intern(&other), "{other}");
+        }
+        assert_ne!(values.intern(&json!(1)), values.intern(&json!(1.5)));
+        assert_ne!(values.intern(&json!(1)), values.intern(&json!("1")));
+        assert_ne!(values.intern(&json!([1])), values.intern(&json!([1.5])));
+    }
 
     #[test]
     fn every_kind_of_value_comes_back() {

@@ -3,6 +3,7 @@
 
 mod initial;
 mod locks;
+mod odd;
 mod queues;
 mod reading;
 
