@@ -78,7 +78,8 @@ pub(crate) fn check(
         long_look(&setting, by_key, &budget, &mut decided);
     }
     let end = Instant::now() + EXPLAIN_TIME;
-    summarize(&setting, by_key, decided, end.min(begun + options.budget.mul_f64(BEYOND_BUDGET)))
+    let end = end.min(begun + options.budget.mul_f64(BEYOND_BUDGET));
+    summarize(&setting, by_key, decided, &Budget::new(end, options.memory_bytes))
 }
 
 /// Every key with all linear methods and a short search.
@@ -140,8 +141,9 @@ fn summarize(
     setting: &Setting<'_>,
     by_key: &ByKey,
     mut decided: Vec<Decided>,
-    end: Instant,
+    budget: &Budget,
 ) -> Linearizability {
+    let end = budget.deadline();
     let mut result = Linearizability::default();
     // In the order of the keys, so that a check says the same each time.
     decided.sort_unstable_by_key(|decided| decided.key);
@@ -155,8 +157,8 @@ fn summarize(
         }
         let begun = Instant::now();
         let share = (end.saturating_duration_since(begun) / 2).max(EXPLAIN_TIME_MIN);
-        let until = (begun + share).min(end);
-        match setting.explain(by_key.operations(*key), decision, until, end) {
+        let budget = budget.until(begun + share);
+        match setting.explain(by_key.operations(*key), decision, budget, end) {
             Confirmed::Finding(finding) => result.findings.push(*finding),
             Confirmed::Unconfirmed(why) => {
                 result.violations -= 1;

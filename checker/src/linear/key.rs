@@ -129,7 +129,7 @@ impl Setting<'_> {
         &self,
         operations: &[u32],
         decision: &Decision,
-        until: Instant,
+        budget: Budget,
         end: Instant,
     ) -> Confirmed {
         let (history, all) = (self.history, operations);
@@ -139,7 +139,7 @@ impl Setting<'_> {
             all,
             core: decision.core.as_deref(),
             failed: decision.failed,
-            until,
+            budget,
             end,
         };
         match self.model {

@@ -7,6 +7,7 @@
 use hashbrown::HashMap;
 
 use super::call::{Call, Effect, NIL};
+use super::growth::{table_bytes, vector_bytes};
 use crate::model::Model;
 
 /// A sequential object in numbers. Operations include their answers.
@@ -216,7 +217,9 @@ impl<M: Model> Interned<M> {
             return number;
         }
         let number = self.states.len() as u32;
-        self.state_bytes += 2 * (self.model.heap_bytes(&state) + size_of::<M::State>()) + 16;
+        // Twice: in the list and as a key; each piece of the heap has some bytes around it.
+        let heap = self.model.heap_bytes(&state);
+        self.state_bytes += 2 * (heap + if heap > 0 { 16 } else { 0 });
         self.states.push(state.clone());
         self.numbers.insert(state, number);
         number
@@ -254,6 +257,10 @@ impl<M: Model> Machine for Interned<M> {
     }
 
     fn bytes(&self) -> usize {
-        self.state_bytes + self.transitions.capacity() * 14
+        let (numbers, transitions) = (&self.numbers, &self.transitions);
+        self.state_bytes
+            + vector_bytes(&self.states)
+            + table_bytes(numbers.allocation_size(), numbers.len(), numbers.capacity())
+            + table_bytes(transitions.allocation_size(), transitions.len(), transitions.capacity())
     }
 }

@@ -21,6 +21,7 @@ mod call;
 mod calls;
 mod check;
 mod greedy;
+mod growth;
 mod key;
 mod list;
 mod machine;

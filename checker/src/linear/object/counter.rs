@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::{Object, Problem, effective, interned};
 use crate::history::{Function, History, NEVER, Outcome, Value};
 use crate::linear::machine::Interned;
+use crate::linear::search::Budget;
 use crate::linear::witness::tiny::{Order, decide};
 use crate::model;
 
@@ -53,7 +54,7 @@ impl<'a> CounterObject<'a> {
     }
 
     /// Whether operations have an order if an addition that was reported as failed may have taken effect.
-    pub(crate) fn has_order_with(&self, operations: &[u32], failed: u32) -> bool {
+    pub(crate) fn has_order_with(&self, operations: &[u32], failed: u32, budget: &Budget) -> bool {
         let own = effective(self.history, operations)
             .map(|(index, operation)| (index, operation.invoked, operation.completed));
         let failed = [(failed, self.history.operations[failed as usize].invoked, NEVER)];
@@ -62,7 +63,7 @@ impl<'a> CounterObject<'a> {
         });
         let (machine, steps) = Interned::new(self.model(operations), calls);
         let processes = vec![0; steps.len()];
-        decide(&machine, &steps, &processes, Order::RealTime)
+        decide(&machine, &steps, &processes, Order::RealTime, budget)
             .is_some_and(|decision| decision.linearizable)
     }
 }

@@ -85,7 +85,7 @@ fn searched_object<O: Object>(object: &O, own: &[u32], truth: bool, budget: &Bud
     let problem = object.problem(own);
     searched(&problem.machine, &problem.steps, truth, budget, case);
     if truth {
-        told::parts_have_orders(object, own, case);
+        told::parts_have_orders(object, own, budget, case);
     }
 }
 
@@ -155,7 +155,8 @@ fn compare(
     let operations = case.labels.len();
     if operations <= EXPLAIN_ALL_UP_TO || seed_of(&case.labels).is_multiple_of(EXPLAINED_EVERY) {
         let until = Instant::now() + Duration::from_secs(20);
-        match setting.explain(own, &decision, until, until + Duration::from_secs(5)) {
+        let budget = budget.ending(until);
+        match setting.explain(own, &decision, budget, until + Duration::from_secs(5)) {
             Confirmed::Finding(finding) => {
                 told::holds(setting.model, &finding, key, case);
                 counts.explained += 1;

@@ -15,14 +15,19 @@ use crate::linear::witness::{Confirmed, Known, tiny};
 use crate::options::{ModelKind, Options};
 
 /// Whatever is left out of a history that has an order, what [`Object::close`] keeps has one too.
-pub(super) fn parts_have_orders<O: Object>(object: &O, own: &[u32], case: &Case) {
+pub(super) fn parts_have_orders<O: Object>(object: &O, own: &[u32], budget: &Budget, case: &Case) {
     for out in own {
         let rest: Vec<u32> = own.iter().copied().filter(|index| index != out).collect();
         let Some(rest) = object.close(&rest) else { continue };
         let problem = object.problem(&rest);
         let processes = vec![0; problem.steps.len()];
-        let found =
-            tiny::decide(&problem.machine, &problem.steps, &processes, tiny::Order::RealTime);
+        let found = tiny::decide(
+            &problem.machine,
+            &problem.steps,
+            &processes,
+            tiny::Order::RealTime,
+            budget,
+        );
         let found = found.expect("few operations");
         assert!(found.linearizable, "without {out}, {rest:?} of\n{}", case.text());
     }
@@ -168,7 +173,7 @@ fn again(model: ModelKind, finding: &Finding, witness: &Witness, all: &str) {
     let budget = Budget::new(until, 1 << 30);
     let decision = setting.decide(own, &budget, &mut Scratch::default());
     assert_eq!(decision.linearizable, Some(false), "{finding:#?}\n{all}\nits file:\n{text}");
-    let Confirmed::Finding(other) = setting.explain(own, &decision, until, until) else {
+    let Confirmed::Finding(other) = setting.explain(own, &decision, budget, until) else {
         panic!("unconfirmed: {finding:#?}\n{all}\nits file:\n{text}");
     };
     let told = |finding: &Finding| {

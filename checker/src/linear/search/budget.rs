@@ -16,6 +16,9 @@ pub(crate) struct Budget {
     /// Most steps of each search; a first look at many keys is cut short by this.
     pub(super) steps_max: u64,
     used_bytes: Arc<AtomicU64>,
+    /// A clock that counts how often it is looked at, and tells that number.
+    #[cfg(test)]
+    pub(crate) looks: Option<Arc<super::looks::Looks>>,
 }
 
 /// Why a search stopped without an answer.
@@ -33,12 +36,24 @@ pub(crate) enum Halt {
 
 impl Budget {
     pub(crate) fn new(deadline: Instant, memory_bytes: u64) -> Budget {
-        Budget { deadline, memory_bytes, steps_max: u64::MAX, used_bytes: Arc::default() }
+        Budget {
+            deadline,
+            memory_bytes,
+            steps_max: u64::MAX,
+            used_bytes: Arc::default(),
+            #[cfg(test)]
+            looks: None,
+        }
     }
 
     /// The same, with an earlier end.
     pub(crate) fn until(&self, deadline: Instant) -> Budget {
         Budget { deadline: deadline.min(self.deadline), ..self.clone() }
+    }
+
+    /// The same, with another end.
+    pub(crate) fn ending(&self, deadline: Instant) -> Budget {
+        Budget { deadline, ..self.clone() }
     }
 
     /// The same, with at most so many steps for each search.
@@ -48,6 +63,10 @@ impl Budget {
 
     /// Whether the time is up.
     pub(crate) fn is_over(&self) -> bool {
+        #[cfg(test)]
+        if let Some(looks) = &self.looks {
+            return looks.look();
+        }
         Instant::now() >= self.deadline
     }
 

@@ -12,6 +12,8 @@
 
 use hashbrown::HashMap;
 
+use crate::linear::growth::{table_bytes, vector_bytes};
+
 /// What is decided so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Config {
@@ -57,13 +59,18 @@ pub(super) struct Multisets {
     all: Vec<Box<[(u32, u32)]>>,
     numbers: HashMap<Box<[(u32, u32)]>, u32>,
     with: HashMap<(u32, u32), u32>,
-    bytes: usize,
+    /// What the multisets themselves take.
+    heap_bytes: usize,
 }
 
 impl Default for Multisets {
     fn default() -> Self {
-        let mut multisets =
-            Multisets { all: Vec::new(), numbers: HashMap::new(), with: HashMap::new(), bytes: 0 };
+        let mut multisets = Multisets {
+            all: Vec::new(),
+            numbers: HashMap::new(),
+            with: HashMap::new(),
+            heap_bytes: 0,
+        };
         multisets.number(Box::default());
         multisets
     }
@@ -75,7 +82,8 @@ impl Multisets {
             return number;
         }
         let number = self.all.len() as u32;
-        self.bytes += 2 * (multiset.len() * 8 + 32) + 16;
+        // Twice: in the list and as a key; each piece of the heap has some bytes around it.
+        self.heap_bytes += 2 * (multiset.len() * 8 + 16);
         self.all.push(multiset.clone());
         self.numbers.insert(multiset, number);
         number
@@ -100,7 +108,6 @@ impl Multisets {
             Err(place) => members.insert(place, (operation, 1)),
         }
         let number = self.number(members.into_boxed_slice());
-        self.bytes += 32;
         self.with.insert((multiset, operation), number);
         number
     }
@@ -132,7 +139,11 @@ impl Multisets {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        let (numbers, with) = (&self.numbers, &self.with);
+        self.heap_bytes
+            + vector_bytes(&self.all)
+            + table_bytes(numbers.allocation_size(), numbers.len(), numbers.capacity())
+            + table_bytes(with.allocation_size(), with.len(), with.capacity())
     }
 }
 

@@ -123,22 +123,26 @@ impl<'a, M: Machine> Depth<'a, M> {
         meter: &mut Meter<'_>,
     ) -> Result<(), Halt> {
         self.ways.clear();
-        self.walker.ways(&[config], slot, seen_later, &mut self.ways, meter)?;
+        let others = self.visited.bytes() + self.stacked_bytes;
+        self.walker.ways(&[config], (slot, seen_later), &mut self.ways, others, meter)?;
         let at = self.at + 1;
-        let visited = &mut self.visited;
+        // Before anything grows: the fingerprints of all ways, and the list of those that are new.
+        let new = self.ways.len() * size_of::<Config>() + size_of::<Branch>();
+        let stacked = self.stacked_bytes + self.stack.len() * 2 * size_of::<Branch>();
+        let ways = self.ways.capacity() * size_of::<Config>();
+        let visited = self.visited.bytes_with(self.ways.len());
+        meter.hold(visited + stacked + new + ways + self.walker.bytes())?;
         // Found first: fewest additional calls. Taken from the end, so it goes last.
-        let ways: Vec<Config> = self
-            .ways
-            .iter()
-            .rev()
-            .filter(|way| visited.insert(fingerprint(at, way)))
-            .copied()
-            .collect();
-        if !ways.is_empty() {
+        self.ways.reverse();
+        let visited = &mut self.visited;
+        self.ways.retain(|way| visited.insert(fingerprint(at, way)));
+        if !self.ways.is_empty() {
+            // Of its own size: many of these lists wait at a time.
+            let ways = self.ways.as_slice().to_vec();
             self.stacked_bytes += bytes(&ways);
             self.stack.push(Branch { at, ways });
         }
-        meter.hold(self.visited.bytes() + self.stacked_bytes + self.walker.bytes())
+        Ok(())
     }
 
     fn move_to(&mut self, at: usize) {

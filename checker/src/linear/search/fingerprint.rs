@@ -8,6 +8,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use hashbrown::HashSet;
 
+use crate::linear::growth::table_for;
+
 /// Spreads 64 bits over 64 bits (the finalizer of SplitMix64).
 #[inline]
 pub(super) fn mix(mut x: u64) -> u64 {
@@ -36,9 +38,14 @@ impl Fingerprints {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        // A full table is about to be copied into one twice its size.
-        let growth = if self.0.len() == self.0.capacity() { 2 } else { 0 };
-        self.0.allocation_size() * (1 + growth)
+        self.bytes_with(1)
+    }
+
+    /// Bytes while so many more are added. A full table is copied into one twice its size.
+    pub(super) fn bytes_with(&self, more: usize) -> usize {
+        let wanted = self.0.len() + more;
+        let growth = if wanted > self.0.capacity() { table_for::<u128>(wanted) } else { 0 };
+        self.0.allocation_size() + growth
     }
 }
 

@@ -87,7 +87,8 @@ impl<'a, M: Machine> Frontier<'a, M> {
             return Ok(());
         }
         self.next.clear();
-        walker.ways(&self.configs, slot, seen_later, &mut self.next, meter)?;
+        let others = self.configs.capacity() * size_of::<Config>();
+        walker.ways(&self.configs, (slot, seen_later), &mut self.next, others, meter)?;
         std::mem::swap(&mut self.configs, &mut self.next);
         self.prune(meter)?;
         let configs = self.configs.capacity() + self.next.capacity();

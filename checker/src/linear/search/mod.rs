@@ -15,6 +15,8 @@ mod depth;
 mod events;
 mod fingerprint;
 mod frontier;
+#[cfg(test)]
+pub(crate) mod looks;
 mod walk;
 mod wgl;
 

@@ -5,6 +5,7 @@ use hashbrown::HashSet;
 use super::budget::{Halt, Meter};
 use super::config::{Config, Multisets};
 use super::events::{Event, SLOTS};
+use crate::linear::growth::table_for;
 use crate::linear::machine::{Machine, Need};
 
 /// Marks a slot without a call.
@@ -81,6 +82,11 @@ impl Open {
     }
 }
 
+/// How much a vector holds when it has grown for so many more.
+fn grown(vector: &[Config], more: usize) -> usize {
+    (2 * vector.len()).max(vector.len() + more).max(8)
+}
+
 /// The slots in a mask.
 fn slots(mut mask: u64) -> impl Iterator<Item = u8> {
     std::iter::from_fn(move || {
@@ -120,10 +126,57 @@ impl<M: Machine> Walker<M> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let config = size_of::<Config>() + 1;
         self.machine.bytes()
             + self.multisets.bytes()
-            + (self.seen.capacity() + self.queue.capacity()) * config
+            + self.seen.allocation_size()
+            + self.queue.capacity() * size_of::<Config>()
+    }
+
+    /// How much one more branching may add: one for each call and each operation that may be taken next.
+    #[inline]
+    fn more(&self) -> usize {
+        self.open.slots.count_ones() as usize + self.open.offers.len() + 1
+    }
+
+    #[inline]
+    fn has_room(&self, results: &Vec<Config>, more: usize) -> bool {
+        let has_room = |vector: &Vec<Config>| vector.capacity() - vector.len() >= more;
+        has_room(&self.queue) && has_room(results) && self.seen.capacity() - self.seen.len() >= more
+    }
+
+    /// Makes room for so many more, and states what is held before anything grows: while it does, the old is there beside
+    /// the new. `others` is what the search holds beside the walker.
+    #[cold]
+    fn make_room(
+        &mut self,
+        results: &mut Vec<Config>,
+        more: usize,
+        others: usize,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Halt> {
+        let mut growth = 0;
+        if self.seen.capacity() - self.seen.len() < more {
+            growth += table_for::<Config>(self.seen.len() + more);
+        }
+        for vector in [&self.queue, results] {
+            if vector.capacity() - vector.len() < more {
+                growth += grown(vector, more) * size_of::<Config>();
+            }
+        }
+        meter.hold(self.held(results, others) + growth)?;
+        self.seen.reserve(more);
+        for vector in [&mut self.queue, results] {
+            if vector.capacity() - vector.len() < more {
+                vector.reserve_exact(grown(vector, more) - vector.len());
+            }
+        }
+        Ok(())
+    }
+
+    /// All bytes of a search, rounded so that the shared account is touched rarely.
+    fn held(&self, results: &Vec<Config>, others: usize) -> usize {
+        let held = self.bytes() + results.capacity() * size_of::<Config>() + others;
+        held.next_multiple_of(4096)
     }
 
     /// A call has begun: if it is an observation that holds, it is taken. `open` has moved on already.
@@ -152,19 +205,22 @@ impl<M: Machine> Walker<M> {
     }
 
     /// All useful ways to go on from `from` when the call in `slot`, which `open` still holds, returns. The
-    /// results have the call closed.
+    /// results have the call closed. `others` is what the search holds beside the walker and the results, bytes.
     pub(super) fn ways(
         &mut self,
         from: &[Config],
-        slot: u8,
-        seen_later: bool,
+        (slot, seen_later): (u8, bool),
         results: &mut Vec<Config>,
+        others: usize,
         meter: &mut Meter<'_>,
     ) -> Result<(), Halt> {
         self.seen.clear();
         self.queue.clear();
         for &config in from {
             meter.work(1)?;
+            if !self.has_room(results, 1) {
+                self.make_room(results, 1, others, meter)?;
+            }
             if config.has_place(slot) {
                 let mut closed = config;
                 closed.close(slot);
@@ -174,14 +230,16 @@ impl<M: Machine> Walker<M> {
                 self.queue.push(config);
             }
         }
+        let more = self.more();
         let mut next = 0;
         while let Some(&config) = self.queue.get(next) {
             next += 1;
             meter.step()?;
-            self.branch(config, slot, seen_later, results);
-            if next % 1024 == 0 {
-                meter.hold(self.bytes() + results.capacity() * size_of::<Config>())?;
+            if !self.has_room(results, more) {
+                self.make_room(results, more, others, meter)?;
             }
+            meter.hold(self.held(results, others))?;
+            self.branch(config, slot, seen_later, results);
         }
         Ok(())
     }

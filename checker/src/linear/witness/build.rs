@@ -10,6 +10,7 @@ use crate::analysis::{
 use crate::history::{History, NEVER_NS, Operation, Outcome, Value};
 use crate::linear::machine::Machine;
 use crate::linear::object::{Object, Problem};
+use crate::linear::search::Budget;
 
 /// What a key held before the first operation, where operations that are left out may have changed it.
 const AN_EARLIER_VALUE: &str = "an earlier value";
@@ -24,7 +25,8 @@ struct Blocked {
 /// Draws up the finding of a minimal violation.
 pub(super) fn finding<O: Explain>(object: &O, asked: &Asked<'_>, shrunk: &Shrunk) -> Finding {
     let (history, operations) = (asked.history, &shrunk.operations);
-    let blocked = find_blocked(object, history, operations);
+    let budget = &asked.budget.ending(asked.end);
+    let blocked = find_blocked(object, history, operations, budget);
     let named = blocked
         .as_ref()
         .map_or_else(|| last_returned(history, operations), |blocked| blocked.operation);
@@ -39,6 +41,7 @@ pub(super) fn finding<O: Explain>(object: &O, asked: &Asked<'_>, shrunk: &Shrunk
             .first()
             .map_or(Value::NIL, |&index| history.initial(history.operations[index as usize].key)),
         known: asked.known,
+        budget,
     };
     let told = object.explain(&case);
     let mut explanation = told.explanation;
@@ -140,7 +143,12 @@ impl Shown {
 
 /// The operation that the story is about: one without which the others have an order. Observations tell
 /// it best, late ones better than early ones.
-fn find_blocked<O: Object>(object: &O, history: &History, operations: &[u32]) -> Option<Blocked> {
+fn find_blocked<O: Object>(
+    object: &O,
+    history: &History,
+    operations: &[u32],
+    budget: &Budget,
+) -> Option<Blocked> {
     let mut candidates: Vec<u32> = operations
         .iter()
         .copied()
@@ -153,13 +161,15 @@ fn find_blocked<O: Object>(object: &O, history: &History, operations: &[u32]) ->
     let problem = object.problem(operations);
     let mut best: Option<Blocked> = None;
     while let Some(operation) = candidates.pop() {
+        if budget.is_over() {
+            break;
+        }
         let rest: Vec<u32> =
             operations.iter().copied().filter(|&index| index != operation).collect();
         // What makes no sense without the blocked one is left out of the order too.
         let Some(rest) = object.close(&rest) else { continue };
-        let Some((decision, indices)) = order_of(&problem, history, &rest, Order::RealTime) else {
-            continue;
-        };
+        let order = order_of(&problem, history, &rest, Order::RealTime, budget);
+        let Some((decision, indices)) = order else { continue };
         let is_longer = best.as_ref().is_none_or(|best| decision.longest.len() > best.order.len());
         if decision.linearizable && is_longer {
             let order = decision.longest.iter().map(|&place| indices[place]).collect();
@@ -175,6 +185,7 @@ fn order_of<M: Machine>(
     history: &History,
     operations: &[u32],
     order: Order,
+    budget: &Budget,
 ) -> Option<(tiny::Decision, Vec<u32>)> {
     let (mut steps, mut indices, mut processes) = (Vec::new(), Vec::new(), Vec::new());
     for (step, &index) in problem.steps.iter().zip(&problem.operations) {
@@ -184,7 +195,7 @@ fn order_of<M: Machine>(
             processes.push(history.operations[index as usize].process);
         }
     }
-    Some((tiny::decide(&problem.machine, &steps, &processes, order)?, indices))
+    Some((tiny::decide(&problem.machine, &steps, &processes, order, budget)?, indices))
 }
 
 fn last_returned(history: &History, operations: &[u32]) -> u32 {
@@ -206,7 +217,7 @@ fn witness<O: Object>(
     shown: &Shown,
 ) -> Witness {
     let history = case.history;
-    let needed = shrink::needed(object, case.operations);
+    let needed = shrink::needed(object, case.operations, case.budget);
     let operations = shown
         .0
         .iter()
@@ -248,7 +259,8 @@ fn witness<O: Object>(
 /// A weaker promise that the operations keep.
 fn weaker<O: Object>(object: &O, case: &Case<'_>) -> Option<String> {
     let problem = object.problem(case.operations);
-    let (decision, _) = order_of(&problem, case.history, case.operations, Order::Process)?;
+    let (decision, _) =
+        order_of(&problem, case.history, case.operations, Order::Process, case.budget)?;
     decision.linearizable.then(|| {
         "sequential consistency: there is an order that keeps what each client did in its order, only \
          not one that keeps real time between clients"

@@ -137,7 +137,7 @@ pub(super) fn counter(object: &CounterObject<'_>, case: &Case<'_>) -> Told {
         return fallback(case, "");
     }
     let counted = failed_before(case, Function::Add)
-        .find(|&(index, _)| object.has_order_with(case.operations, index));
+        .find(|&(index, _)| object.has_order_with(case.operations, index, case.budget));
     if let Some((add, _)) = counted {
         let text = failed(case, add, "shows a sum that can be had with it, and not without it");
         let headline = "A client read a sum that counts an addition reported as failed.";

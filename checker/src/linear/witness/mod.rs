@@ -10,6 +10,8 @@ mod element_class;
 pub(crate) mod known;
 mod list_class;
 mod lock_class;
+#[cfg(test)]
+mod looks;
 mod queue_class;
 mod register_class;
 mod shrink;
@@ -20,6 +22,7 @@ mod words;
 use std::time::{Duration, Instant};
 
 use super::object::{ListObject, Object, QueueObject, RegisterObject};
+use super::search::Budget;
 use crate::analysis::Finding;
 use crate::history::Value;
 use crate::history::{History, Operation};
@@ -62,6 +65,8 @@ pub(crate) struct Case<'a> {
     pub(crate) initial: Value,
     /// What is known beside the operations.
     pub(crate) known: &'a Known<'a>,
+    /// What is tried to tell it may take so much.
+    pub(crate) budget: &'a Budget,
 }
 
 /// What is the same for all that is asked of a key's violation.
@@ -74,8 +79,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) core: Option<&'a [u32]>,
     /// The operation at whose return the violation was certain.
     pub(crate) failed: Option<u32>,
-    /// When shrinking ends.
-    pub(crate) until: Instant,
+    /// When shrinking ends, and what it may take: remainders are smaller than what was decided already.
+    pub(crate) budget: Budget,
     /// When all ends.
     pub(crate) end: Instant,
 }
@@ -95,9 +100,10 @@ pub(crate) fn confirm<O: Explain>(object: &O, asked: &Asked<'_>) -> Confirmed {
     let Some(start) = start(object, asked) else {
         return Confirmed::Unconfirmed("the second check did not confirm the violation");
     };
-    let shrunk = shrink::shrink(object, start, asked.until);
-    let until = (asked.until + CONFIRM_TIME).min(asked.end);
-    if shrink::is_confirmed(object, &shrunk.operations, until) != Some(true) {
+    let shrunk = shrink::shrink(object, start, &asked.budget);
+    let until = (asked.budget.deadline() + CONFIRM_TIME).min(asked.end);
+    let budget = asked.budget.ending(until);
+    if shrink::is_confirmed(object, &shrunk.operations, &budget) != Some(true) {
         return Confirmed::Unconfirmed("the second check did not finish in time");
     }
     Confirmed::Finding(Box::new(build::finding(object, asked, &shrunk)))
@@ -105,19 +111,19 @@ pub(crate) fn confirm<O: Explain>(object: &O, asked: &Asked<'_>) -> Confirmed {
 
 /// The smallest set known to be a violation to begin shrinking with.
 fn start<O: Object>(object: &O, asked: &Asked<'_>) -> Option<Vec<u32>> {
-    let (history, all, until) = (asked.history, asked.all, asked.until);
+    let (history, all, budget) = (asked.history, asked.all, &asked.budget);
     // A witness file says which of its operations are the proof; as with every other hint, they have to be one.
     let noted = asked.known.proof(all);
     if !noted.is_empty()
         && let Some(noted) = object.close(&noted)
-        && shrink::is_confirmed(object, &noted, until) == Some(true)
+        && shrink::is_confirmed(object, &noted, budget) == Some(true)
     {
         return Some(noted);
     }
     if let Some(core) = asked.core {
         for complete in [object.nearest(core), object.complete(core)] {
             if let Some(complete) = object.close(&complete)
-                && shrink::is_confirmed(object, &complete, until) == Some(true)
+                && shrink::is_confirmed(object, &complete, budget) == Some(true)
             {
                 return Some(complete);
             }
@@ -128,13 +134,13 @@ fn start<O: Object>(object: &O, asked: &Asked<'_>) -> Option<Vec<u32>> {
         let begun = |index: &u32| history.operations[*index as usize].invoked < certain_at;
         let prefix: Vec<u32> = all.iter().copied().filter(begun).collect();
         if let Some(prefix) = object.close(&prefix)
-            && shrink::is_confirmed(object, &prefix, until) == Some(true)
+            && shrink::is_confirmed(object, &prefix, budget) == Some(true)
         {
             return Some(prefix);
         }
     }
     let whole = object.problem(all).operations;
-    (shrink::is_confirmed(object, &whole, until) == Some(true)).then_some(whole)
+    (shrink::is_confirmed(object, &whole, budget) == Some(true)).then_some(whole)
 }
 
 impl Explain for RegisterObject<'_> {

@@ -4,8 +4,6 @@
 //! Delta debugging: ever smaller pieces are taken out as long as what remains has no order.
 //! [`Object::close`] keeps every remainder honest: it says nothing that the whole did not say.
 
-use std::time::Instant;
-
 use super::tiny;
 use crate::linear::machine::Machine;
 use crate::linear::object::Object;
@@ -20,12 +18,9 @@ pub(crate) struct Shrunk {
     pub(crate) is_minimal: bool,
 }
 
-/// Memory that one judgement's search may take: remainders are smaller than what was decided already.
-const MEMORY_BYTES: u64 = 256 << 20;
-
 /// Whether operations have no valid order; `None`: not decided in time.
-fn is_violation<O: Object>(object: &O, operations: &[u32], until: Instant) -> Option<bool> {
-    object.search(operations, &Budget::new(until, MEMORY_BYTES)).map(|is| !is)
+fn is_violation<O: Object>(object: &O, operations: &[u32], budget: &Budget) -> Option<bool> {
+    object.search(operations, budget).map(|is| !is)
 }
 
 /// The second opinion on a violation: by the tiny checker, or, where it is too much for that, by the
@@ -33,19 +28,19 @@ fn is_violation<O: Object>(object: &O, operations: &[u32], until: Instant) -> Op
 pub(crate) fn is_confirmed<O: Object>(
     object: &O,
     operations: &[u32],
-    until: Instant,
+    budget: &Budget,
 ) -> Option<bool> {
     let problem = object.problem(operations);
     let processes = vec![0; problem.steps.len()];
     let order = tiny::Order::RealTime;
-    match tiny::decide(&problem.machine, &problem.steps, &processes, order) {
+    match tiny::decide(&problem.machine, &problem.steps, &processes, order, budget) {
         Some(decision) => Some(!decision.linearizable),
-        None => is_violation(object, operations, until),
+        None => is_violation(object, operations, budget),
     }
 }
 
 /// Shrinks operations that have no valid order.
-pub(crate) fn shrink<O: Object>(object: &O, operations: Vec<u32>, until: Instant) -> Shrunk {
+pub(crate) fn shrink<O: Object>(object: &O, operations: Vec<u32>, budget: &Budget) -> Shrunk {
     let mut kept = operations;
     // A remainder that could not be decided may be a violation too.
     let mut is_minimal = true;
@@ -55,13 +50,13 @@ pub(crate) fn shrink<O: Object>(object: &O, operations: Vec<u32>, until: Instant
         is_minimal = true;
         let mut at = 0;
         while at < kept.len() {
-            if Instant::now() >= until {
+            if budget.is_over() {
                 return Shrunk { operations: kept, is_minimal: false };
             }
             let end = (at + size).min(kept.len());
             let rest: Vec<u32> = kept[..at].iter().chain(&kept[end..]).copied().collect();
             let rest = object.close(&rest);
-            match rest.map(|rest| (is_violation(object, &rest, until), rest)) {
+            match rest.map(|rest| (is_violation(object, &rest, budget), rest)) {
                 Some((Some(true), rest)) => {
                     kept = rest;
                     changed = true;
@@ -81,15 +76,19 @@ pub(crate) fn shrink<O: Object>(object: &O, operations: Vec<u32>, until: Instant
 }
 
 /// The operations without which the rest has an order, by the tiny checker: those where it finds one. What a rest would
-/// lose with an operation is left out as well.
-pub(crate) fn needed<O: Object>(object: &O, operations: &[u32]) -> Vec<u32> {
+/// lose with an operation is left out as well. Where the time is up no more are.
+pub(crate) fn needed<O: Object>(object: &O, operations: &[u32], budget: &Budget) -> Vec<u32> {
     let has_order = |rest: &[u32]| {
         let problem = object.problem(rest);
         let processes = vec![0; problem.steps.len()];
-        tiny::decide(&problem.machine, &problem.steps, &processes, tiny::Order::RealTime)
+        let order = tiny::Order::RealTime;
+        tiny::decide(&problem.machine, &problem.steps, &processes, order, budget)
             .is_some_and(|decision| decision.linearizable)
     };
     let is_needed = |index: &u32| {
+        if budget.is_over() {
+            return false;
+        }
         let rest: Vec<u32> = operations.iter().copied().filter(|other| other != index).collect();
         object.close(&rest).is_some_and(|rest| has_order(&rest))
     };

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use crate::history::NEVER;
 use crate::linear::machine::{Machine, Step};
+use crate::linear::search::Budget;
 
 /// Most operations it takes: one bit each.
 pub(crate) const STEPS_MAX: usize = 40;
@@ -32,12 +33,16 @@ pub(crate) struct Decision {
     pub(crate) longest: Vec<usize>,
 }
 
-/// Decides; `None` if it is too much. `processes` has the process of each step.
+/// Pairs between two looks at the clock.
+const VISITED_PER_LOOK: usize = 64;
+
+/// Decides; `None` if it is too much, or if the time is up. `processes` has the process of each step.
 pub(crate) fn decide<M: Machine>(
     machine: &M,
     steps: &[Step],
     processes: &[u64],
     order: Order,
+    budget: &Budget,
 ) -> Option<Decision> {
     if steps.len() > STEPS_MAX {
         return None;
@@ -50,6 +55,7 @@ pub(crate) fn decide<M: Machine>(
     let mut machine = machine.clone();
     let state = machine.initial();
     let mut tiny = Tiny {
+        budget,
         machine,
         steps,
         before,
@@ -75,6 +81,7 @@ fn predecessors(steps: &[Step], processes: &[u64], order: Order, later: usize) -
 }
 
 struct Tiny<'a, M> {
+    budget: &'a Budget,
     machine: M,
     steps: &'a [Step],
     before: Vec<u64>,
@@ -96,7 +103,10 @@ impl<M: Machine> Tiny<'_, M> {
         if !self.visited.insert((done, state)) {
             return Some(false);
         }
-        if self.visited.len() > VISITED_MAX {
+        let visited = self.visited.len();
+        if visited > VISITED_MAX
+            || visited.is_multiple_of(VISITED_PER_LOOK) && self.budget.is_over()
+        {
             return None;
         }
         for place in 0..self.steps.len() {
@@ -123,6 +133,10 @@ mod tests {
     use crate::linear::call::{Call, Effect};
     use crate::linear::machine::Register;
 
+    fn unlimited() -> Budget {
+        Budget::new(std::time::Instant::now() + std::time::Duration::from_secs(60), 1 << 30)
+    }
+
     fn call(effect: Effect, a: u32, invoked: u32, returned: u32) -> Call {
         Call { invoked, returned, a, b: 0, index: 0, effect }
     }
@@ -136,10 +150,10 @@ mod tests {
         ];
         let (machine, steps) = Register::new(&calls);
         let processes = [1, 1, 2];
-        let real = decide(&machine, &steps, &processes, Order::RealTime).unwrap();
+        let real = decide(&machine, &steps, &processes, Order::RealTime, &unlimited()).unwrap();
         assert!(!real.linearizable);
         assert_eq!(real.longest, [0, 1]);
-        let weaker = decide(&machine, &steps, &processes, Order::Process).unwrap();
+        let weaker = decide(&machine, &steps, &processes, Order::Process, &unlimited()).unwrap();
         assert!(weaker.linearizable);
         assert_eq!(weaker.longest, [0, 2, 1]);
     }
@@ -148,6 +162,8 @@ mod tests {
     fn what_may_never_happen_is_not_required() {
         let calls = [call(Effect::Write, 1, 1, NEVER), call(Effect::Read, 0, 2, 3)];
         let (machine, steps) = Register::new(&calls);
-        assert!(decide(&machine, &steps, &[1, 2], Order::RealTime).unwrap().linearizable);
+        assert!(
+            decide(&machine, &steps, &[1, 2], Order::RealTime, &unlimited()).unwrap().linearizable
+        );
     }
 }
