@@ -1,7 +1,6 @@
 //! Opens what is to be read. Only files: a device has no end, and a pipe without a writer no beginning.
 
 use std::fs::{File, FileType};
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::error::CheckError;
@@ -23,12 +22,20 @@ fn what(file_type: FileType) -> Option<&'static str> {
     if file_type.is_file() {
         return None;
     }
-    Some(match file_type {
-        other if other.is_dir() => "folder",
-        other if other.is_fifo() => "pipe",
-        other if other.is_socket() => "socket",
-        _ => "device",
-    })
+    if file_type.is_dir() {
+        return Some("folder");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if file_type.is_fifo() {
+            return Some("pipe");
+        }
+        if file_type.is_socket() {
+            return Some("socket");
+        }
+    }
+    Some("device")
 }
 
 #[cfg(test)]

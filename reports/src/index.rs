@@ -241,13 +241,10 @@ fn cell(entry: &Entry) -> Cell {
     Cell {
         class: tone(entry),
         sign: sign(entry),
-        title: format!(
-            "{} · {} · seed {} · {}",
-            word(entry),
-            entry.began,
-            entry.seed,
-            entry.headline
-        ),
+        title: match entry.seed.as_str() {
+            "" => format!("{} · {} · {}", word(entry), entry.began, entry.headline),
+            seed => format!("{} · {} · seed {seed} · {}", word(entry), entry.began, entry.headline),
+        },
         link: entry.link.clone(),
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> String {
 fn properties(run: &Run, story: &Story<'_>) -> Vec<(&'static str, String)> {
     let mut list = Vec::new();
     if !run.is_history() {
-        list.push(("seed", run.record.seed.to_string()));
+        list.extend(run.record.known_seed().map(|seed| ("seed", seed.to_string())));
         list.push(("run", run.record.id.clone()));
         list.push(("report", format!("{}/report.html", run.path_shown())));
     }

@@ -54,6 +54,14 @@ pub struct RunRecord {
     pub objectives: Outcomes,
 }
 
+impl RunRecord {
+    /// The seed, where anybody knows it: of a history alone, and of a run whose runner was killed before it wrote its
+    /// plan, nobody does. A plan has nodes.
+    pub fn known_seed(&self) -> Option<u64> {
+        (self.settings.nodes > 0).then_some(self.seed)
+    }
+}
+
 /// The build and the budget of a verdict. Another build may judge more, and a longer search may decide more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {

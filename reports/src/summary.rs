@@ -52,8 +52,9 @@ fn head(run: &Run, story: &Story<'_>) -> String {
         let sentences = plain(&story.correlation.sentences.join(" "));
         text.push_str(&format!("\n**Where to look** (correlation, not proof): {sentences}\n"));
     }
-    let mut facts =
-        vec![format!("seed `{}`", run.record.seed), format!("run `{}`", code(&run.record.id))];
+    let seed = run.record.known_seed().map(|seed| format!("seed `{seed}`"));
+    let mut facts: Vec<String> = seed.into_iter().collect();
+    facts.push(format!("run `{}`", code(&run.record.id)));
     facts.extend(
         story.signature.as_ref().map(|signature| format!("signature `{}`", code(signature))),
     );

@@ -84,7 +84,7 @@ fn entry(folder: &Path, name: &str) -> Entry {
             verdict: record.verdict,
             is_incomplete: false,
             headline: headline(tagline(&record)),
-            seed: record.seed.to_string(),
+            seed: record.known_seed().map(|seed| seed.to_string()).unwrap_or_default(),
             duration_ms: record.duration_ms,
             time_ms: record.settings.time_ms,
             figures,

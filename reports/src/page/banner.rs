@@ -162,8 +162,8 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
     if record.duration_ms > 0 {
         facts.push(Fact::new("Lasted", duration(record.duration_ms * 1_000_000)));
     }
-    if !run.is_history() {
-        facts.push(Fact::code("Seed", record.seed.to_string()));
+    if let Some(seed) = record.known_seed() {
+        facts.push(Fact::code("Seed", seed.to_string()));
     }
     if !record.started_at.is_empty() {
         facts.push(Fact::new("Began", record.started_at.clone()));

@@ -279,7 +279,7 @@ pub(super) fn environment(run: &Run) -> Vec<Fact> {
         ("executable", settings.server.clone().unwrap_or_default()),
         ("planted bug", settings.mutant.clone().unwrap_or_default()),
         ("tool", tool),
-        ("seed", if run.is_history() { String::new() } else { record.seed.to_string() }),
+        ("seed", record.known_seed().map(|seed| seed.to_string()).unwrap_or_default()),
         ("target", settings.target.clone()),
         ("cluster", if settings.nodes > 0 { cluster } else { String::new() }),
         ("faults", settings.faults.join(", ")),

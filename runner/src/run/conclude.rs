@@ -251,7 +251,8 @@ fn tell_ci(order: &Order, stage: &Stage, record: &RunRecord) {
 
 /// What a person needs to go on from here, below the verdict of a run.
 pub(crate) fn footer(record: &RunRecord, report: &Path) -> String {
-    format!("  seed    {}\n  report  {}\n", record.seed, seen_from_here(report).display())
+    let seed = record.known_seed().map(|seed| format!("  seed    {seed}\n")).unwrap_or_default();
+    format!("{seed}  report  {}\n", seen_from_here(report).display())
 }
 
 /// The last line of `--json`.

@@ -179,6 +179,7 @@ fn a_half_written_run_is_judged_by_what_is_there() {
     refused(&bench, "check abcd", 2, &["is this a run folder"]);
     let shown = bench.call("show abcd").expect(0).stdout;
     assert!(shown.contains("UNDECIDED") && shown.contains("did not live"), "{shown}");
+    assert!(!shown.contains("seed"), "nobody knows it without a plan: {shown}");
     let history = concat!(
         r#"{"process":1,"type":"invoke","f":"write","key":"k","value":1,"time_ns":1}"#,
         "\n",
