@@ -138,8 +138,12 @@ pub struct Finding {
     pub explanation: String,
     /// The key concerned.
     pub key: Option<String>,
-    /// The moment the violation became certain, CLOCK_MONOTONIC nanoseconds.
+    /// The moment the violation became certain, CLOCK_MONOTONIC nanoseconds; of an outage, the moment service ended.
     pub at_ns: Option<u64>,
+    /// Where it is about a time and not a moment: when that ended, CLOCK_MONOTONIC nanoseconds; it began `at_ns`. Of an
+    /// outage it is the next success, or where there was none the end of what clients asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ns: Option<u64>,
     /// Nodes concerned, as `n1`.
     pub nodes: Vec<String>,
     /// The raw lines that contradict each other, where that is the evidence.

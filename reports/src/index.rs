@@ -87,6 +87,7 @@ struct Row {
     class: &'static str,
     verdict: String,
     headline: String,
+    objectives: Vec<String>,
     seed: String,
     ok: String,
     faults: String,
@@ -188,7 +189,10 @@ fn news(entries: &[Entry]) -> (&'static str, String, String, String, String) {
         class,
         badge,
         headline,
-        format!("{}.", newest.headline.trim_end_matches('.')),
+        [vec![newest.headline.trim_end_matches('.').to_owned()], newest.objectives.clone()]
+            .concat()
+            .join(". ")
+            + ".",
         newest.link.clone(),
     )
 }
@@ -237,16 +241,19 @@ fn scenarios(entries: &[Entry]) -> Vec<Scenario> {
         .collect()
 }
 
-fn cell(entry: &Entry) -> Cell {
-    Cell {
-        class: tone(entry),
-        sign: sign(entry),
-        title: match entry.seed.as_str() {
-            "" => format!("{} · {} · {}", word(entry), entry.began, entry.headline),
-            seed => format!("{} · {} · seed {seed} · {}", word(entry), entry.began, entry.headline),
-        },
-        link: entry.link.clone(),
+/// What a cell says when it is pointed at.
+fn title(entry: &Entry) -> String {
+    let mut parts = vec![word(entry).to_owned(), entry.began.clone()];
+    if !entry.seed.is_empty() {
+        parts.push(format!("seed {}", entry.seed));
     }
+    parts.push(entry.headline.clone());
+    parts.extend(entry.objectives.iter().cloned());
+    parts.join(" · ")
+}
+
+fn cell(entry: &Entry) -> Cell {
+    Cell { class: tone(entry), sign: sign(entry), title: title(entry), link: entry.link.clone() }
 }
 
 /// New, flaky, steady: how a scenario's newest run compares with the ones before.
@@ -340,6 +347,7 @@ fn row(entry: &Entry) -> Row {
         },
         verdict: format!("{} {}", sign(entry), word(entry)),
         headline: entry.headline.clone(),
+        objectives: entry.objectives.clone(),
         seed: entry.seed.clone(),
         ok: figures.map_or_else(dash, |figures| thousands(figures.ok)),
         faults: figures.map_or_else(dash, |figures| {
@@ -413,5 +421,48 @@ mod tests {
         let (low, high) = wilson(8, 10);
         assert!((low - 0.49).abs() < 0.01 && (high - 0.94).abs() < 0.01, "{low} {high}");
         assert!(wilson(0, 40).1 > 0.08);
+    }
+
+    #[test]
+    fn a_killed_run_stands_at_its_own_time_and_hides_no_later_failure() {
+        let at = |id: &str, began: &str, verdict| Entry {
+            began: began.to_owned(),
+            ..entry(id, verdict, None)
+        };
+        let mut killed = at("2026-11-24T23-50-00Z-1", "2026-11-24 23:50:00", Verdict::Undecided);
+        killed.is_incomplete = true;
+        let mut runs = [
+            killed,
+            at("2026-11-24T23-40-00Z-0", "2026-11-24 23:40:00", Verdict::Pass),
+            at("2026-11-24T23-55-00Z-2", "2026-11-24 23:55:00", Verdict::Violation),
+        ];
+        runs.sort_by(|one, other| one.began.cmp(&other.began));
+        assert_eq!(news(&runs).2, "register · kill fails for the first time in 2 runs");
+        let shown = page(&runs, 0);
+        let verdicts: Vec<&str> = shown.rows.iter().map(|row| row.verdict.as_str()).collect();
+        assert_eq!(verdicts, ["✕ FAIL", "… INCOMPLETE", "✓ PASS"]);
+    }
+
+    #[test]
+    fn nothing_is_always_so_that_was_seen_once() {
+        let one = [entry("1", Verdict::Violation, None)];
+        let shown = page(&one, 0);
+        assert_eq!(shown.scenarios[0].state, "✕ in its only run");
+        assert_eq!(shown.headline, "register · kill fails");
+        let two = [one[0].clone(), entry("2", Verdict::Violation, None)];
+        assert_eq!(page(&two, 0).scenarios[0].state, "✕ in all 2 runs");
+    }
+
+    #[test]
+    fn a_missed_objective_is_told_and_leaves_the_verdict() {
+        let mut run = entry("1", Verdict::Pass, None);
+        run.objectives = vec!["objective missed: served>=99%, seen 97.1%".to_owned()];
+        let shown = page(std::slice::from_ref(&run), 0);
+        assert_eq!((shown.rows[0].verdict.as_str(), shown.class), ("✓ PASS", "pass"));
+        assert_eq!(shown.rows[0].objectives, run.objectives);
+        assert!(shown.explanation.contains("served>=99%"), "{}", shown.explanation);
+        assert!(shown.scenarios[0].cells[0].title.ends_with("seen 97.1%"));
+        let html = shown.render().unwrap();
+        assert!(html.contains("objective missed: served&#62;=99%, seen 97.1%"), "{html}");
     }
 }

@@ -3,9 +3,10 @@
 //! A violation is `<failure>`, an error is `<error>`; undecided and not exercised are `<skipped>` with
 //! the reason: a CI system that shows skipped cases must not show them green.
 //!
-//! Two schemas are in use and no library writes what both take: Ant's (JUnit.xsd) wants host, time and
-//! outputs and knows no attributes of `testsuites`; Jenkins's xunit plugin (junit-10.xsd) knows no
-//! `disabled`. What is written here is in both; `reports/tests/reports/junit.rs` holds their rules.
+//! Two schemas are in use and no library writes what both take: Ant's (<https://github.com/windyroad/JUnit-Schema>,
+//! JUnit.xsd) wants host, time and outputs and knows no attributes of `testsuites`; that of Jenkins's xunit plugin
+//! (<https://github.com/jenkinsci/xunit-plugin>, junit-10.xsd) knows no `disabled`. What is written here is in both;
+//! `reports/tests/reports/junit.rs` holds their rules. An objective that was missed fails a case of its own.
 
 use std::fmt::Write as _;
 
@@ -46,6 +47,19 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> String {
         });
         cases.push(Case { name: "the run as a whole".to_owned(), ending });
     }
+    let outcomes = &record.objectives;
+    cases.extend(outcomes.objectives_missed.iter().map(|missed| {
+        let text = format!("seen {}", missed.seen);
+        let ending = ("failure", "objective-missed", format!("objective missed: {}", text), text);
+        objective(&missed.objective, Some(ending))
+    }));
+    cases.extend(outcomes.objectives_not_measured.iter().map(|it| {
+        let ending = ("skipped", "", format!("not measured: {}", it.why), String::new());
+        objective(&it.objective, Some(ending))
+    }));
+    cases.extend(outcomes.objectives_met.iter().map(|it| objective(&it.objective, None)));
+    // What failed comes first, whether it is a check or an objective.
+    cases.sort_by_key(|case| !is_red(case));
     let outputs = record.analysis.checks.iter().filter(|check| !check.summary.is_empty());
     let outputs: Vec<String> =
         outputs.map(|check| format!("{}: {}", check.title, check.summary)).collect();
@@ -54,6 +68,22 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> String {
         name => name.to_owned(),
     };
     written(&name, run, &properties(run, story), &cases, &outputs)
+}
+
+/// Whether it fails the build.
+fn is_red(case: &Case) -> bool {
+    case.ending.as_ref().is_some_and(|ending| ending.element != "skipped")
+}
+
+/// The case of an objective, beside those of the checks.
+fn objective(text: &str, ending: Option<(&'static str, &str, String, String)>) -> Case {
+    let ending = ending.map(|(element, kind, message, text)| Ending {
+        element,
+        kind: kind.to_owned(),
+        message,
+        text,
+    });
+    Case { name: format!("objective {text}"), ending }
 }
 
 fn properties(run: &Run, story: &Story<'_>) -> Vec<(&'static str, String)> {
@@ -81,7 +111,8 @@ fn written(
         cases.iter().filter(own).count()
     };
     let host = match record.environment.host.as_str() {
-        "" => "unknown",
+        // What the schema of Ant asks for where the name is not known.
+        "" => "localhost",
         host => host,
     };
     // Ant's schema takes the time without a zone, to the second.

@@ -102,11 +102,11 @@ pub(crate) fn draw(
         svg.group(&class, &title, false, |svg| {
             let (bar_top, bar_height) = match kind {
                 "follower" => (top + height / 2.0 - 2.5, 5.0),
-                "candidate" | "down" => (top + 3.0, height - 6.0),
+                "candidate" | "down" | "silent" => (top + 3.0, height - 6.0),
                 _ => (top, height),
             };
             svg.rect("bar", left, bar_top, width, bar_height);
-            if matches!(kind, "candidate" | "paused") {
+            if matches!(kind, "candidate" | "paused" | "silent") {
                 svg.rect("hatch", left, bar_top, width, bar_height);
             }
             let fitting = captions(span, *claim, clock, scale)
@@ -126,10 +126,12 @@ pub(crate) fn draw(
     }
 }
 
-fn kind(span: &Span) -> &'static str {
+/// What a span is drawn as: what was seen from outside counts for more than the role that a node had last.
+pub(crate) fn kind(span: &Span) -> &'static str {
     match (span.state, span.role) {
         (State::Down, _) => "down",
-        (State::Paused, _) => "paused",
+        (State::Silent, _) => "silent",
+        (State::Paused | State::Stopped, _) => "paused",
         (_, Role::Leader) => "leader",
         (_, Role::Candidate | Role::PreCandidate) => "candidate",
         _ => "follower",
@@ -141,6 +143,14 @@ fn captions(span: &Span, claim: Claim, clock: Clock, scale: Scale) -> Vec<String
     let term = span.term;
     match (span.state, span.role) {
         (State::Down, _) => vec!["✝ down".to_owned(), "✝".to_owned()],
+        (State::Silent, _) => vec!["silent: no answer to status requests", "silent"]
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        (State::Stopped, _) => vec!["‖ stopped, not by the run", "‖ stopped", "‖"]
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         (State::Paused, Role::Leader) => vec![
             format!("‖ paused · still leader of term {term} in its own eyes"),
             format!("‖ paused · leader t{term}"),
@@ -181,6 +191,8 @@ fn title(span: &Span, node: &str, clock: Clock) -> String {
     let state = match span.state {
         State::Running => "",
         State::Paused => "paused, ",
+        State::Stopped => "stopped by somebody else than the run, before that ",
+        State::Silent => "answered no status request, before that ",
         State::Down => "down, before that ",
     };
     format!(
@@ -199,6 +211,22 @@ mod tests {
     fn leader(node: &str, term: u64, start_ns: u64, end_ns: u64) -> NodeRoles {
         let span = Span { start_ns, end_ns, role: Role::Leader, term, state: State::Running };
         NodeRoles { node: node.to_owned(), from_trace: true, spans: vec![span] }
+    }
+
+    #[test]
+    fn who_is_silent_or_stopped_does_not_lead() {
+        let state = |state| Span { state, ..leader("n1", 7, 0, 50).spans[0].clone() };
+        for (silent, drawn) in
+            [(State::Silent, "silent"), (State::Stopped, "paused"), (State::Down, "down")]
+        {
+            let span = state(silent);
+            assert_eq!(kind(&span), drawn);
+            assert!(!leads(&span));
+            let scale = Scale { from_ns: 0, to_ns: 50, left: 0.0, right: 900.0 };
+            let words = captions(&span, Claim::Undisputed, Clock::new(0), scale);
+            assert!(words.iter().all(|text| !text.contains("leader")), "{words:?}");
+        }
+        assert_eq!(kind(&state(State::Running)), "leader");
     }
 
     #[test]

@@ -34,6 +34,7 @@ struct Ink {
     follower: char,
     candidate: char,
     paused: char,
+    silent: char,
     down: char,
     dash: char,
     ends: (char, char),
@@ -48,6 +49,7 @@ const UNICODE: Ink = Ink {
     follower: '·',
     candidate: '?',
     paused: '‖',
+    silent: '░',
     down: '✝',
     dash: '─',
     ends: ('├', '┤'),
@@ -61,6 +63,7 @@ const ASCII: Ink = Ink {
     follower: '.',
     candidate: '?',
     paused: '|',
+    silent: '_',
     down: 'x',
     dash: '-',
     ends: ('|', '|'),
@@ -369,7 +372,8 @@ impl Page<'_> {
     fn mark(&self, span: &Span) -> char {
         match (span.state, span.role) {
             (State::Down, _) => self.ink.down,
-            (State::Paused, _) => self.ink.paused,
+            (State::Silent, _) => self.ink.silent,
+            (State::Paused | State::Stopped, _) => self.ink.paused,
             (_, Role::Leader) => self.ink.leader,
             (_, Role::Candidate | Role::PreCandidate) => self.ink.candidate,
             _ => self.ink.follower,
@@ -385,7 +389,7 @@ fn printable(text: &str) -> String {
 /// What the signs mean, for readers who see the lines alone.
 pub(crate) fn legend(clock_origin: &str) -> String {
     format!(
-        "[ ] an operation from its request to its reply · ━ leader  · follower  ‖ paused  ✝ down  ? candidate \
+        "[ ] an operation from its request to its reply · ━ leader  · follower  ‖ paused  ░ silent  ✝ down  ? candidate \
          · seconds since {clock_origin}"
     )
 }

@@ -7,7 +7,7 @@
 mod layout;
 
 use whitewater_checker::analysis::{Finding, Witness, WitnessOperation};
-use whitewater_checker::statistics::{NodeRoles, State, fault_span};
+use whitewater_checker::statistics::{NodeRoles, Operation, Outcome, State, fault_span};
 use whitewater_raft::event::Role;
 
 use crate::clock::{Clock, duration};
@@ -45,7 +45,7 @@ pub(crate) fn draw(run: &Run, finding: &Finding) -> Option<String> {
 /// The same for a page that has another picture; `id` tells them apart.
 pub(crate) fn draw_as(id: &str, run: &Run, finding: &Finding) -> Option<String> {
     let operations = finding.witness.as_ref().map_or(&[][..], |witness| &witness.operations);
-    let (from_ns, to_ns) = window(operations, finding.at_ns, run.recording.last_ns)?;
+    let (from_ns, to_ns) = window(operations, finding, run.recording.last_ns)?;
     let scale = Scale { from_ns, to_ns, left: LEFT, right: RIGHT };
     let mut picture =
         Picture { svg: Svg::default(), scale, clock: Clock::new(run.record.origin_ns) };
@@ -70,16 +70,25 @@ pub(crate) fn draw_as(id: &str, run: &Run, finding: &Finding) -> Option<String> 
         picture.request(witness, &places, &nodes, nodes_top);
         picture.gap(witness, &places);
     } else if let Some(at_ns) = finding.at_ns.filter(|time| scale.contains(*time)) {
-        picture.moment(at_ns, bottom);
+        let is_outage = finding.until_ns.is_some();
+        picture.moment(at_ns, bottom, if is_outage { " · service ended" } else { "" });
+        if let Some(until_ns) = finding.until_ns.filter(|time| scale.contains(*time)) {
+            picture.moment(until_ns, bottom, served_again(run, until_ns));
+        }
     }
     let (title, description) = words(run, finding, operations);
     Some(picture.svg.finish(id, (WIDTH, bottom + 8.0), &title, &description))
 }
 
 /// The stretch of time to show, with room for labels.
-fn window(operations: &[WitnessOperation], at_ns: Option<u64>, last_ns: u64) -> Option<(u64, u64)> {
+fn window(operations: &[WitnessOperation], finding: &Finding, last_ns: u64) -> Option<(u64, u64)> {
     let Some(first) = operations.iter().map(|operation| operation.invoked_at_ns).min() else {
-        let at_ns = at_ns?;
+        let at_ns = finding.at_ns?;
+        // An outage is shown whole, with what was before it and what came of it.
+        if let Some(until_ns) = finding.until_ns {
+            let around_ns = ((until_ns.saturating_sub(at_ns)) / 8).max(MOMENT_NS / 3);
+            return Some((at_ns.saturating_sub(around_ns), until_ns + around_ns));
+        }
         return Some((at_ns.saturating_sub(MOMENT_NS), at_ns + MOMENT_NS));
     };
     let ends = operations.iter().map(|one| one.completed_at_ns.unwrap_or(one.invoked_at_ns));
@@ -331,11 +340,24 @@ impl Picture {
     }
 
     /// The moment at which a finding without operations became certain.
-    fn moment(&mut self, at_ns: u64, bottom: f64) {
+    fn moment(&mut self, at_ns: u64, bottom: f64, meaning: &str) {
         let x = self.scale.x(at_ns);
         self.svg.line("moment", (x, 26.0), (x, bottom));
-        let text = format!("◆ {}", self.clock.moment(at_ns));
-        self.svg.text("moment-name", x + 6.0, bottom + 4.0, Anchor::Start, &text);
+        let text = format!("◆ {}{meaning}", self.clock.moment(at_ns));
+        // What would leave the picture on the right stands on the left of its line.
+        let is_late = x + CHARACTER * text.chars().count() as f64 > RIGHT;
+        let (x, anchor) = if is_late { (x - 6.0, Anchor::End) } else { (x + 6.0, Anchor::Start) };
+        self.svg.text("moment-name", x, bottom + 4.0, anchor, &text);
+    }
+}
+
+/// Whether an outage's end is a success, or only the end of what clients asked.
+fn served_again(run: &Run, until_ns: u64) -> &'static str {
+    let is_success =
+        |one: &Operation| one.completed_at_ns == Some(until_ns) && one.outcome != Outcome::Info;
+    match run.recording.operations.iter().any(is_success) {
+        true => " · served again",
+        false => " · not served until here",
     }
 }
 
@@ -409,8 +431,18 @@ mod tests {
     #[test]
     fn an_endless_operation_still_leaves_a_window() {
         let operation = WitnessOperation { invoked_at_ns: 50, ..WitnessOperation::default() };
-        let (from, to) = window(&[operation], None, 60).unwrap();
+        let (from, to) = window(&[operation], &Finding::default(), 60).unwrap();
         assert!(from < to);
-        assert_eq!(window(&[], None, 60), None);
+        assert_eq!(window(&[], &Finding::default(), 60), None);
+    }
+
+    #[test]
+    fn an_outage_is_shown_from_its_beginning_to_its_end() {
+        let finding = Finding {
+            at_ns: Some(10_000_000_000),
+            until_ns: Some(26_000_000_000),
+            ..Finding::default()
+        };
+        assert_eq!(window(&[], &finding, 60), Some((8_000_000_000, 28_000_000_000)));
     }
 }

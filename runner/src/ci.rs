@@ -36,20 +36,29 @@ impl Github {
         writeln!(file, "{text}")
     }
 
-    /// The line that makes GitHub mark the step; none for a pass.
+    /// The line that makes GitHub mark the step; none for a pass that met its objectives.
     pub(crate) fn annotation(&self, record: &RunRecord, report: &Path) -> Option<String> {
         if !self.annotates {
             return None;
         }
+        let objectives = record.objectives.lines();
         let (command, word) = match record.verdict {
-            Verdict::Pass => return None,
+            Verdict::Pass if objectives.is_empty() => return None,
+            Verdict::Pass if record.objectives.objectives_missed.is_empty() => {
+                ("warning", "objective not measured")
+            }
+            Verdict::Pass => ("error", "objective missed"),
             Verdict::Violation => ("error", "violation"),
             Verdict::Error => ("error", "error"),
             Verdict::Undecided => ("warning", "undecided"),
         };
         let (headline, explanation) = whitewater_reports::sentences(record);
-        let text =
-            format!("{headline}. {explanation} Seed {}, report {}", record.seed, report.display());
+        let objectives: String = objectives.iter().map(|line| format!("{line}. ")).collect();
+        let text = format!(
+            "{headline}. {explanation} {objectives}Seed {}, report {}",
+            record.seed,
+            report.display()
+        );
         let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
         Some(format!("::{command} title=whitewater%3A {word}::{text}\n"))
@@ -82,6 +91,14 @@ mod tests {
         );
         assert!(line(Verdict::Violation).unwrap().starts_with("::error "));
         assert!(line(Verdict::Error).unwrap().contains("Seed 7, report runs/x/report.html"));
+        let mut missed = record(Verdict::Pass);
+        missed.objectives.objectives_missed.push(whitewater_checker::objectives::Seen {
+            objective: "served>=99%".to_owned(),
+            seen: "97.1%".to_owned(),
+        });
+        let told = github.annotation(&missed, Path::new("x")).unwrap();
+        assert!(told.starts_with("::error title=whitewater%3A objective missed::"), "{told}");
+        assert!(told.contains("objective missed: served>=99%25, seen 97.1%25. Seed 7"), "{told}");
         let outside = Github::new(None, None);
         assert_eq!(outside.annotation(&record(Verdict::Error), Path::new("x")), None);
     }

@@ -275,6 +275,33 @@ mod tests {
     }
 
     #[test]
+    fn last_failed_is_the_newest_violation_whatever_came_after() {
+        use whitewater_checker::Verdict;
+        let (store, _folder) = store();
+        let complete = |minute: i64, verdict| {
+            let time = jiff::Timestamp::from_second(minute * 60).unwrap();
+            let run = store.create(time, 1).unwrap();
+            fs::write(run.join("plan.json"), "{}").unwrap();
+            let record = RunRecord { id: run.id.clone(), verdict, ..RunRecord::default() };
+            store.complete(&run, &record).unwrap();
+            run.id
+        };
+        complete(1, Verdict::Pass);
+        for verdict in [Verdict::Undecided, Verdict::Error] {
+            complete(2, verdict);
+            assert!(store.find("last-failed").is_err(), "{verdict:?} is no violation");
+        }
+        let first = complete(3, Verdict::Violation);
+        for verdict in [Verdict::Undecided, Verdict::Error, Verdict::Pass] {
+            let newest = complete(4, verdict);
+            assert_eq!(store.find("last-failed").unwrap().id, first, "{verdict:?}");
+            assert_eq!(store.find("latest").unwrap().id, newest);
+        }
+        let second = complete(5, Verdict::Violation);
+        assert_eq!(store.find("last-failed").unwrap().id, second);
+    }
+
+    #[test]
     fn a_folder_that_is_no_run_is_refused_with_what_it_is() {
         let (store, folder) = store();
         let path = folder.path().to_str().unwrap();

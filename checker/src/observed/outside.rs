@@ -1,4 +1,4 @@
-//! Nobody but the run touched the servers: none was stopped by somebody else, and none answered while the
+//! Nobody but the run touched the servers: none was stopped or killed by somebody else, and none answered while the
 //! run had it down.
 //!
 //! What somebody else does is no promise of the server's broken, and no fault of the plan either: such a run
@@ -29,6 +29,9 @@ pub(crate) fn outside(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
         let anomaly = match event.change {
             ProcessChange::StoppedFromOutside => "stopped-from-outside",
             ProcessChange::AnsweredWhileDown => "answered-while-down",
+            ProcessChange::Exited { ref how, expected: false, .. } if is_sent(how) => {
+                "killed-from-outside"
+            }
             _ => continue,
         };
         let seen = first.entry((&event.node, anomaly)).or_insert((*line, event.time_ns, 0));
@@ -60,8 +63,15 @@ pub(crate) fn outside(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
     result(NAME, TITLE, CheckState::Undecided, summary, findings.collect())
 }
 
+/// Signals that a process does not bring on itself: SIGHUP, SIGINT, SIGKILL and SIGTERM are sent, by somebody or, where
+/// there is no memory left, by the kernel.
+pub(super) fn is_sent(how: &str) -> bool {
+    matches!(how, "signal 1" | "signal 2" | "signal 9" | "signal 15")
+}
+
 fn words(anomaly: &str) -> &'static str {
     match anomaly {
+        "killed-from-outside" => "was killed by a signal that the run had not sent",
         "answered-while-down" => "answered while it was down",
         _ => "was stopped though no fault had stopped it",
     }
@@ -112,6 +122,23 @@ mod tests {
             "n2 answered while it was down.",
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn whoever_is_killed_did_not_end_by_itself() {
+        let ended = |how: &str, expected: bool| {
+            let change =
+                ProcessChange::Exited { how: how.to_owned(), expected, last_words: Vec::new() };
+            let events = [event("n1", change)];
+            (processes(Some(&events)).state, outside(Some(&events)).state)
+        };
+        for sent in ["signal 1", "signal 2", "signal 9", "signal 15"] {
+            assert_eq!(ended(sent, false), (CheckState::Holds, CheckState::Undecided), "{sent}");
+        }
+        for own in ["signal 6", "signal 11", "exit code 1", "exit code 0"] {
+            assert_eq!(ended(own, false), (CheckState::Broken, CheckState::Holds), "{own}");
+        }
+        assert_eq!(ended("signal 9", true), (CheckState::Holds, CheckState::Holds));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! No server ended by itself, and none panicked.
 
+use super::outside::is_sent;
 use super::result;
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::observation::{ProcessChange, ProcessEvent};
@@ -57,7 +58,8 @@ fn exit(
     last_words: &[String],
 ) -> Option<Finding> {
     let panicked = last_words.iter().any(|word| word.contains("panicked"));
-    if expected && !panicked {
+    // Whoever was killed did not end by itself: the check `outside` tells of that.
+    if (expected || is_sent(how)) && !panicked {
         return None;
     }
     let node = &event.node;

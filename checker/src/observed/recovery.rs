@@ -73,18 +73,53 @@ fn served_again(history: Option<&History>) -> CheckResult {
             "a run that is not cut short in its phase recovery",
         );
     }
+    let finding = not_served(history, phase.at_ns, (allowed_ns, recorded_ns), first);
+    result(NAME, TITLE, CheckState::Broken, format!("{} allowed", ms(allowed_ns)), vec![finding])
+}
+
+/// What is wrong where nothing succeeded in time: from the last success on, to the next or the end of the record.
+/// The pair is what was allowed and what was recorded.
+fn not_served(
+    history: &History,
+    healed_ns: u64,
+    (allowed_ns, recorded_ns): (u64, u64),
+    first: Option<u64>,
+) -> Finding {
     let found = match first {
         Some(after_ns) => format!("The first operation to succeed did so after {}.", ms(after_ns)),
         None => format!("No operation succeeded in the {} that were recorded.", ms(recorded_ns)),
     };
-    let finding = Finding {
+    let ended_ns = history
+        .operations
+        .iter()
+        .filter(|operation| matches!(operation.outcome, Outcome::Ok | Outcome::Rejected))
+        .map(|operation| operation.completed_at_ns)
+        .filter(|at_ns| *at_ns < healed_ns + first.unwrap_or(u64::MAX - healed_ns))
+        .max();
+    let ended = match ended_ns {
+        None => "Nothing had succeeded before.".to_owned(),
+        Some(at_ns) if at_ns <= healed_ns => {
+            format!(
+                "The last one before that had succeeded {} before the faults were lifted.",
+                ms(healed_ns - at_ns)
+            )
+        }
+        Some(at_ns) => format!(
+            "The last one before that, begun under the faults, succeeded {} after they were lifted.",
+            ms(at_ns - healed_ns)
+        ),
+    };
+    Finding {
         anomaly: "no-recovery".to_owned(),
         headline: "The cluster did not serve in time after the last fault was healed.".to_owned(),
-        explanation: format!("All faults were lifted and {} allowed. {found}", ms(allowed_ns)),
-        at_ns: Some(phase.at_ns.saturating_add(allowed_ns)),
+        explanation: format!(
+            "All faults were lifted and {} allowed. {found} {ended}",
+            ms(allowed_ns)
+        ),
+        at_ns: Some(ended_ns.unwrap_or(healed_ns)),
+        until_ns: Some(healed_ns.saturating_add(first.unwrap_or(recorded_ns))),
         ..Finding::default()
-    };
-    result(NAME, TITLE, CheckState::Broken, format!("{} allowed", ms(allowed_ns)), vec![finding])
+    }
 }
 
 /// The last moment that the history tells of.
@@ -134,6 +169,21 @@ mod tests {
         let input = std::io::Cursor::new(text.join("\n").into_bytes());
         let source = history::read_from("test", Box::new(input), &Options::default()).unwrap();
         super::served_again(Some(&source.history))
+    }
+
+    #[test]
+    fn an_outage_is_told_from_the_last_success_on() {
+        let late = check(1_000, (12_000, 12_500), "ok", 20_000);
+        let finding = &late.findings[0];
+        assert_eq!(finding.at_ns, Some(1_000_000_000), "nothing had succeeded before");
+        assert_eq!(finding.until_ns, Some(12_500_000_000));
+        assert!(finding.explanation.ends_with("Nothing had succeeded before."), "{finding:?}");
+        // The read succeeds under the faults, and nothing does after.
+        let never = check(1_000, (200, 700), "ok", 20_000);
+        let finding = &never.findings[0];
+        assert_eq!((finding.at_ns, finding.until_ns), (Some(700_000_000), Some(20_000_000_000)));
+        let told = "The last one before that had succeeded 300 ms before the faults were lifted.";
+        assert!(finding.explanation.ends_with(told), "{finding:?}");
     }
 
     #[test]

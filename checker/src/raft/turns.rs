@@ -25,6 +25,8 @@ pub(crate) struct Turns {
     pub(crate) led: Vec<Led>,
     /// Elections begun, trials not counted.
     pub(crate) campaigns_ns: Vec<u64>,
+    /// When a node stood for election, trials counted.
+    pub(crate) stood_ns: Vec<u64>,
     pub(crate) memberships: Vec<MembershipTold>,
     /// The last membership and the reign under way, by node.
     nodes: BTreeMap<NodeId, (Membership, Option<usize>)>,
@@ -38,6 +40,9 @@ impl Turns {
         let is_over = record.role != Role::Leader || matches!(record.event, Event::Stepdown { .. });
         if is_over && let Some(index) = node.1.take() {
             self.led[index].to_ns = Some(at_ns);
+        }
+        if matches!(record.event, Event::Campaign { .. }) {
+            self.stood_ns.push(at_ns);
         }
         match &record.event {
             Event::Leader { .. } => {
@@ -64,6 +69,28 @@ impl Turns {
             let leads = led.from_ns < to_ns && led.to_ns.is_none_or(|end_ns| end_ns > from_ns);
             is_elected || leads && nodes.contains(&led.node)
         })
+    }
+
+    /// The longest part of a time in which one of these nodes was in office as a leader.
+    pub(crate) fn longest_reign(
+        &self,
+        nodes: &[NodeId],
+        span: (u64, u64),
+    ) -> Option<(Led, (u64, u64))> {
+        let parts = self.led.iter().filter(|led| nodes.contains(&led.node)).map(|led| {
+            let to_ns = led.to_ns.map_or(span.1, |end_ns| end_ns.min(span.1));
+            (*led, (led.from_ns.max(span.0).min(to_ns), to_ns))
+        });
+        parts.max_by_key(|(_, (from_ns, to_ns))| to_ns - from_ns)
+    }
+
+    /// The longest part of a time in which nobody stood for election.
+    pub(crate) fn longest_rest(&self, (from_ns, to_ns): (u64, u64)) -> (u64, u64) {
+        let stood = self.stood_ns.iter().copied().filter(|at_ns| (from_ns..to_ns).contains(at_ns));
+        let mut edges: Vec<u64> = stood.chain([from_ns, to_ns]).collect();
+        edges.sort_unstable();
+        let rests = edges.windows(2).map(|pair| (pair[0], pair[1]));
+        rests.max_by_key(|(from_ns, to_ns)| to_ns - from_ns).unwrap_or((from_ns, to_ns))
     }
 
     /// Elections begun in this time.

@@ -1,7 +1,8 @@
 //! What each node was over time: role and term, and whether it could act at all.
 //!
 //! Taken from traces where there are any, otherwise from status polls, and cut by what the runner
-//! saw from outside: a node without a process is down, a stopped one is paused.
+//! saw from outside: a node without a process is down, a stopped one is paused, and one that did not answer
+//! status requests is silent, whatever it was before.
 
 use serde::{Deserialize, Serialize};
 use whitewater_raft::event::{Event, Record, Role};
@@ -18,9 +19,17 @@ pub enum State {
     Running,
     /// Its process was stopped (SIGSTOP) and kept its memory.
     Paused,
+    /// Somebody else than the run had stopped its process.
+    Stopped,
+    /// It answered no status request, and nothing that was seen says why. Its role is the last one known.
+    Silent,
     /// It had no process.
     Down,
 }
+
+/// Status requests are sent every 75 ms and given up after 300 ms. A node that answers none for longer than this
+/// left two without an answer, which a busy machine seldom does.
+const SILENT_NS: u64 = 1_000_000_000;
 
 /// A stretch of time in which a node's role, term and state did not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,12 +122,19 @@ fn of_node(recording: &Recording, name: &str) -> NodeRoles {
     }
     changes.sort_by_key(|change| change.0);
     let mut spans = joined(&changes, recording.last_ns);
-    for fault in recording.faults.iter().filter(|fault| pauses(fault, name)) {
+    let paused = recording.faults.iter().filter(|fault| pauses(fault, name)).map(|fault| {
         let from = fault.effective_at_ns.or(fault.started_at_ns).unwrap_or(fault.planned_at_ns);
-        spans = cut(spans, from, fault.healed_at_ns.unwrap_or(recording.last_ns), State::Paused);
+        (from, fault.healed_at_ns.unwrap_or(recording.last_ns), State::Paused)
+    });
+    let mut known: Vec<(u64, u64, State)> = paused.collect();
+    let with = |state| move |(from, to)| (from, to, state);
+    known.extend(stops(recording, name).into_iter().map(with(State::Stopped)));
+    known.extend(outages(recording, name).into_iter().map(with(State::Down)));
+    for (from, to) in silences(recording, name, &known) {
+        spans = cut(spans, from, to, State::Silent);
     }
-    for (from, to) in outages(recording, name) {
-        spans = cut(spans, from, to, State::Down);
+    for (from, to, state) in known {
+        spans = cut(spans, from, to, state);
     }
     NodeRoles { node: name.to_owned(), from_trace, spans }
 }
@@ -202,6 +218,46 @@ fn pauses(fault: &FaultRecord, node: &str) -> bool {
         && fault.nodes.iter().any(|name| name == node)
 }
 
+/// The stretches in which a node answered no status request though they were sent: from its last answer to the next,
+/// or to the end of all answers, without what is known to be the reason. A run in which nobody was asked tells of no
+/// silence.
+fn silences(recording: &Recording, node: &str, known: &[(u64, u64, State)]) -> Vec<(u64, u64)> {
+    let Some(asked_until) = recording.polls.iter().map(|poll| poll.time_ns).max() else {
+        return Vec::new();
+    };
+    let own = recording.polls.iter().filter(|poll| poll.node == node).map(|poll| poll.time_ns);
+    let answers: Vec<u64> = own.chain([asked_until]).collect();
+    let mut found: Vec<(u64, u64)> =
+        answers.windows(2).map(|pair| (pair[0], pair[1])).filter(is_silence).collect();
+    for (from, to, _) in known {
+        let rest = |(begin, end): (u64, u64)| [(begin, end.min(*from)), (begin.max(*to), end)];
+        found = found.into_iter().flat_map(rest).filter(is_silence).collect();
+    }
+    found
+}
+
+fn is_silence((from, to): &(u64, u64)) -> bool {
+    to.saturating_sub(*from) > SILENT_NS
+}
+
+/// The stretches in which somebody else had stopped a node's process.
+fn stops(recording: &Recording, node: &str) -> Vec<(u64, u64)> {
+    let (mut found, mut since) = (Vec::new(), None);
+    for event in recording.processes.iter().filter(|event| event.node == node) {
+        match event.change {
+            ProcessChange::StoppedFromOutside => since = since.or(Some(event.time_ns)),
+            ProcessChange::Ready | ProcessChange::AnsweredWhileDown => {}
+            ProcessChange::ContinuedFromOutside
+            | ProcessChange::Started
+            | ProcessChange::Exited { .. } => {
+                found.extend(since.take().map(|from| (from, event.time_ns)));
+            }
+        }
+    }
+    found.extend(since.map(|from| (from, recording.last_ns)));
+    found
+}
+
 /// The stretches in which a node had no process.
 fn outages(recording: &Recording, node: &str) -> Vec<(u64, u64)> {
     let (mut found, mut since) = (Vec::new(), None);
@@ -223,6 +279,9 @@ fn outages(recording: &Recording, node: &str) -> Vec<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observation::{ProcessEvent, StatusPoll};
+
+    const MILLISECOND: u64 = 1_000_000;
 
     fn spans() -> Vec<Span> {
         joined(&[(10, Role::Follower, 1), (20, Role::Leader, 2), (30, Role::Leader, 2)], 100)
@@ -252,5 +311,92 @@ mod tests {
     fn a_leader_to_the_end_was_never_lost() {
         let node = NodeRoles { node: "n1".to_owned(), from_trace: true, spans: spans() };
         assert_eq!(reigns(&[node])[0].lost_at_ns, None);
+    }
+
+    fn polls(node: &str, times: impl IntoIterator<Item = u64>, role: &str) -> Vec<StatusPoll> {
+        let poll = |time_ns| StatusPoll {
+            node: node.to_owned(),
+            time_ns: time_ns * MILLISECOND,
+            role: role.to_owned(),
+            term: 3,
+            ..StatusPoll::default()
+        };
+        times.into_iter().map(poll).collect()
+    }
+
+    fn states(recording: &Recording, node: &str) -> Vec<(u64, u64, State)> {
+        let roles = of_node(recording, node);
+        let spans = roles.spans.iter();
+        spans.map(|it| (it.start_ns / MILLISECOND, it.end_ns / MILLISECOND, it.state)).collect()
+    }
+
+    fn recorded(processes: &[(u64, ProcessChange)]) -> Recording {
+        let mut recording = Recording {
+            polls: polls("n1", (0..40).chain(120..=200).map(|it| it * 50), "leader"),
+            last_ns: 10_000 * MILLISECOND,
+            ..Recording::default()
+        };
+        recording.polls.extend(polls("n2", (0..100).map(|it| it * 50), "follower"));
+        let event = |(at_ms, change): &(u64, ProcessChange)| ProcessEvent {
+            node: "n1".to_owned(),
+            time_ns: at_ms * MILLISECOND,
+            pid: 1,
+            change: change.clone(),
+        };
+        recording.processes = processes.iter().map(event).collect();
+        recording
+    }
+
+    #[test]
+    fn who_answers_nothing_is_silent_and_not_what_it_was() {
+        let recording = recorded(&[]);
+        let leader = [
+            (0, 1_950, State::Running),
+            (1_950, 6_000, State::Silent),
+            (6_000, 10_000, State::Running),
+        ];
+        assert_eq!(states(&recording, "n1"), leader);
+        // The other one answered nothing from the fifth second to the end.
+        let follower = [(0, 4_950, State::Running), (4_950, 10_000, State::Silent)];
+        assert_eq!(states(&recording, "n2"), follower);
+        let reign =
+            &reigns(&of_recording(&Recording { nodes: vec!["n1".to_owned()], ..recording }))[0];
+        assert_eq!(reign.lost_at_ns, Some(1_950 * MILLISECOND));
+    }
+
+    #[test]
+    fn a_silence_with_a_known_reason_is_called_by_it() {
+        let stopped = recorded(&[
+            (2_000, ProcessChange::StoppedFromOutside),
+            (5_900, ProcessChange::ContinuedFromOutside),
+        ]);
+        let expected = [
+            (0, 2_000, State::Running),
+            (2_000, 5_900, State::Stopped),
+            (5_900, 10_000, State::Running),
+        ];
+        assert_eq!(states(&stopped, "n1"), expected);
+        let how = "signal 9".to_owned();
+        let exited = ProcessChange::Exited { how, expected: false, last_words: Vec::new() };
+        let killed = recorded(&[(2_000, ProcessChange::StoppedFromOutside), (3_000, exited)]);
+        let seen = states(&killed, "n1");
+        assert_eq!(seen[1..], [(2_000, 3_000, State::Stopped), (3_000, 10_000, State::Down)]);
+        // What the reason does not cover is a silence of its own.
+        let late = recorded(&[
+            (2_000, ProcessChange::StoppedFromOutside),
+            (3_000, ProcessChange::ContinuedFromOutside),
+        ]);
+        let seen = states(&late, "n1");
+        assert_eq!(seen[1..3], [(2_000, 3_000, State::Stopped), (3_000, 6_000, State::Silent)]);
+    }
+
+    #[test]
+    fn an_answer_that_is_a_little_late_is_no_silence() {
+        let recording = Recording {
+            polls: polls("n1", (0..20).map(|it| it * 900), "leader"),
+            last_ns: 17_100 * MILLISECOND,
+            ..Recording::default()
+        };
+        assert_eq!(states(&recording, "n1"), [(0, 17_100, State::Running)]);
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Entry {
     /// How long faults were injected: runs of other lengths are not compared.
     pub(super) time_ms: u64,
     pub(super) figures: Option<Figures>,
+    /// Objectives that were missed, or never measured, in words. They leave the verdict alone.
+    pub(super) objectives: Vec<String>,
     /// Relative to the index; empty where there is no report.
     pub(super) link: String,
 }
@@ -87,6 +89,7 @@ fn entry(folder: &Path, name: &str) -> Entry {
             seed: record.known_seed().map(|seed| seed.to_string()).unwrap_or_default(),
             duration_ms: record.duration_ms,
             time_ms: record.settings.time_ms,
+            objectives: record.objectives.lines(),
             figures,
             link,
         },

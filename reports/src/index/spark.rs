@@ -103,3 +103,36 @@ fn draw(chart: &Chart, values: &[u64]) -> String {
     let description = format!("From {} to {}; the newest is {newest}.", words(low), words(high));
     svg.finish(&format!("trend-{}", chart.id), (WIDTH, HEIGHT), chart.title, &description)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(scenario: &str, time_ms: u64, ok: u64) -> Entry {
+        Entry {
+            scenario: scenario.to_owned(),
+            time_ms,
+            figures: Some(Figures { ok, ..Figures::default() }),
+            ..Entry::default()
+        }
+    }
+
+    #[test]
+    fn a_trend_has_runs_of_one_scenario_and_one_length() {
+        let own = [run("register", 20_000, 1_000), run("register", 20_000, 1_200)];
+        let mut others = vec![run("append", 20_000, 5), run("register", 2_000, 7)];
+        let mut canary = run("register", 20_000, 9);
+        canary.mutant = Some("vote-volatile".to_owned());
+        let mut killed = run("register", 20_000, 11);
+        killed.is_incomplete = true;
+        others.extend([canary, killed]);
+        let all = [&others[..], &own[..]].concat();
+        let drawn = trends(&all);
+        let operations = drawn.iter().find(|it| it.title.starts_with("ok operations")).unwrap();
+        assert!(operations.title.ends_with("register"), "{}", operations.title);
+        assert!(operations.drawing.contains("From 1,000 to 1,200"), "{}", operations.drawing);
+        // The newest decides of which scenario and length; one run is no trend.
+        let drawn = trends(&[&own[..], &others[..2]].concat());
+        assert!(drawn.is_empty());
+    }
+}

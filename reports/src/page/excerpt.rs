@@ -101,7 +101,10 @@ fn window(run: &Run, finding: Option<&Finding>) -> Option<(u64, u64)> {
     let faults = run.recording.faults.iter().filter_map(|fault| fault.started_at_ns);
     let near = faults.filter(|start| *start <= at_ns && at_ns - start <= FAULT_NS).min();
     let from_ns = near.unwrap_or(first).min(first).saturating_sub(BEFORE_NS / 10);
-    Some((from_ns.min(at_ns.saturating_sub(BEFORE_NS)), at_ns + AFTER_NS))
+    // Of an outage, how it began is wanted most, and then how it went on.
+    let until_ns = finding.and_then(|finding| finding.until_ns).unwrap_or(at_ns);
+    let last_ns = until_ns.min(at_ns + FAULT_NS) + AFTER_NS;
+    Some((from_ns.min(at_ns.saturating_sub(BEFORE_NS)), last_ns))
 }
 
 /// Leaves out the rows furthest from the centre; returns how many.

@@ -1,8 +1,7 @@
 //! What the script needs beside the operations: names, faults, roles and marks, as one JSON island.
 
 use serde_json::{Value, json};
-use whitewater_checker::statistics::{NodeRoles, State, fault_span};
-use whitewater_raft::event::Role;
+use whitewater_checker::statistics::{NodeRoles, fault_span};
 
 use super::columns::{Columns, GRID_COLUMNS, GRID_FASTEST_US, GRID_ROWS, GRID_ROWS_PER_DECADE};
 use super::details;
@@ -10,7 +9,7 @@ use crate::clock::Clock;
 use crate::correlation::blocked_operation;
 use crate::load::Run;
 use crate::palette::fault_class;
-use crate::role_lanes::{Claim, with_claims};
+use crate::role_lanes::{Claim, kind, with_claims};
 use crate::story::{Story, words};
 
 /// The island's text. Safe inside a script element: every `<` is escaped.
@@ -41,6 +40,7 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
         });
         Some(json!({
             "at": seconds(finding.at_ns?), "name": words(&finding.anomaly),
+            "until": finding.until_ns.map(seconds),
             "from": blocked.map(|one| seconds(one.invoked_at_ns)),
             "latency": took.map(|ns| ns as f64 / 1e6),
         }))
@@ -91,14 +91,10 @@ fn spans(roles: &NodeRoles, all: &[NodeRoles], seconds: impl Fn(u64) -> f64) -> 
     with_claims(roles, all)
         .into_iter()
         .map(|(span, claim)| {
-            let kind = match (span.state, span.role) {
-                (State::Down, _) => "down",
-                (State::Paused, _) => "paused",
-                (_, Role::Leader) if claim == Claim::Stale => "stale",
-                (_, Role::Leader) if claim == Claim::Rival => "rival",
-                (_, Role::Leader) => "leader",
-                (_, Role::Candidate | Role::PreCandidate) => "candidate",
-                _ => "follower",
+            let kind = match (kind(&span), claim) {
+                ("leader", Claim::Stale) => "stale",
+                ("leader", Claim::Rival) => "rival",
+                (kind, _) => kind,
             };
             json!([seconds(span.start_ns), seconds(span.end_ns), kind, span.term])
         })

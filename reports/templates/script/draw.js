@@ -79,6 +79,7 @@ function foreground({ g, width, height, x }) {
     g.setLineDash([]);
   };
   if (meta.mark) line(meta.mark.at, colours.violation, [4, 3]);
+  if (meta.mark && meta.mark.until) line(meta.mark.until, colours.violation, [4, 3]);
   if (view.cursor !== null) line(view.cursor, colours.muted, []);
   if (view.drag) {
     const [from, to] = view.drag.map(x);
@@ -165,6 +166,9 @@ function drawRole(g, kind, term, x, y, w, h) {
     g.fillRect(x, y, w, h);
     g.globalAlpha = 1;
     hatch(g, x, y, w, h, colours.paused, 5, 0);
+  } else if (kind === "silent") {
+    hatch(g, x, y + 3, w, h - 6, colours.down, 9, 1);
+    words("silent", colours.down);
   } else {
     g.strokeStyle = colours.down;
     g.lineWidth = 1;

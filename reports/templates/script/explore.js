@@ -45,7 +45,10 @@ function start(data) {
       if (!meta.mark) return;
       const times = meta.witness.map((operation) => operation[1]).concat(meta.mark.at);
       const reach = Math.max(0.5, (meta.mark.at - Math.min(...times)) * 1.4);
-      show(meta.mark.at - Math.min(reach, 8), meta.mark.at + Math.min(reach, 8) * 0.4);
+      if (meta.mark.until) {
+        const around = Math.max(0.5, (meta.mark.until - meta.mark.at) / 8);
+        show(meta.mark.at - around, meta.mark.until + around);
+      } else show(meta.mark.at - Math.min(reach, 8), meta.mark.at + Math.min(reach, 8) * 0.4);
       one("#run").scrollIntoView();
     },
     in: () => zoom(0.5),

@@ -1,5 +1,9 @@
-//! junit.xml by the rules that two schemas share: Ant's JUnit.xsd, and the Jenkins xunit plugin's
-//! junit-10.xsd. Elements, their order, their attributes and what must be there.
+//! junit.xml by the rules that two schemas share: Ant's JUnit.xsd (<https://github.com/windyroad/JUnit-Schema>) and the
+//! Jenkins xunit plugin's junit-10.xsd (<https://github.com/jenkinsci/xunit-plugin>, below
+//! `src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd`). Elements, their order, their attributes, what must be
+//! there, and the types of values. To hold a file against the schemas themselves: `xmllint --schema JUnit.xsd junit.xml`.
+
+use whitewater_checker::objectives::{NotMeasured, Outcomes, Seen};
 
 use crate::sample::{SHAPES, Shape};
 use crate::{OPERATIONS, Reported};
@@ -81,11 +85,39 @@ fn validate(xml: &str) -> Result<(), String> {
         if found != rule.attributes {
             return Err(format!("<{name}> has {found:?}, wanted {:?}", rule.attributes));
         }
+        values(name, tag)?;
         if !tag.ends_with('/') {
             open.push((rule, 0, 0));
         }
     }
     if open.is_empty() { Ok(()) } else { Err("never closed".to_owned()) }
+}
+
+/// The types of attributes: whole and decimal numbers, a time without a zone, names that are not empty.
+fn values(element: &str, tag: &str) -> Result<(), String> {
+    for name in
+        ["id", "tests", "failures", "errors", "skipped", "time", "timestamp", "hostname", "name"]
+    {
+        let Some((_, rest)) = tag.split_once(&format!(" {name}=\"")) else { continue };
+        let value = rest.split('"').next().unwrap_or_default();
+        let digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_right = match name {
+            "time" => value.split('.').count() <= 2 && value.split('.').all(digits),
+            "timestamp" => {
+                let shape: String =
+                    value.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+                shape == "0000-00-00T00:00:00"
+            }
+            // A token loses the spaces around it; then something must be left.
+            "hostname" | "name" => !value.trim().is_empty(),
+            _ => digits(value),
+        };
+        if !is_right {
+            return Err(format!("<{element}> has {name}=\"{value}\""));
+        }
+    }
+    Ok(())
 }
 
 fn attribute(xml: &str, name: &str) -> usize {
@@ -123,6 +155,10 @@ fn what_a_schema_forbids_is_seen() {
         ("</failure>", "</failure><skipped message=\"\"></skipped>"),
         ("<failure type=\"stale-read\"", "<failure"),
         ("<testcase ", "<testcase status=\"x\" "),
+        (" hostname=\"bench-7\"", " hostname=\"\""),
+        ("06:40:00\"", "06:40:00Z\""),
+        (" skipped=\"", " skipped=\"-"),
+        (" time=\"0\"", " time=\"1,000\""),
     ];
     for (from, to) in broken {
         assert!(xml.contains(from), "{from} in {xml}");
@@ -138,4 +174,34 @@ fn failing_checks_come_first() {
     let table = reported.read("summary.md");
     let rows = table.split("|---|---|---|\n").nth(1).unwrap();
     assert!(rows.starts_with("| ✕ | no crash or panic"), "{rows}");
+}
+
+#[test]
+fn an_objective_is_a_case_of_its_own_and_fails_where_it_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = crate::sample::write_run(folder.path(), Shape::Pass, OPERATIONS);
+    let seen = |objective: &str, seen: &str| Seen {
+        objective: objective.to_owned(),
+        seen: seen.to_owned(),
+    };
+    record.objectives = Outcomes {
+        objectives_met: vec![seen("p99<1s", "61.2ms")],
+        objectives_missed: vec![seen("served>=99%", "97.1%")],
+        objectives_not_measured: vec![NotMeasured {
+            objective: "failover_p95<3s".to_owned(),
+            why: "no leader was lost and replaced".to_owned(),
+        }],
+    };
+    std::fs::write(folder.path().join("run.json"), serde_json::to_vec(&record).unwrap()).unwrap();
+    whitewater_reports::write_all(folder.path()).unwrap();
+    let xml = crate::read(&folder.path().join("junit.xml"));
+    validate(&xml).unwrap_or_else(|error| panic!("{error}\n{xml}"));
+    let first = xml.split("<testcase ").nth(1).unwrap();
+    assert!(first.starts_with("name=\"objective served&gt;=99%\""), "{first}");
+    assert!(first.contains("<failure type=\"objective-missed\""), "{first}");
+    assert!(first.contains("seen 97.1%"), "{first}");
+    assert_eq!(attribute(&xml, "failures"), 1);
+    let case = |name: &str| xml.split("<testcase ").find(|it| it.contains(name)).unwrap();
+    assert!(case("failover_p95").contains("<skipped"), "{xml}");
+    assert!(!case("p99&lt;1s").contains("<skipped") && !case("p99&lt;1s").contains("<failure"));
 }

@@ -77,6 +77,7 @@ pub(super) fn finding<O: Explain>(object: &O, asked: &Asked<'_>, shrunk: &Shrunk
         explanation,
         key: (!key.is_empty()).then(|| key.to_owned()),
         at_ns: (at.completed_at_ns != NEVER_NS).then_some(at.completed_at_ns),
+        until_ns: None,
         nodes,
         witness: Some(witness),
         ..Finding::default()

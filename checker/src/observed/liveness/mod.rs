@@ -2,12 +2,15 @@
 //!
 //! Looks at every time without a success longer than promised: where one and the same majority of the
 //! voters ran, was not struck by any fault and was asked to do something for longer than the bound, a
-//! promise was broken. What is not known to be healthy is not judged (see `stretches`). The bounds and why
-//! bad luck does not break them: [`crate::promises`].
+//! promise was broken. Two parts of such a time have shorter bounds, because no luck of elections is needed there: that a
+//! leader is in office, and that nobody stands for election (see `outage`). What is not known to be healthy is not judged
+//! (see `stretches`), and a time in which the clients stood still as well is given on top. The bounds and why bad luck
+//! does not break them: [`crate::promises`].
 
+mod outage;
 mod stretches;
 
-use stretches::Stretch;
+use outage::{Bounds, Outage};
 pub(crate) use stretches::{MembershipTold, Stretches};
 
 use super::{Phases, result};
@@ -24,6 +27,8 @@ const TITLE: &str = "a healthy majority elects a leader and serves in time";
 const MILLISECOND: u64 = 1_000_000;
 /// So many operations must have begun in a time without a success, or nobody asked for service.
 pub(crate) const ASKED_MIN: usize = 5;
+/// Clients give an operation up after a second: a longer time in which none began or ended anything is the machine's.
+const STILL_NS: u64 = 1_500_000_000;
 /// Findings shown.
 const SHOWN_MAX: usize = 8;
 
@@ -67,22 +72,16 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         );
     };
     let stretches = Stretches::of(processes, observed.faults, &observed.turns.memberships);
-    let bounds =
-        Bounds { leader_ns: leader_ms * MILLISECOND, service_ns: service_ms * MILLISECOND };
-    let expected_ns = promises.service_expected_ms.map(|ms| ms * MILLISECOND);
-    let (mut longest_ns, mut findings, mut late) = (0, Vec::new(), Vec::new());
-    for gap in gaps(history) {
-        let Some(stretch) = stretches.longest(gap) else { continue };
-        if begun(history, (stretch.from_ns, stretch.to_ns)) < ASKED_MIN {
-            continue;
-        }
-        longest_ns = longest_ns.max(stretch.length_ns());
-        let broken = judge(observed.turns, &stretch, &bounds);
-        if broken.is_none() {
-            late.extend(expected_ns.and_then(|expected_ns| later(&stretch, expected_ns)));
-        }
-        findings.extend(broken);
-    }
+    let ns = |ms: Option<u64>| ms.map(|ms| ms * MILLISECOND);
+    let bounds = Bounds {
+        leader_ns: leader_ms * MILLISECOND,
+        service_ns: service_ms * MILLISECOND,
+        in_office_ns: ns(promises.in_office_within_ms),
+        stands_ns: ns(promises.stands_within_ms),
+    };
+    let outages =
+        Outages::of(observed, (history, &stretches), &bounds, ns(promises.service_expected_ms));
+    let Outages { longest_ns, broken: mut findings, late } = outages;
     let state = if findings.is_empty() { CheckState::Undecided } else { CheckState::Broken };
     let summary = format!(
         "longest time without a success while a majority could work {}; allowed are {}, and {} without a leader",
@@ -101,71 +100,50 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
     result(NAME, TITLE, state, summary, findings)
 }
 
-/// A time without a success that breaks no promise, and is too long for a pass to mean something.
-fn later(stretch: &Stretch, expected_ns: u64) -> Option<Finding> {
-    if stretch.length_ns() <= expected_ns {
-        return None;
-    }
-    let names: Vec<String> = stretch.nodes().map(|node| format!("n{node}")).collect();
-    Some(Finding {
-        anomaly: "too-little-service".to_owned(),
-        headline: "A majority that could work served nobody for longer than is expected."
-            .to_owned(),
-        explanation: format!(
-            "{} ran, were struck by no fault and reached each other for {}, and no operation succeeded; {} \
-             is expected. A busy machine may be the reason, so this breaks no promise.",
-            names.join(", "),
-            seconds(stretch.length_ns()),
-            seconds(expected_ns),
-        ),
-        at_ns: Some(stretch.from_ns + expected_ns),
-        nodes: names,
-        ..Finding::default()
-    })
+/// What came of all times without a success.
+struct Outages {
+    /// The longest part in which a majority could work.
+    longest_ns: u64,
+    broken: Vec<Finding>,
+    /// Longer than is expected, and no promise broken.
+    late: Vec<Finding>,
 }
 
-struct Bounds {
-    leader_ns: u64,
-    service_ns: u64,
-}
-
-/// What is wrong with a time without a success, if anything is.
-fn judge(turns: &Turns, stretch: &Stretch, bounds: &Bounds) -> Option<Finding> {
-    let nodes: Vec<u64> = stretch.nodes().collect();
-    let span = (stretch.from_ns, stretch.to_ns);
-    let is_leaderless = !turns.led.is_empty() && !turns.has_leader(&nodes, span);
-    let bound_ns = if is_leaderless { bounds.leader_ns } else { bounds.service_ns };
-    if stretch.length_ns() <= bound_ns {
-        return None;
+impl Outages {
+    fn of(
+        observed: &Observed<'_>,
+        (history, stretches): (&History, &Stretches),
+        bounds: &Bounds,
+        expected_ns: Option<u64>,
+    ) -> Outages {
+        let mut outages = Outages { longest_ns: 0, broken: Vec::new(), late: Vec::new() };
+        let gaps = gaps(history);
+        for (index, gap) in gaps.iter().copied().enumerate() {
+            let Some(stretch) = stretches.longest(gap) else { continue };
+            let span = (stretch.from_ns, stretch.to_ns);
+            if begun(history, span) < ASKED_MIN {
+                continue;
+            }
+            outages.longest_ns = outages.longest_ns.max(stretch.length_ns());
+            let outage = Outage {
+                gap,
+                is_ended: index > 0,
+                is_over: index + 1 < gaps.len(),
+                stretch,
+                stalled_ns: stalled_ns(history, span),
+                observed,
+            };
+            match outage.judge(history, bounds) {
+                Some(broken) => outages.broken.push(broken),
+                None => {
+                    outages
+                        .late
+                        .extend(expected_ns.and_then(|expected_ns| outage.later(expected_ns)));
+                }
+            }
+        }
+        outages
     }
-    let names: Vec<String> = nodes.iter().map(|node| format!("n{node}")).collect();
-    let campaigns = turns.campaigns(span);
-    let (anomaly, headline, what) = match is_leaderless {
-        true => (
-            "no-leader",
-            "A healthy majority had no leader for longer than is promised.",
-            format!("none of them led and nobody was elected, in {campaigns} elections"),
-        ),
-        false => (
-            "no-service",
-            "A healthy majority served nobody for longer than is promised.",
-            format!("no operation succeeded ({campaigns} elections were begun)"),
-        ),
-    };
-    let explanation = format!(
-        "{} ran, were struck by no fault and reached each other for {}, and {what}; {} is allowed.",
-        names.join(", "),
-        seconds(stretch.length_ns()),
-        seconds(bound_ns),
-    );
-    Some(Finding {
-        anomaly: anomaly.to_owned(),
-        headline: headline.to_owned(),
-        explanation,
-        at_ns: Some(stretch.from_ns + bound_ns),
-        nodes: names,
-        ..Finding::default()
-    })
 }
 
 /// The times between two successes while clients were at work.
@@ -188,6 +166,25 @@ pub(crate) fn gaps(history: &History) -> Vec<(u64, u64)> {
     let starts = std::iter::once(from_ns).chain(successes.iter().copied());
     let ends = successes.iter().copied().chain([to_ns]);
     starts.zip(ends).filter(|(start_ns, end_ns)| start_ns < end_ns).collect()
+}
+
+/// For how much of a time the clients themselves stood still: none of them began or ended anything for longer than
+/// their deadlines allow, so the machine did not let them.
+fn stalled_ns(history: &History, (from_ns, to_ns): (u64, u64)) -> u64 {
+    // Too short to hold such a time, as nearly all are.
+    if to_ns - from_ns <= STILL_NS {
+        return 0;
+    }
+    let ends = history.operations.iter().map(|operation| operation.completed_at_ns);
+    let begins = history.operations.iter().map(|operation| operation.invoked_at_ns);
+    let mut seen: Vec<u64> = begins
+        .chain(ends)
+        .filter(|at_ns| (from_ns..to_ns).contains(at_ns))
+        .chain([from_ns, to_ns])
+        .collect();
+    seen.sort_unstable();
+    let holes = seen.windows(2).map(|pair| pair[1] - pair[0]);
+    holes.filter(|hole_ns| *hole_ns > STILL_NS).sum()
 }
 
 /// Operations begun in a time.

@@ -13,6 +13,8 @@ const S: u64 = 1_000_000_000;
 const PROMISES: Promises = Promises {
     leader_within_ms: Some(4_000),
     service_within_ms: Some(6_000),
+    in_office_within_ms: None,
+    stands_within_ms: None,
     service_expected_ms: None,
     recovery_allowance_ms: None,
     undisturbed_ms: None,
@@ -116,6 +118,14 @@ fn a_healthy_majority_that_serves_nobody_breaks_its_promise() {
     assert_eq!(found.findings[0].anomaly, "no-service");
     let words = "n2, n3, n4, n5 ran, were struck by no fault and reached each other for 8.2 s";
     assert!(found.findings[0].explanation.contains(words), "{found:?}");
+    // The story is told from the last success on, which ended at 9.9 s, to the next.
+    let told = "The last operation to succeed ended here; the next one to succeed ended 8.2 s later. No fault was in \
+                force then.";
+    assert!(found.findings[0].explanation.starts_with(told), "{found:?}");
+    let leaders = "Meanwhile n1 led term 1 for the first 1.1 s, n2 led term 1 from 1.1 s on.";
+    assert!(found.findings[0].explanation.ends_with(leaders), "{found:?}");
+    assert_eq!(found.findings[0].at_ns, Some(99 * S / 10));
+    assert_eq!(found.findings[0].until_ns, Some(181 * S / 10));
     // What is allowed is no violation.
     let short = check((10, 15), &five(), &faults, &turns(&[(1, 0, 11), (2, 11, 30)]));
     assert_eq!(short.state, CheckState::Holds, "{short:?}");
@@ -223,4 +233,88 @@ fn a_majority_that_somebody_else_stopped_promises_nothing() {
     let stopped = check((10, 20), &processes, &[], &Turns::default());
     assert_eq!(stopped.state, CheckState::Holds, "{stopped:?}");
     assert_eq!(check((10, 20), &five(), &[], &Turns::default()).state, CheckState::Broken);
+}
+
+#[test]
+fn a_leader_in_office_that_serves_nobody_has_less_time_than_an_election() {
+    let promises = Promises {
+        leader_within_ms: Some(20_000),
+        service_within_ms: Some(22_000),
+        in_office_within_ms: Some(5_000),
+        ..PROMISES
+    };
+    let state = |silent, turns: &Turns, promises: &Promises| {
+        liveness(&Observed {
+            history: Some(&history(silent)),
+            processes: Some(&five()),
+            faults: &[fault("partition", &[5], 2, Some(12))],
+            turns,
+            promises: Some(promises),
+        })
+    };
+    let found = state((10, 16), &turns(&[(1, 0, 30)]), &promises);
+    assert_eq!(found.state, CheckState::Broken, "{found:?}");
+    let told = &found.findings[0].explanation;
+    assert!(told.contains("In force then: fault 1 (partition: n5)."), "{told}");
+    assert!(told.contains("n1 was in office as the leader of term 1 for 6.2 s of it"), "{told}");
+    assert!(told.contains("5.0 s is allowed"), "{told}");
+    // Shorter, without the bound, or with no leader in office for so long, it is what an election may take.
+    assert_eq!(state((10, 14), &turns(&[(1, 0, 30)]), &promises).state, CheckState::Holds);
+    let unbounded = Promises { in_office_within_ms: None, ..promises };
+    assert_eq!(state((10, 16), &turns(&[(1, 0, 30)]), &unbounded).state, CheckState::Holds);
+    let changing = turns(&[(1, 0, 13), (2, 13, 30)]);
+    assert_eq!(state((10, 16), &changing, &promises).state, CheckState::Holds);
+    // A leader that is cut off, or in reach of a minority alone, is in nobody's office.
+    let outside = turns(&[(5, 0, 30)]);
+    assert_eq!(state((10, 16), &outside, &promises).state, CheckState::Holds);
+}
+
+#[test]
+fn a_majority_without_a_leader_of_which_nobody_stands_has_less_time_still() {
+    let promises = Promises {
+        leader_within_ms: Some(20_000),
+        service_within_ms: Some(22_000),
+        stands_within_ms: Some(2_000),
+        ..PROMISES
+    };
+    let state = |stood_s: &[u64]| {
+        let mut led = turns(&[(1, 0, 9), (2, 16, 30)]);
+        led.stood_ns = stood_s.iter().map(|at_s| at_s * S).collect();
+        liveness(&Observed {
+            history: Some(&history((10, 15))),
+            processes: Some(&five()),
+            faults: &[],
+            turns: &led,
+            promises: Some(&promises),
+        })
+    };
+    let found = state(&[10, 11]);
+    assert_eq!(found.findings.first().map(|it| it.anomaly.as_str()), Some("no-election"));
+    let told = &found.findings[0].explanation;
+    assert!(told.contains("for 4.1 s of it nobody stood for election; 2.0 s is allowed"), "{told}");
+    assert!(told.ends_with("Nobody led meanwhile."), "{told}");
+    assert_eq!(state(&[10, 11, 12, 13, 14]).state, CheckState::Holds, "they try");
+    assert_eq!(state(&[]).state, CheckState::Holds, "no trace tells who stood");
+}
+
+#[test]
+fn a_time_in_which_the_clients_stood_still_too_is_the_machines() {
+    let promises = Promises { in_office_within_ms: Some(5_000), ..PROMISES };
+    let state = |still: (u64, u64)| {
+        let mut served = history((10, 17));
+        let at_work = |it: &crate::history::Operation| {
+            !(still.0 * S..still.1 * S).contains(&it.invoked_at_ns)
+        };
+        served.operations.retain(at_work);
+        liveness(&Observed {
+            history: Some(&served),
+            processes: Some(&five()),
+            faults: &[],
+            turns: &turns(&[(1, 0, 30)]),
+            promises: Some(&promises),
+        })
+    };
+    assert_eq!(state((0, 0)).state, CheckState::Broken, "7.2 s");
+    assert_eq!(state((11, 12)).state, CheckState::Broken, "a second is no stall");
+    assert_eq!(state((11, 14)).state, CheckState::Holds, "4.2 s beside the stall");
 }

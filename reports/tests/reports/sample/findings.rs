@@ -148,6 +148,7 @@ fn stale_read() -> Finding {
                 .to_owned(),
         key: Some("k17".to_owned()),
         at_ns: Some(at(WITNESS_TIMES[3].1)),
+        until_ns: None,
         nodes: vec!["n3".to_owned()],
         evidence: Vec::new(),
         witness: Some(witness()),
@@ -197,6 +198,7 @@ fn lost_write() -> Finding {
                 .to_owned(),
         key: Some("k44".to_owned()),
         at_ns: Some(at(53.21)),
+        until_ns: None,
         nodes: vec!["n3".to_owned()],
         evidence: Vec::new(),
         witness: Some(Witness {
@@ -229,6 +231,7 @@ fn two_leaders() -> Finding {
             .to_owned(),
         key: None,
         at_ns: Some(at(36.08)),
+        until_ns: None,
         nodes: vec!["n1".to_owned(), "n5".to_owned()],
         evidence: vec![
             r#"trace/n1.jsonl:412 {"node":1,"boot":1,"seq":412,"time_ns":5036000000000,"term":8,"role":"leader","event":"leader","votes":[1,2,3]}"#.to_owned(),
@@ -249,6 +252,7 @@ fn panic() -> Finding {
                 .to_owned(),
         key: None,
         at_ns: Some(at(39.412)),
+        until_ns: None,
         nodes: vec!["n2".to_owned()],
         evidence: vec![
             "thread 'node' panicked at server/src/storage/wal.rs:214:9:".to_owned(),
