@@ -5,7 +5,8 @@
 //! 1. What decides the verdict comes before what does not: broken, error, undecided.
 //! 2. What was seen of the servers comes before what their clients saw of it, then comes what was seen of the
 //!    service as a whole, then what says something of the run alone ([`Standing`]).
-//! 3. Of what was seen of the servers the earliest comes first: a cause precedes what it leads to.
+//! 3. Of what was seen of the servers the earliest comes first: a cause precedes what it leads to. A node tells what
+//!    it did when its disk has it, so what one message did is told some milliseconds apart: that is one moment.
 //! 4. At the same moment the step of one node comes before what it breaks between nodes (`STEPS`). Where clients
 //!    or the service speak, their moment says when somebody noticed, so there a table alone decides.
 //!
@@ -45,8 +46,10 @@ const LATE: [(&str, Standing); 11] = [
 ];
 
 /// What servers do, for findings of the same moment: what one node must not do, in the order in which an entry
-/// goes through a cluster, and then what must hold between nodes. A check that is not here stands behind these.
-const STEPS: [&str; 21] = [
+/// goes through a cluster, and then what must hold between nodes. A check that is not here stands behind these; where a class
+/// of its findings is another step, it is named with the check.
+const STEPS: [&str; 24] = [
+    "monotonic/term-went-back",
     "boot-equals-disk",
     "durable-first",
     "vote-once",
@@ -54,6 +57,8 @@ const STEPS: [&str; 21] = [
     "election-restriction",
     "election-quorum",
     "leader-append-only",
+    "log-matching/unmatched-entry",
+    "append-entries",
     "commit-rule",
     "answered-after-commit",
     "read-index",
@@ -71,6 +76,9 @@ const STEPS: [&str; 21] = [
     "processes",
 ];
 
+/// What is told within this time of the first is of one moment: a write to disk, and the way of a message.
+const MOMENT_NS: u64 = 20_000_000;
+
 /// A finding with the check that made it.
 pub type Found<'a> = (&'a CheckResult, &'a Finding);
 
@@ -82,6 +90,17 @@ pub fn ranked(analysis: &Analysis) -> Vec<Found<'_>> {
     }
     // Stable: findings of one check that nothing tells apart keep the check's own order, worst first.
     all.sort_by_key(|found| key(*found));
+    let mut rest = all.as_mut_slice();
+    while let Some(first) = rest.first().copied() {
+        let (state, standing, begin_ns, _) = key(first);
+        let is_now = |found: &Found<'_>| {
+            let (own_state, own_standing, moment_ns, _) = key(*found);
+            (own_state, own_standing) == (state, standing) && moment_ns - begin_ns <= MOMENT_NS
+        };
+        let (moment, later) = rest.split_at_mut(rest.iter().take_while(|it| is_now(it)).count());
+        moment.sort_by_key(|found| key(*found).3);
+        rest = later;
+    }
     all
 }
 
@@ -168,11 +187,19 @@ fn key((check, finding): Found<'_>) -> (std::cmp::Reverse<CheckState>, Standing,
     let name = check.name.as_str();
     let (moment_ns, place) = match standing {
         Standing::Servers => {
-            (finding.at_ns.unwrap_or(u64::MAX), place(&STEPS, |step| *step == name))
+            (finding.at_ns.unwrap_or(u64::MAX), place(&STEPS, |step| is_step(step, name, finding)))
         }
         _ => (0, place(&LATE, |(late, _)| *late == name)),
     };
     (std::cmp::Reverse(check.state), standing, moment_ns, place)
+}
+
+/// Whether a step is this check, or this check with this class.
+fn is_step(step: &str, check: &str, finding: &Finding) -> bool {
+    match step.split_once('/') {
+        Some((name, anomaly)) => name == check && anomaly == finding.anomaly,
+        None => step == check,
+    }
 }
 
 fn place<T>(table: &[T], is: impl Fn(&T) -> bool) -> usize {
@@ -228,6 +255,32 @@ mod tests {
         ];
         let expected =
             ["disk-forgot", "commit-went-back", "nodes-disagree", "states-diverge", "new"];
+        assert_eq!(order(checks), expected);
+    }
+
+    #[test]
+    fn what_one_message_did_is_of_one_moment_however_its_lines_are_apart() {
+        let at = |name: &str, anomaly: &str, ms: u64| {
+            check(name, CheckState::Broken, anomaly, Some(ms * 1_000_000))
+        };
+        // The commit index goes back in memory, and what removed the entries is told when the disk has it.
+        let checks = vec![
+            at("monotonic", "commit-went-back", 1_000),
+            at("append-entries", "needless-truncate", 1_003),
+            at("commit-immutable", "commit-removed", 1_003),
+            at("append-entries", "another", 1_019),
+            // Another moment, though within reach of the one before.
+            at("boot-equals-disk", "disk-forgot", 1_021),
+            at("vote-once", "double-vote", 1_042),
+        ];
+        let expected = [
+            "needless-truncate",
+            "another",
+            "commit-went-back",
+            "commit-removed",
+            "disk-forgot",
+            "double-vote",
+        ];
         assert_eq!(order(checks), expected);
     }
 

@@ -115,6 +115,16 @@ fn lost_write() {
     tells("1+w5 1. 2+w6 2. 3+r 3=5 4+r 4=5", "lost-write", 3, &words);
 }
 
+/// Nobody looked again before another value was written: the answer may have been stale as well.
+#[test]
+fn what_was_replaced_before_anybody_looked_again_is_not_called_lost() {
+    let words = ["Nobody else looked for 6 before client 1’s “write 7”"];
+    tells("1+w5 1. 2+w6 2. 3+r 3=5 1+w7 1. 4+r 4=7", "stale-read", 3, &words);
+    // Somebody looked in between, or what came then did nothing.
+    tells("1+w5 1. 2+w6 2. 3+r 3=5 4+r 4=5 1+w7 1.", "lost-write", 3, &[]);
+    tells("1+w5 1. 2+w6 2. 3+r 3=5 1+w7 1!", "lost-write", 3, &[]);
+}
+
 #[test]
 fn never_written_and_failed_and_future() {
     tells("1+w5 1. 3+r 3=9", "never-written", 1, &["no client ever wrote 9"]);
@@ -212,7 +222,7 @@ fn every_class_says_only_what_the_history_shows() {
         ("1+w5 3+r 1! 3=5", "failed-write-read", 1, &["is to be recorded as info"]),
         ("1+w1 1. 2+c[3,5] 2x 3+r 3=5", "failed-write-read", 1, &["was rejected"]),
         // What the key began with is not from the future because it is written again later.
-        ("1+w5 1. 3+r 3=null 1+w6 1.", "lost-write", 2, &["with which the key began"]),
+        ("1+w5 1. 3+r 3=null", "lost-write", 2, &["with which the key began"]),
         // Lost is said only where nothing may have replaced it.
         (
             "1+w5 1. 2+w6 2. 4+w7 3+r 3=5",

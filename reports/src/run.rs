@@ -80,6 +80,9 @@ pub struct Judged {
 pub struct Settings {
     /// `bundled`, `etcd`, ….
     pub target: String,
+    /// The run was simulated: its times are of a virtual clock.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
     /// The server's executable, where one was given.
     pub server: Option<String>,
     /// The seeded bug, if any.
@@ -103,6 +106,13 @@ pub struct Settings {
     pub snapshot_entries: Option<u64>,
     /// The command line that repeats the run, ready to paste.
     pub command: String,
+}
+
+impl Settings {
+    /// Whether the run was simulated; records of earlier builds say so in the name of their target alone.
+    pub fn is_simulated(&self) -> bool {
+        self.simulated || self.target.ends_with("(simulated)")
+    }
 }
 
 /// Where and with what a run ran.

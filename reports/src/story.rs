@@ -6,7 +6,7 @@ use whitewater_checker::fault::FaultStatus;
 use whitewater_checker::ranking;
 use whitewater_checker::statistics::Statistics;
 
-use crate::clock::{Clock, counted, thousands};
+use crate::clock::{Clock, counted, duration, thousands};
 use crate::correlation::{self, Correlation};
 use crate::load::Run;
 use crate::run::RunRecord;
@@ -121,6 +121,15 @@ impl<'a> Story<'a> {
 /// The finding a report is about: the checker says which.
 pub(crate) fn main_finding(analysis: &Analysis) -> Option<(&CheckResult, &Finding)> {
     ranking::leading(analysis)
+}
+
+/// How long a run took: of a simulated one that is the time of its own clock, and said so.
+pub(crate) fn lasted(record: &RunRecord) -> String {
+    let time = duration(record.duration_ms * 1_000_000);
+    match record.settings.is_simulated() {
+        true => format!("simulated cluster, {time} of virtual time"),
+        false => time,
+    }
 }
 
 /// The word in the badge.

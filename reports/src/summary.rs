@@ -3,7 +3,7 @@
 use crate::clock::{Clock, duration, thousands};
 use crate::load::Run;
 use crate::page::median_failover;
-use crate::story::{Story, state_sign, verdict_sign, verdict_word};
+use crate::story::{Story, lasted, state_sign, verdict_sign, verdict_word};
 use crate::terminal::scenario;
 use crate::text_timeline;
 
@@ -55,6 +55,9 @@ fn head(run: &Run, story: &Story<'_>) -> String {
     let seed = run.record.known_seed().map(|seed| format!("seed `{seed}`"));
     let mut facts: Vec<String> = seed.into_iter().collect();
     facts.push(format!("run `{}`", code(&run.record.id)));
+    if run.record.duration_ms > 0 {
+        facts.push(plain(&lasted(&run.record)));
+    }
     facts.extend(
         story.signature.as_ref().map(|signature| format!("signature `{}`", code(signature))),
     );

@@ -13,7 +13,7 @@ use crate::correlation;
 use crate::page::median_failover;
 use crate::run::RunRecord;
 use crate::story::{
-    Seen, checks_in_words, explanation, headline, main_finding, tagline, verdict_word,
+    Seen, checks_in_words, explanation, headline, lasted, main_finding, tagline, verdict_word,
 };
 use crate::text_timeline;
 
@@ -58,7 +58,7 @@ fn head(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> Ve
     };
     let word = verdict_word(record.verdict);
     let what = plain(&scenario(record), style);
-    let took = plain(&duration(record.duration_ms * 1_000_000), style);
+    let took = plain(&lasted(record), style);
     let came = match record.verdict {
         Verdict::Pass => passed(statistics),
         _ => tagline(record),

@@ -166,14 +166,54 @@ fn describe(event: &Event) -> String {
             format!("drops entries {from} to {} that conflict with the leader's", old_last.index)
         }
         Event::Config { membership, .. } => {
-            format!("voters are now {:?}, learners {:?}", membership.voters, membership.learners)
+            let mut text = format!("voters are now {}", nodes(&membership.voters));
+            if !membership.voters_outgoing.is_empty() {
+                text += &format!(", and also {}", nodes(&membership.voters_outgoing));
+            }
+            if !membership.learners.is_empty() {
+                text += &format!("; learners {}", nodes(&membership.learners));
+            }
+            text
         }
         Event::SnapshotWritten { last, .. } => format!("snapshot at {} is durable", last.index),
         Event::SnapshotInstalled { last, applied_before, .. } => {
             format!("takes over the leader's snapshot at {} (was at {applied_before})", last.index)
         }
-        other => format!("{other:?}"),
+        other => describe_detail(other),
     }
+}
+
+/// The events that only the most talkative log tells.
+fn describe_detail(event: &Event) -> String {
+    match event {
+        Event::Append { first, last, .. } => {
+            format!("has entries {} to {} of term {}", first.index, last.index, last.term)
+        }
+        Event::Durable { last, .. } => format!("log is durable up to {}", last.index),
+        Event::Ack { to, matched } => format!("tells n{to} that logs match up to {matched}"),
+        Event::Commit { to, .. } => format!("committed up to {} of term {}", to.index, to.term),
+        Event::Apply { from, to, .. } => format!("applied {from} to {}", to.index),
+        Event::Purge { to } => format!("dropped entries up to {to}, which a snapshot covers"),
+        Event::ReadBegun { round, index } => {
+            format!("reads at {index} wait for heartbeat round {round}")
+        }
+        Event::Read { round, index, .. } => format!("answers reads at {index}, round {round}"),
+        Event::Command { index, session, sequence, fresh, refused } => {
+            let what = match (fresh, refused) {
+                (false, _) => "a repetition",
+                (true, true) => "changes nothing",
+                (true, false) => "takes effect",
+            };
+            format!("command {sequence} of session {session} at {index} {what}")
+        }
+        // The others have words of their own.
+        _ => String::new(),
+    }
+}
+
+fn nodes<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
+    let names: Vec<String> = nodes.into_iter().map(|node| format!("n{node}")).collect();
+    names.join(" ")
 }
 
 #[cfg(test)]

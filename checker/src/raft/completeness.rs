@@ -23,6 +23,7 @@ use crate::run::grouped;
 struct Committed {
     at: Position,
     node: NodeId,
+    at_ns: u64,
     place: Place,
 }
 
@@ -59,7 +60,7 @@ impl LeaderCompleteness {
 
     fn committed(&mut self, line: &Line<'_>, at: Position, found: &mut Findings) {
         let (term, node) = (line.record.term, line.record.node);
-        let commit = Committed { at, node, place: line.place };
+        let commit = Committed { at, node, at_ns: line.record.time_ns, place: line.place };
         let highest = self.commits.entry(term).or_insert(commit);
         if highest.at.index < at.index {
             *highest = commit;
@@ -96,7 +97,8 @@ impl Elected {
                 name(self.node),
             ),
             nodes: vec![commit.node, self.node],
-            at_ns: self.at_ns,
+            // A deposed leader may commit long after; until then nothing is wrong.
+            at_ns: self.at_ns.max(commit.at_ns),
             places: vec![commit.place, self.place],
 entries: Some((index.min(last.index + 1), index)),
 ..Draft::default()

@@ -6,19 +6,39 @@
 //! name the same entry as another one for a long time.
 
 use whitewater_raft::event::Event;
-use whitewater_raft::{Chain, Index, NodeId, Position};
+use whitewater_raft::{Chain, Index, NodeId, Position, Term};
 
-use super::finding::{Draft, Findings, name};
+use super::finding::{Draft, Findings, Place, name};
 use super::first_told::FirstTold;
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
 use crate::run::grouped;
+
+/// Two logs that a follower says match, and do not.
+const UNMATCHED: &str = "unmatched-entry";
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct LogMatching {
     chains: FirstTold<Position, Chain>,
     acks: u64,
+    /// Entries that were reported as matching and that the leader has not told of.
+    unknown: Vec<Unknown>,
+}
+
+/// An entry that a follower reported as matching when its leader's trace did not reach so far. The leader tells of an
+/// entry before it sends it, so it never had it; unless it was killed, and its last lines are missing. Whether
+/// it was is seen by its next line.
+#[derive(Clone, Copy, Debug)]
+struct Unknown {
+    follower: NodeId,
+    leader: NodeId,
+    /// The leader's boot.
+    boot: u64,
+    term: Term,
+    matched: Index,
+    at_ns: u64,
+    place: Place,
 }
 
 impl LogMatching {
@@ -36,6 +56,12 @@ impl LogMatching {
         if leading.reign.as_ref().is_none_or(|reign| reign.term != term) || follower == leader {
             return;
         }
+        if leading.log.last().index < matched {
+            let Line { record, place } = *line;
+            let (boot, at_ns) = (leading.boot, record.time_ns);
+            self.unknown.push(Unknown { follower, leader, boot, term, matched, at_ns, place });
+            return;
+        }
         let terms = own.log.term_at(matched).zip(leading.log.term_at(matched));
         let Some((own_term, leading_term)) = terms else { return };
         self.acks += 1;
@@ -44,7 +70,7 @@ impl LogMatching {
         }
         let (durable, told) = (own.durable.place, leading.durable.place);
         found.add(|| Draft {
-            anomaly: "unmatched-ack",
+            anomaly: UNMATCHED,
             headline: "A follower reported an entry as matching that is another one in its log.",
             explanation: format!(
                 "{} reported to {}, the leader of term {term}, that their logs match up to index {matched}. There \
@@ -56,9 +82,84 @@ impl LogMatching {
             nodes: vec![follower, leader],
             at_ns: line.record.time_ns,
             places: vec![durable, told, line.place],
-entries: Some((matched, matched)),
-..Draft::default()
-});
+            entries: Some((matched, matched)),
+            ..Draft::default()
+        });
+    }
+
+    /// The leader tells on: what it had not told of by then it did not have.
+    fn goes_on(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
+        let record = line.record;
+        self.unknown.retain(|unknown| {
+            if unknown.leader != record.node || record.time_ns <= unknown.at_ns {
+                return true;
+            }
+            let leading = nodes.get(unknown.leader);
+            if record.boot == unknown.boot && leading.log.last().index < unknown.matched {
+                found.add(|| {
+                    unknown.draft(leading.log.last().index, leading.durable.place, line.place)
+                });
+            }
+            false
+        });
+    }
+
+    /// A follower takes entries behind one that is another one in the log of the leader that has them too: of two
+    /// logs with the same entry one has another before it.
+    fn appended(
+        &self,
+        line: &Line<'_>,
+        (first, last): (Position, Position),
+        nodes: &Nodes,
+        found: &mut Findings,
+    ) {
+        let (follower, term) = (line.record.node, line.record.term);
+        let Some(leader) = nodes.leader_of(term).filter(|leader| *leader != follower) else {
+            return;
+        };
+        let (own, leading) = (nodes.get(follower), nodes.get(leader));
+        let before = first.index.saturating_sub(1);
+        let terms = own.log.term_at(before).zip(leading.log.term_at(before));
+        let Some((own_term, leading_term)) = terms else { return };
+        if own_term == leading_term || leading.log.term_at(last.index) != Some(last.term) {
+            return;
+        }
+        found.add(|| Draft {
+            anomaly: UNMATCHED,
+            headline: "A follower took entries behind one that is another one in its leader's log.",
+            explanation: format!(
+                "{} took the entries from index {} on from {}, the leader of term {term}. Before them, at index \
+                 {before}, it has an entry of term {own_term}, and the leader one of term {leading_term}.",
+                name(follower),
+                first.index,
+                name(leader),
+            ),
+            nodes: vec![follower, leader],
+            at_ns: line.record.time_ns,
+            places: vec![own.durable.place, leading.durable.place, line.place],
+            entries: Some((before, before)),
+            ..Draft::default()
+        });
+    }
+}
+
+impl Unknown {
+    fn draft(&self, ended: Index, told: Place, next: Place) -> Draft {
+        let (follower, leader) = (name(self.follower), name(self.leader));
+        let (term, matched) = (self.term, self.matched);
+        Draft {
+            anomaly: UNMATCHED,
+            headline: "A follower reported entries as matching that its leader does not have.",
+            explanation: format!(
+                "{follower} reported to {leader}, the leader of term {term}, that their logs match up to index \
+                 {matched}; the log of {leader} ended at index {ended}."
+            ),
+            nodes: vec![self.follower, self.leader],
+            at_ns: self.at_ns,
+            places: vec![told, self.place, next],
+            entries: Some((ended + 1, matched)),
+            ..Draft::default()
+        }
     }
 }
 
@@ -72,8 +173,11 @@ impl Check for LogMatching {
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
-        if let Event::Ack { to, matched } = line.record.event {
-            self.ack(line, (to, matched), nodes, found);
+        self.goes_on(line, nodes, found);
+        match line.record.event {
+            Event::Ack { to, matched } => self.ack(line, (to, matched), nodes, found),
+            Event::Append { first, last, .. } => self.appended(line, (first, last), nodes, found),
+            _ => {}
         }
         let Some((position, chain)) = told(&line.record.event) else { return };
         let Some(&mut known) = self.chains.before(line, position, chain) else { return };

@@ -9,6 +9,7 @@
 //! lines hide violations and invent none.
 
 mod answers;
+mod append_entries;
 mod append_only;
 mod candidates;
 mod commit;
@@ -117,6 +118,7 @@ impl RaftChecks {
             Box::new(durability::BootEqualsDisk::default()),
             Box::new(reads::ReadIndex::default()),
             Box::new(append_only::LeaderAppendOnly::default()),
+            Box::new(append_entries::AppendEntries::default()),
             Box::new(snapshot::Snapshots::default()),
             Box::new(undisturbed::Undisturbed::new(promises.undisturbed_ms)),
         ];

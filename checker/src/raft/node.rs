@@ -93,6 +93,13 @@ impl Nodes {
         self.nodes.len()
     }
 
+    /// The node that leads a term, where exactly one does now.
+    pub(crate) fn leader_of(&self, term: Term) -> Option<NodeId> {
+        let leads = |node: &Node| node.reign.as_ref().is_some_and(|reign| reign.term == term);
+        let mut leaders = self.nodes.iter().filter(|(_, node)| leads(node)).map(|(id, _)| *id);
+        leaders.next().filter(|_| leaders.next().is_none())
+    }
+
     /// Takes a line in.
     pub(crate) fn take(&mut self, line: &Line<'_>) {
         self.nodes.entry(line.record.node).or_default().take(line);

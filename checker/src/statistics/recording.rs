@@ -117,7 +117,9 @@ impl Recording {
     /// Sorts what later code expects sorted and closes the time span.
     fn settle(&mut self) {
         self.operations.sort_by_key(|operation| operation.invoked_at_ns);
-        self.faults.sort_by_key(|fault| fault.id);
+        // As they began: those that were not planned have the highest numbers and come in between.
+        self.faults
+            .sort_by_key(|fault| (fault.started_at_ns.unwrap_or(fault.planned_at_ns), fault.id));
         self.turns.sort_by_key(|record| record.time_ns);
         self.polls.sort_by_key(|poll| poll.time_ns);
         self.processes.sort_by_key(|event| event.time_ns);

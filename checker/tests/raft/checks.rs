@@ -104,6 +104,7 @@ fn a_clean_trace_passes_every_check() {
         "boot-equals-disk",
         "read-index",
         "leader-append-only",
+        "append-entries",
         "snapshot",
         "exactly-once",
     ] {
@@ -215,9 +216,56 @@ fn an_entry_that_is_reported_as_matching_and_does_not_is_found() {
     let kept = "1 truncate 5 from 6/1\n    1 append 5/2..5/2\n    1 durable 5/2\n    1 ack 2 5\n    1 commit 5/2";
     with(kept, "1 ack 2 5").fires(
         "log-matching",
-        "unmatched-ack",
+        "unmatched-entry",
         "There n1 has an entry of term 1, and the leader one of term 2.",
     );
+}
+
+#[test]
+fn entries_that_are_taken_behind_another_one_than_the_leaders_are_found() {
+    // n1 keeps its entry of term 1 at index 5 and takes the leader's next one.
+    let tail = "1 truncate 5 from 6/1\n    1 append 5/2..5/2\n    1 durable 5/2\n    1 ack 2 5\n    1 commit 5/2";
+    let behind = "2 append 6/2..6/2\n    1 truncate 6 from 6/1\n    1 append 6/2..6/2";
+    with(tail, behind).fires(
+        "log-matching",
+        "unmatched-entry",
+        "Before them, at index 5, it has an entry of term 1, and the leader one of term 2.",
+    );
+}
+
+#[test]
+fn what_is_reported_as_matching_beyond_the_leaders_log_is_found() {
+    with("3 ack 2 5", "3 ack 2 9").fires(
+        "log-matching",
+        "unmatched-entry",
+        "match up to index 9; the log of n2 ended at index 5.",
+    );
+    // A leader that was killed may have told of it in lines that are missing.
+    let killed = "3 ack 2 9\n    2 killed\n    2 boot term 2 vote 2 last 5/2";
+    assert_ne!(with("3 ack 2 5", killed).state("log-matching"), CheckState::Broken);
+}
+
+#[test]
+fn a_follower_that_removes_what_its_leader_has_is_found() {
+    and("3 truncate 4 from 5/2").fires(
+        "append-entries",
+        "needless-truncate",
+        "n3 removed its log from index 4 on, where it had an entry of term 1; so has n2, the leader of term 2.",
+    );
+}
+
+#[test]
+fn a_follower_that_commits_its_own_entries_is_found() {
+    with("1 term 2", "1 term 2\n    1 commit 5/1").fires(
+        "append-entries",
+        "commit-beyond-match",
+        "n1 committed up to index 5, where it had an entry of term 1. n2, the leader of term 2, has one of term 2",
+    );
+    // One that keeps it has a log that is not the leader's: that is another rule.
+    let kept = "1 truncate 5 from 6/1\n    1 append 5/2..5/2\n    1 durable 5/2\n    1 ack 2 5\n    1 commit 5/2";
+    let verdicts = with(kept, "1 ack 2 5\n    1 commit 5/1");
+    assert_eq!(verdicts.state("append-entries"), CheckState::Holds);
+    assert_eq!(verdicts.state("log-matching"), CheckState::Broken);
 }
 
 #[test]
@@ -253,7 +301,7 @@ fn a_committed_entry_that_is_replaced_or_removed_is_found() {
         "commit-replaced",
         "At index 4 n1 committed an entry of term 1",
     );
-    and("3 truncate 4 from 5/2").fires_only(
+    and("3 truncate 4 from 5/2").fires(
         "commit-immutable",
         "commit-removed",
         "n3 removed its log from index 4 on, having committed up to 4",

@@ -10,7 +10,7 @@ use crate::clock::{Clock, counted, duration, thousands};
 use crate::index;
 use crate::load::Run;
 use crate::palette::fault_class;
-use crate::story::{Story, short_title, state_sign, verdict_sign, verdict_word};
+use crate::story::{Story, lasted, short_title, state_sign, verdict_sign, verdict_word};
 use crate::terminal::scenario;
 
 /// A fault that ended longer ago than this is not worth a word beside the moment.
@@ -160,7 +160,7 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
     };
     facts.push(Fact::new("Size", size));
     if record.duration_ms > 0 {
-        facts.push(Fact::new("Lasted", duration(record.duration_ms * 1_000_000)));
+        facts.push(Fact::new("Lasted", lasted(record)));
     }
     if let Some(seed) = record.known_seed() {
         facts.push(Fact::code("Seed", seed.to_string()));

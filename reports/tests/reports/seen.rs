@@ -118,3 +118,22 @@ fn one_is_called_the_others_consequence_where_the_record_has_the_same_operation_
         assert!(!text.contains("in the same run"), "{text}");
     }
 }
+
+#[test]
+fn a_simulated_run_says_so_and_that_its_time_is_virtual() {
+    let reported = Reported::new(Shape::StaleRead, OPERATIONS);
+    let mut record = reported.record.clone();
+    record.duration_ms = 14_200;
+    record.settings.simulated = true;
+    write_with(&reported.folder, &record).unwrap();
+    let statistics = Statistics::of_run(&reported.folder).unwrap();
+    let style = TerminalStyle { color: false, unicode: true, width: 100 };
+    let words = "simulated cluster, 14.2 s of virtual time";
+    let terminal = terminal(&record, &statistics, style);
+    for text in [reported.read("report.html"), reported.read("summary.md"), terminal] {
+        let text: Vec<&str> = text.split_whitespace().collect();
+        assert!(text.join(" ").contains(words), "{text:?}");
+    }
+    // A real run has no such words.
+    assert!(!Reported::new(Shape::Pass, OPERATIONS).read("report.html").contains("virtual time"));
+}

@@ -140,7 +140,8 @@ impl Injector {
             let Act::Pause(node) = act else { continue };
             let state = self.journal.arena().cluster.child(*node).and_then(|child| child.state());
             if state != Some('T') {
-                let reason = format!("n{node} was in state {state:?} when it was to be resumed");
+                let state = state.map_or("unknown".to_owned(), |state| state.to_string());
+                let reason = format!("n{node} was in state {state} when it was to be resumed");
                 record.status = FaultStatus::Indeterminate { reason };
             }
         }

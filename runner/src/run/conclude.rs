@@ -193,6 +193,7 @@ fn settings(order: &Order, target: &str) -> Settings {
         order.build.mutant.clone().or_else(|| order.canary.then(|| crate::cli::CANARY.into()));
     Settings {
         target: target.into(),
+        simulated: false,
         server: order.build.program.as_ref().map(|server| server.display().to_string()),
         mutant,
         nodes: order.plan.nodes,

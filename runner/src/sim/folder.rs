@@ -116,6 +116,7 @@ fn settings(plan: &Plan, origin: &Origin) -> Settings {
     let workload = &plan.workload;
     Settings {
         target: "bundled (simulated)".into(),
+        simulated: true,
         server: None,
         mutant: origin.mutant.clone(),
         nodes: plan.nodes,

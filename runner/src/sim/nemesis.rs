@@ -67,6 +67,24 @@ pub(super) enum Trap {
     Cut { for_ns: u64, from: Whom },
 }
 
+impl Trap {
+    /// What it does to a node, in words.
+    fn told(self, node: u64) -> String {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        match self {
+            Trap::Kill { after_ns } => format!("n{node}, back after {:.3} s", seconds(after_ns)),
+            Trap::Cut { for_ns, from } => {
+                let from = match from {
+                    Whom::All => "everybody".to_owned(),
+                    Whom::AllBut(other) => format!("all but n{other}"),
+                    Whom::Only(other) => format!("n{other}"),
+                };
+                format!("n{node} from {from}, for {:.3} s", seconds(for_ns))
+            }
+        }
+    }
+}
+
 /// Whom a node is cut off from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whom {
@@ -480,7 +498,7 @@ impl World<'_> {
             name: name.into(),
             target: "at an event".into(),
             nodes: vec![node_name(node)],
-            detail: format!("n{id}, {trap:?}"),
+            detail: trap.told(id),
             planned_at_ns: self.now_ns,
             started_at_ns: Some(self.now_ns),
             effective_at_ns: Some(self.now_ns),

@@ -3,6 +3,7 @@
 
 use whitewater_checker::analysis::{Analysis, Finding};
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
+use whitewater_checker::statistics::Recording;
 use whitewater_checker::{Options, Verdict, check_history, check_run, ranking};
 use whitewater_server::Mutant;
 use whitewater_server::journal::{Divergence, UnderRules, replay_bytes};
@@ -344,6 +345,62 @@ fn the_kept_witness_is_judged_as_the_report_tells_it_whoever_leads() {
             true
         };
         assert!((1..=4).any(is_told), "{mutant}: clients saw nothing in seeds 1 to 4");
+    }
+}
+
+/// Words of Rust where words for people belong: `Some(3)`, `Kill { after_ns: 5 }`.
+fn debug_text(text: &str) -> Option<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let found = ["Some(", " { "].into_iter().flat_map(|sign| text.match_indices(sign));
+    found.map(|(at, sign)| (text[..at].trim_end_matches(is_name).len(), at + sign.len())).find_map(
+        |(from, to)| {
+            let name = &text[from..to];
+            name.starts_with(|c: char| c.is_ascii_uppercase()).then_some(name)
+        },
+    )
+}
+
+/// A page without its style and its script.
+fn said(page: &str) -> String {
+    let mut text = page.to_owned();
+    for element in ["style", "script"] {
+        while let Some(from) = text.find(&format!("<{element}")) {
+            let end = format!("</{element}>");
+            let to = text[from..].find(&end).map_or(text.len(), |at| from + at + end.len());
+            text.replace_range(from..to, "");
+        }
+    }
+    text
+}
+
+#[test]
+fn no_output_of_a_simulated_run_shows_how_the_tool_is_written_and_faults_stand_in_time_order() {
+    assert_eq!(debug_text("n1, Kill { after_ns: 5 }"), Some("Kill { "));
+    assert_eq!(debug_text("(its term: Some(3))"), Some("Some("));
+    assert_eq!(debug_text("a set { 1 } of some (three)"), None);
+    let runs = tempfile::tempdir().unwrap();
+    let store = Store::new(runs.path().to_owned());
+    let (mut ambushes, mut seed) = (0, 0);
+    while ambushes == 0 {
+        seed += 1;
+        assert!(seed < 20, "no ambush in 20 seeds");
+        let plan = batch(None, "register", 20_000).plan(seed).unwrap();
+        let run = simulate(&plan, None);
+        let is_ambush = |fault: &&FaultRecord| fault.name.contains("ambush");
+        if !run.recording.faults.iter().any(|fault| is_ambush(&fault)) {
+            continue;
+        }
+        ambushes += 1;
+        let origin = Origin { command: "whitewater sim".into(), mutant: None };
+        let folder = keep(&store, &plan, &run, &origin).unwrap();
+        for name in ["report.html", "summary.md", "junit.xml", "faults.jsonl", "logs/n1.log"] {
+            let text = std::fs::read_to_string(folder.join(name)).unwrap();
+            assert_eq!(debug_text(&said(&text)), None, "{name} of seed {seed}");
+        }
+        let recording = Recording::read(&folder.path).unwrap();
+        let begins: Vec<u64> =
+            recording.faults.iter().filter_map(|fault| fault.started_at_ns).collect();
+        assert!(begins.is_sorted(), "{begins:?}");
     }
 }
 

@@ -162,7 +162,7 @@ fn writes(kept: &Kept) -> String {
 
 fn traces(traced: &Traced, when: &str) -> String {
     let event = serde_json::to_string(&traced.event).unwrap_or_default();
-    let role = format!("{:?}", traced.role).to_lowercase();
+    let role = crate::log::role_name(traced.role);
     format!("{when}traces as {role} of term {}: {event}", traced.term)
 }
 
@@ -188,7 +188,9 @@ fn said(message: &Message, entries: Option<String>) -> String {
         }
         Body::AppendReply { result: Err(conflict), round } => {
             let index = conflict.first_index;
-            format!("does not match, try {index} (its term: {:?}), round {round}", conflict.term)
+            let term =
+                conflict.term.map_or("no entry there".to_owned(), |it| format!("its term: {it}"));
+            format!("does not match, try {index} ({term}), round {round}")
         }
         Body::Snapshot { meta, round } => {
             format!("snapshot up to {}, round {round}", place(meta.last))

@@ -3,7 +3,7 @@
 
 use super::told::Told;
 use super::{Case, Effect};
-use crate::history::{Operation, Outcome};
+use crate::history::{Function, Operation, Outcome};
 
 /// When no template fits.
 pub(super) fn fallback(case: &Case<'_>, why: &str) -> Told {
@@ -84,9 +84,29 @@ pub(super) fn fate(
             && operation.invoked < case.blocked().completed
             && replaces(index, operation)
     });
-    match replaced {
+    if let Some((index, _)) = replaced {
+        let by = case.one(index);
+        return Fate::Stale(format!(" No later read shows {value}; {by} may have replaced it."));
+    }
+    // What replaced it before anybody looked again leaves open whether it was lost or the answer was stale.
+    let unseen = case.whole().filter(|&(index, operation)| {
+        !matches!(operation.outcome, Outcome::Fail | Outcome::Rejected)
+            && operation.invoked > case.blocked().completed
+            && replaces(index, operation)
+    });
+    let unseen = unseen.min_by_key(|(_, operation)| operation.invoked).filter(|(_, next)| {
+        !case.whole().any(|(index, operation)| {
+            let looks = matches!(operation.function, Function::Read | Function::Cas);
+            index != case.blocked
+                && looks
+                && is_answer(operation)
+                && operation.invoked > made.completed
+                && operation.invoked < next.invoked
+        })
+    });
+    match unseen {
         Some((index, _)) => Fate::Stale(format!(
-            " No later read shows {value}; {} may have replaced it.",
+            " Nobody else looked for {value} before {} may have replaced it.",
             case.one(index)
         )),
         None => Fate::Lost(format!(" No later read in this history shows {value}."), false),

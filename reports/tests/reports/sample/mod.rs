@@ -106,6 +106,7 @@ fn record(folder: &Path, shape: Shape) -> RunRecord {
         seed: 0x5eed_7f3a,
         settings: Settings {
             target: "bundled".to_owned(),
+            simulated: false,
             server: None,
             mutant: (shape == Shape::StaleRead).then(|| "leader-local-read".to_owned()),
             nodes: 5,
