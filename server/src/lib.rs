@@ -16,6 +16,7 @@
 //! runner), and judging what happened (`whitewater-checker`).
 
 pub mod answer;
+pub mod chunks;
 pub mod clock;
 pub mod command;
 mod config;
