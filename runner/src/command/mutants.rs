@@ -134,7 +134,7 @@ fn simulate(
     };
     let batch = Batch {
         seeds: seeds.clone(),
-        nodes: 5,
+        nodes: Some(5),
         time_ms: u64::try_from(arguments.time.as_millis()).context("--time is too long")?,
         workload: workload_of("register", 10, 200),
         families: crate::nemesis::FAMILIES.map(String::from).to_vec(),
@@ -153,6 +153,7 @@ fn seam(mutant: Mutant) -> &'static str {
         | Mutant::PurgeBeforeDurable
         | Mutant::SnapshotInPlace
         | Mutant::TornTailFatal => "`Disk`",
+        Mutant::FsyncRetried => "`Volume`",
         Mutant::NoDedupe | Mutant::SnapshotDropsSessions | Mutant::AppliedOffByOne => "`Sessions`",
         Mutant::CasAtPropose => "`Intake`",
         Mutant::LeaseAcrossPause => "read mode",

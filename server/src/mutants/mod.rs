@@ -7,6 +7,7 @@
 
 mod disk;
 mod elections;
+mod fsync;
 mod machine;
 mod reads;
 mod replication;
@@ -55,6 +56,7 @@ pub enum Mutant {
     PurgeBeforeDurable,
     SnapshotInPlace,
     TornTailFatal,
+    FsyncRetried,
     FixedTimeout,
     NoBacktrack,
     NoPreVoteCheckQuorum,
@@ -92,7 +94,7 @@ const fn card(
 
 /// All mutants, in the order of the enum.
 #[rustfmt::skip]
-pub const CATALOGUE: [Card; 34] = [
+pub const CATALOGUE: [Card; 35] = [
     card(Mutant::VoteVolatile, "vote-volatile", "a vote is not written to disk", "thesis 3.8", "kill -9 and restart voters at once during elections", &["boot-equals-disk", "vote-once"]),
     card(Mutant::TermVolatile, "term-volatile", "after a restart the term is the last entry's", "thesis 3.8", "kill -9 after an election without a new entry", &["boot-equals-disk"]),
     card(Mutant::VoteErased, "vote-erased", "a message of the leader clears the vote of the same term", "5.2", "delayed vote requests, split votes", &["vote-once", "boot-equals-disk"]),
@@ -123,6 +125,7 @@ pub const CATALOGUE: [Card; 34] = [
     card(Mutant::PurgeBeforeDurable, "purge-before-durable", "the log is dropped before the snapshot is on disk", "7", "kill -9 while a snapshot is written", &["processes"]),
     card(Mutant::SnapshotInPlace, "snapshot-in-place", "a snapshot is written under its final name", "7", "kill -9 while a snapshot is written", &["processes"]),
     card(Mutant::TornTailFatal, "torn-tail-fatal", "a half-written last frame stops the start for good", "thesis 3.8", "kill -9, cut the last bytes of the log", &["processes"]),
+    card(Mutant::FsyncRetried, "fsync-retried", "a failed fsync is tried again, and its success is believed", "Rebello et al., ATC 2020", "a disk that fails an fsync, and a power loss later", &["processes", "boot-equals-disk"]),
     card(Mutant::FixedTimeout, "fixed-timeout", "all nodes have the same election timeout", "5.2", "kill the leader: split votes", &["liveness"]),
     card(Mutant::NoBacktrack, "no-backtrack", "a leader never goes back after a refusal", "5.3", "isolate a leader that is written to, heal", &["final-state", "recovery", "liveness"]),
     card(Mutant::NoPreVoteCheckQuorum, "no-pre-vote-check-quorum", "no trial elections, no stepping down, no lease", "thesis 6.2, 9.6", "a node whose links flap", &["undisturbed-leader"]),
@@ -201,6 +204,9 @@ impl Mutant {
             Some(Mutant::PurgeBeforeDurable) => Box::new(disk::PurgeBeforeDurable(disk)),
             Some(Mutant::SnapshotInPlace) => Box::new(disk::SnapshotInPlace(disk)),
             Some(Mutant::TornTailFatal) => Box::new(disk::TornTailFatal(disk)),
+            Some(Mutant::FsyncRetried) => {
+                Box::new(disk.through(|volume| Arc::new(fsync::FsyncRetried(volume))))
+            }
             _ => Box::new(disk),
         }
     }

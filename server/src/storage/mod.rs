@@ -134,6 +134,11 @@ impl FileDisk {
         FileDisk { volume, options, wal: None }
     }
 
+    /// The same disk on another volume: one that wraps the one it had.
+    pub(crate) fn through(self, wrap: impl FnOnce(Arc<dyn Volume>) -> Arc<dyn Volume>) -> FileDisk {
+        FileDisk { volume: wrap(self.volume), ..self }
+    }
+
     /// Where the files are.
     pub fn volume(&self) -> &dyn Volume {
         &*self.volume
@@ -162,7 +167,7 @@ impl FileDisk {
 
 impl Disk for FileDisk {
     fn recover(&mut self) -> Result<Recovered, StorageError> {
-        let snapshot = snapshot::load(&*self.volume)?;
+        let snapshot = snapshot::load(&*self.volume, self.options.fsync)?;
         self.check_complete(snapshot.is_some())?;
         let (wal, contents) = Wal::open(&self.volume, self.options)?;
         self.wal = Some(wal);

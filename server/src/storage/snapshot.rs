@@ -43,7 +43,14 @@ pub(crate) fn save(
 }
 
 /// The newest snapshot, if there is one. Removes what a crash left half-written.
-pub(crate) fn load(volume: &dyn Volume) -> Result<Option<(SnapshotMeta, Bytes)>, StorageError> {
+///
+/// It is written once more at every start, as the end of the log is: its name may be in the page cache alone, because
+/// the process before was killed before it had synced the directory, or because that sync failed. In
+/// the second case no later sync speaks of the name, and what this node does next rests on it.
+pub(crate) fn load(
+    volume: &dyn Volume,
+    fsync: bool,
+) -> Result<Option<(SnapshotMeta, Bytes)>, StorageError> {
     for (_, leftover) in files(volume, "tmp")? {
         remove(volume, &leftover)?;
     }
@@ -53,7 +60,7 @@ pub(crate) fn load(volume: &dyn Volume) -> Result<Option<(SnapshotMeta, Bytes)>,
     let (meta, data_offset) =
         decode(&bytes).map_err(|(offset, why)| StorageError::corrupt(path, offset as u64, why))?;
     let data = Bytes::from(bytes).slice(data_offset..);
-    remove_older(volume, meta.last.index)?;
+    save(volume, &meta, &data, fsync)?;
     Ok(Some((meta, data)))
 }
 

@@ -73,10 +73,11 @@ impl Wal {
         volume: &Arc<dyn Volume>,
         options: WalOptions,
     ) -> Result<(Wal, WalContents), StorageError> {
-        let names = segment_names(&**volume)?;
-        if names.is_empty() {
+        let all = segment_names(&**volume)?;
+        if all.is_empty() {
             return Ok((Wal::create(volume, options)?, WalContents::default()));
         }
+        let (returned, names) = all.split_at(end_of_returned(&all));
         let mut contents = WalContents::default();
         let mut segments = Vec::new();
         let (mut place, mut capacity, mut valid) = (None, 0, Vec::new());
@@ -106,6 +107,9 @@ impl Wal {
         }
         let name = &names[names.len() - 1];
         let file = write_segment(&**volume, options, name, &valid, capacity)?;
+        for name in returned {
+            remove(&**volume, name)?;
+        }
         let wal = Wal {
             volume: Arc::clone(volume),
             options,
@@ -198,10 +202,7 @@ impl Wal {
         let covered = |segment: &Segment| segment.last_index <= index;
         let removable = self.segments.iter().take_while(|segment| covered(segment)).count();
         for segment in self.segments.drain(..removable.min(self.segments.len() - 1)) {
-            let name = &segment.name;
-            self.volume
-                .remove(name)
-                .map_err(|e| StorageError::io("remove wal segment", &self.volume.path(name), e))?;
+            remove(&*self.volume, &segment.name)?;
         }
         Ok(())
     }
@@ -363,10 +364,26 @@ fn write_segment(
     Ok(file)
 }
 
-/// The number of the oldest segment; `None`: there is no log.
+/// The number of the oldest segment of the log; `None`: there is no log.
 pub(super) fn first_segment(volume: &dyn Volume) -> Result<Option<u64>, StorageError> {
-    let number = |name: &String| name.split('.').next()?.parse().ok();
-    Ok(segment_names(volume)?.first().and_then(number))
+    let names = segment_names(volume)?;
+    Ok(names.get(end_of_returned(&names)).and_then(|name| number_of(name)))
+}
+
+fn number_of(name: &str) -> Option<u64> {
+    name.split('.').next()?.parse().ok()
+}
+
+/// How many of these are no part of the log: those before the last gap in the numbers. Segments are removed oldest
+/// first, so one behind a gap was removed and came back: no sync of the directory spoke of that, or the one
+/// that was to do so failed. What follows the gap is judged as if they were not there.
+fn end_of_returned(names: &[String]) -> usize {
+    let follows = |pair: &[String]| number_of(&pair[0]).map(|it| it + 1) == number_of(&pair[1]);
+    names.windows(2).rposition(|pair| !follows(pair)).map_or(0, |at| at + 1)
+}
+
+fn remove(volume: &dyn Volume, name: &str) -> Result<(), StorageError> {
+    volume.remove(name).map_err(|e| StorageError::io("remove wal segment", &volume.path(name), e))
 }
 
 /// The segments in order. Removes what a crash left half-made.

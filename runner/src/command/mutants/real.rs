@@ -74,6 +74,7 @@ pub(super) fn hint(mutant: Mutant) -> Hint {
         | Mutant::TermVolatile
         | Mutant::AckBeforeFlush
         | Mutant::TornTailFatal
+        | Mutant::FsyncRetried
         | Mutant::FixedTimeout => of("register", "kill", 1_000),
         Mutant::ReadindexNoNoop | Mutant::VoteErased | Mutant::StaleVoteCounted => {
             of("register", "kill,link", 1_000)
