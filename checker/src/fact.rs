@@ -28,6 +28,11 @@ pub enum Fact {
         /// What, in words.
         trouble: String,
     },
+    /// A node was taken out of the cluster for good, and its server ended: its state at the end is nobody's.
+    Left {
+        /// `n3`.
+        node: String,
+    },
     /// A part of the plan was not carried out.
     Incomplete {
         /// Which, in words.
@@ -98,6 +103,7 @@ mod tests {
                 Fact::Incomplete { reason: reason() },
                 r#""f":"incomplete","value":{"reason":"no port is free"}"#,
             ),
+            (Fact::Left { node: "n3".into() }, r#""f":"left","value":{"node":"n3"}"#),
             (Fact::Note { text: reason() }, r#""f":"note","value":{"text":"no port is free"}"#),
             (
                 Fact::Interrupted { signal: "SIGTERM".into() },

@@ -127,7 +127,7 @@ impl Material {
             }),
             observed::final_state(
                 self.status.as_deref(),
-                &self.nodes(),
+                &self.nodes_at_the_end(),
                 self.catching_up().as_ref(),
             ),
             outside,
@@ -147,6 +147,17 @@ impl Material {
 
     fn history(&self) -> Option<&History> {
         self.history.as_ref().map(|(_, source)| &source.history)
+    }
+
+    /// Every node that was started or that answered, without those that left for good.
+    fn nodes_at_the_end(&self) -> BTreeSet<String> {
+        let events = self.history().map_or(&[][..], |history| &history.nemesis);
+        let left = events.iter().filter_map(|(_, event)| match Fact::of(event) {
+            Some(Fact::Left { node }) => Some(node),
+            _ => None,
+        });
+        let left: BTreeSet<String> = left.collect();
+        self.nodes().difference(&left).cloned().collect()
     }
 
     /// Every node that was started or that answered.

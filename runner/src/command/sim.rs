@@ -45,9 +45,9 @@ pub(crate) struct SimArguments {
     /// Length of each seed's fault phase, in simulated time
     #[arg(long, default_value = "60s", value_parser = crate::cli::duration, value_name = "DURATION")]
     pub(crate) time: Duration,
-    /// Number of nodes
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=15))]
-    pub(crate) nodes: u32,
+    /// Number of nodes; each seed draws 3 to 6 of its own where it is not given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=15))]
+    pub(crate) nodes: Option<u32>,
     /// What clients do
     #[arg(long, default_value = "register", value_parser = clap::builder::PossibleValuesParser::new(crate::workload::NAMES))]
     pub(crate) workload: String,
@@ -151,7 +151,7 @@ pub(super) fn workload_of(name: &str, clients: u32, rate: u32) -> WorkloadPlan {
 fn tell_seed(arguments: &SimArguments, outcome: &SeedOutcome) {
     if arguments.json {
         print_json(&json!({
-            "event": "seed", "seed": outcome.seed, "verdict": outcome.verdict,
+            "event": "seed", "seed": outcome.seed, "nodes": outcome.nodes, "verdict": outcome.verdict,
             "hash": format!("{:016x}", outcome.hash),
             "simulated_s": outcome.simulated.as_secs_f64(), "happened": outcome.happened,
             "check": outcome.finding.as_ref().map(|it| &it.check),
@@ -185,7 +185,7 @@ fn text(arguments: &SimArguments, summary: &Summary, kept: Option<&str>) -> Stri
     let mut text = format!(
         "simulated {} seeds of {} nodes: {:.0} s in {:.1} s, {:.0} simulated seconds a second of one core\n",
         summary.seeds.len(),
-        arguments.nodes,
+        nodes_in_words(summary),
         summary.simulated().as_secs_f64(),
         summary.wall.as_secs_f64(),
         summary.speed(),
@@ -241,6 +241,13 @@ fn text(arguments: &SimArguments, summary: &Summary, kept: Option<&str>) -> Stri
     text
 }
 
+/// `5`, `3 to 6`.
+fn nodes_in_words(summary: &Summary) -> String {
+    let nodes = || summary.seeds.iter().map(|outcome| outcome.nodes);
+    let (least, most) = (nodes().min().unwrap_or(0), nodes().max().unwrap_or(0));
+    if least == most { least.to_string() } else { format!("{least} to {most}") }
+}
+
 fn summary_json(
     arguments: &SimArguments,
     summary: &Summary,
@@ -275,7 +282,9 @@ fn command_line(arguments: &SimArguments, seed: u64) -> String {
         flag("mutant", mutant.to_string());
     }
     flag("time", in_words(arguments.time));
-    flag("nodes", arguments.nodes.to_string());
+    if let Some(nodes) = arguments.nodes {
+        flag("nodes", nodes.to_string());
+    }
     flag("workload", arguments.workload.clone());
     flag("faults", arguments.faults.join(","));
     flag("rate", arguments.rate.to_string());

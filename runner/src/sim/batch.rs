@@ -23,8 +23,8 @@ use crate::plan::{Plan, PlanSettings, WorkloadPlan};
 pub(crate) struct Batch {
     /// The seeds.
     pub(crate) seeds: RangeInclusive<u64>,
-    /// Number of nodes.
-    pub(crate) nodes: u32,
+    /// Number of nodes; `None`: each seed draws its own.
+    pub(crate) nodes: Option<u32>,
     /// Length of each fault phase.
     pub(crate) time_ms: u64,
     /// What clients do.
@@ -42,6 +42,8 @@ pub(crate) struct Batch {
 pub(crate) struct SeedOutcome {
     /// The seed.
     pub(crate) seed: u64,
+    /// Number of nodes.
+    pub(crate) nodes: u32,
     /// What its run came to.
     pub(crate) verdict: Verdict,
     /// Stands for its history.
@@ -83,11 +85,16 @@ pub(crate) struct Summary {
 }
 
 impl Batch {
+    /// Number of nodes of one seed.
+    pub(crate) fn nodes(&self, seed: u64) -> u32 {
+        self.nodes.unwrap_or_else(|| Weather::nodes(seed))
+    }
+
     /// The plan of one seed.
     pub(crate) fn plan(&self, seed: u64) -> Result<Plan, String> {
         let mut plan = Plan::new(PlanSettings {
             seed,
-            nodes: self.nodes,
+            nodes: self.nodes(seed),
             time_ms: self.time_ms,
             workload: self.workload.clone(),
             families: self.families.clone(),
@@ -98,12 +105,13 @@ impl Batch {
         let families = std::mem::take(&mut plan.requirements.families);
         plan.requirements.leader_hit = families.values().any(|it| it.leader_hit);
         plan.requirements.leader_spared = families.values().any(|it| it.leader_spared);
-        Ok(plan.promising(Some(Weather::of(seed).promises(self.nodes))))
+        Ok(plan.promising(Some(Weather::of(seed).promises(self.nodes(seed)))))
     }
 
     /// Simulates every seed. `tell` hears of each as it is done, in no order.
     pub(crate) fn run(&self, tell: impl Fn(&SeedOutcome) + Sync) -> Result<Summary, String> {
-        self.plan(*self.seeds.start())?;
+        // Each is checked before the first is lived through: how many nodes there are differs.
+        self.seeds.clone().try_for_each(|seed| self.plan(seed).map(drop))?;
         let (started, cpu_before) = (Instant::now(), cpu_time());
         let next = AtomicU64::new(*self.seeds.start());
         let outcomes = Mutex::new(Vec::new());
@@ -130,11 +138,12 @@ impl Batch {
     }
 
     fn seed(&self, seed: u64) -> SeedOutcome {
-        let plan = self.plan(seed).expect("the first seed's plan was possible, and so are all");
+        let plan = self.plan(seed).expect("every seed's plan was made once before");
         let run = simulate(&plan, self.mutant);
         let analysis = judge(&plan, &run);
         SeedOutcome {
             seed,
+            nodes: plan.nodes,
             verdict: analysis.verdict,
             hash: run.hash(),
             simulated: Duration::from_nanos(run.simulated_ns),

@@ -419,6 +419,13 @@ impl Client {
         Step::Wait { until_ns: now_ns + pause_ns }
     }
 
+    /// This node will never answer again: who asked nobody else asks whoever there is.
+    pub(super) fn forget_home(&mut self, node: u32) {
+        if self.habit == Habit::Pinned(node) {
+            self.habit = Habit::Roaming;
+        }
+    }
+
     /// Whom to ask after a setback.
     fn next_node(&self, node: u32, kind: SetbackKind) -> u32 {
         match (kind, self.habit) {

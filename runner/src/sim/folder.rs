@@ -15,6 +15,7 @@ use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 use whitewater_server::log::line;
 
 use super::Simulated;
+use super::weather::Weather;
 use crate::conformance;
 use crate::environment;
 use crate::long_work::LongWork;
@@ -48,6 +49,7 @@ pub(crate) fn keep(
     std::fs::remove_dir_all(folder.join("data")).context("remove the data folder")?;
     let recording = &run.recording;
     write_json(&folder.join("plan.json"), plan)?;
+    write_json(&folder.join("weather.json"), &Weather::of(plan.seed))?;
     lines(&folder.join("history.jsonl"), &recording.history)?;
     lines(&folder.join("faults.jsonl"), &recording.faults)?;
     lines(&folder.join("status.jsonl"), &recording.status)?;

@@ -3,7 +3,7 @@
 //! The process is the shipped node on the shipped log; here are only the thread that does its disk
 //! work, one batch at a time, and what stops with it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use whitewater_server::storage::{
 
 use super::deck::Deck;
 use super::journals::Journals;
+use super::snapshots::Mail;
 use super::volume::{Crash, MemoryVolume};
 use super::weather::Weather;
 
@@ -67,8 +68,8 @@ pub(super) struct Process {
     pub(super) is_paused: bool,
     /// The requests that this process sent are numbered from and to.
     requests: Option<(u64, u64)>,
-    /// Snapshots on their way to peers, by the number of the request, so that each ends once.
-    snapshots: BTreeMap<NodeId, u64>,
+    /// Snapshots on their way.
+    pub(super) mail: Mail,
 }
 
 impl std::fmt::Debug for Process {
@@ -154,8 +155,8 @@ impl Host {
         let node = node.map_err(|error| NotStarted::Refused(error.to_string()))?;
         let queued = VecDeque::new();
         let (is_writing, is_paused, requests) = (false, false, None);
-        let snapshots = BTreeMap::new();
-        Ok(Process { node, disk, queued, is_writing, is_paused, requests, snapshots })
+        let mail = Mail::new(self.boot);
+        Ok(Process { node, disk, queued, is_writing, is_paused, requests, mail })
     }
 
     fn setup(&self, build: &Build) -> Setup {
@@ -226,19 +227,6 @@ impl Process {
         }
     }
 
-    /// A snapshot leaves for a peer.
-    pub(super) fn snapshot_left(&mut self, peer: NodeId, request: u64) {
-        self.snapshots.insert(peer, request);
-    }
-
-    /// A snapshot arrived at a peer, or was given up.
-    pub(super) fn snapshot_ended(&mut self, peer: NodeId, request: u64, is_delivered: bool) {
-        if self.snapshots.get(&peer) == Some(&request) {
-            self.snapshots.remove(&peer);
-            self.node.snapshot_sent(peer, is_delivered);
-        }
-    }
-
     /// A request of this process left.
     pub(super) fn asked(&mut self, request: u64) {
         let (first, last) = self.requests.get_or_insert((request, request));
@@ -270,7 +258,7 @@ pub(super) fn is_reply(message: &Message) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use whitewater_raft::{Entry, HardState, Payload, Persist};
+    use whitewater_raft::{Chain, Entry, HardState, Payload, Persist, Position, SnapshotMeta};
 
     use super::super::chance::Chance;
     use super::super::volume::DiskHabits;
@@ -348,5 +336,96 @@ mod tests {
             [(1, false), (1, true), (2, false)].into(),
             "with and without a torn tail"
         );
+    }
+
+    /// What a node was told to be durable, or found at its start and has built on since.
+    #[derive(Clone, Copy, Debug, Default)]
+    struct Promised {
+        last: u64,
+        snapshot: u64,
+        term: u64,
+    }
+
+    /// The next thing that a node does with its disk, as the writer's thread does it. Whoever is told of it may rely on
+    /// it from then on.
+    fn work(disk: &mut FileDisk, promised: &mut Promised, kind: u64) -> Result<(), StorageError> {
+        let meta = |index| SnapshotMeta {
+            last: Position { index, term: 1 },
+            chain: Chain(7),
+            membership: Membership::default(),
+        };
+        let persist = Persist { number: 1, hard_state: None, entries: Vec::new(), snapshot: None };
+        let Promised { last, snapshot, term } = *promised;
+        match kind {
+            0 if last > snapshot => {
+                disk.save_snapshot(&meta(last), b"own")?;
+                promised.snapshot = last;
+                disk.compact(last)
+            }
+            1 => {
+                let index = last + 5;
+                disk.save_snapshot(&meta(index), b"a leader's")?;
+                disk.append(&Persist { snapshot: Some(meta(index)), ..persist })?;
+                disk.flush()?;
+                (promised.last, promised.snapshot) = (index, index);
+                Ok(())
+            }
+            2 => {
+                let hard_state = Some(HardState { term: term + 1, vote: None });
+                disk.append(&Persist { hard_state, ..persist })?;
+                disk.flush()?;
+                promised.term = term + 1;
+                Ok(())
+            }
+            _ => {
+                let payload = Payload::Command(vec![7; 700].into());
+                let entries = vec![Entry { index: last + 1, term: 1, payload }];
+                disk.append(&Persist { entries, ..persist })?;
+                disk.flush()?;
+                promised.last = last + 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Syncs fail of files and of the directory, in the middle of the work and in the middle of a recovery; servers end
+    /// with them and are started again, on the same page cache or after a power loss.
+    #[test]
+    fn whatever_fails_to_be_synced_nothing_that_was_promised_is_lost() {
+        let mut failures = 0;
+        for seed in 0..400 {
+            let mut chance = Chance::new(seed, 2);
+            let volume = MemoryVolume::new(1, CALM, Chance::new(seed, 0));
+            let mut promised = Promised::default();
+            for life in 0..12 {
+                volume.fail_syncs(if life % 3 == 2 { 0 } else { 150_000 });
+                volume.begin(volume.now_ns());
+                let mut disk = FileDisk::on(Arc::new(volume.clone()), OPTIONS);
+                match disk.recover() {
+                    Err(StorageError::Io { .. }) => failures += 1,
+                    Err(error) => panic!("seed {seed}, life {life}: {error}"),
+                    Ok(found) => {
+                        let snapshot = found.snapshot.map_or(0, |(meta, _)| meta.last.index);
+                        let last = found.entries.last().map_or(snapshot, |entry| entry.index);
+                        let term = found.hard_state.term;
+                        assert!(
+                            last >= promised.last
+                                && snapshot >= promised.snapshot
+                                && term >= promised.term,
+                            "seed {seed}, life {life}: {promised:?} was promised, and there is \
+                             last {last}, snapshot {snapshot}, term {term}"
+                        );
+                        promised = Promised { last, snapshot, term };
+                        let mut jobs = (0..chance.below(20)).map(|_| chance.below(8));
+                        let is_broken =
+                            jobs.any(|kind| work(&mut disk, &mut promised, kind).is_err());
+                        failures += u32::from(is_broken);
+                    }
+                }
+                let crash = if chance.below(2) == 0 { Crash::Process } else { Crash::Power };
+                volume.crash(volume.now_ns(), crash);
+            }
+        }
+        assert!(failures > 1_000, "only {failures} syncs failed");
     }
 }

@@ -5,6 +5,7 @@
 //! after it appended as a leader, in the middle of writing a snapshot. Real faults hit such moments once
 //! in a thousand tries.
 
+use serde::Serialize;
 use serde_json::json;
 use whitewater_checker::fault::{FaultRecord, FaultStatus, Scope};
 use whitewater_raft::event::{Event, Role};
@@ -19,13 +20,13 @@ use super::volume::Crash;
 use super::world::{Happening, NOBODY, World};
 use crate::cluster::node_name;
 use crate::dice::Dice;
-use crate::nemesis::{Act as Deed, Fault, Roster, Strike, find, membership};
+use crate::nemesis::{Act as Deed, Fault, Roster, Strike, find};
 use crate::plan::Plan;
 use crate::proxy::Party;
 
 const MILLISECOND: u64 = 1_000_000;
 /// How long a fault waits for somebody to lead before it is skipped.
-const LEADER_DEADLINE_NS: u64 = 2_500 * MILLISECOND;
+const LEADER_DEADLINE_NS: u64 = 8_000 * MILLISECOND;
 /// How often it looks.
 const LEADER_CHECK_NS: u64 = 10 * MILLISECOND;
 /// A supervisor starts a failed server again after this.
@@ -50,8 +51,8 @@ pub(super) enum Act {
     Transfer,
     /// Requests under way are looked after.
     Errands,
-    /// A node leaves, for so long.
-    Leave { for_ns: u64 },
+    /// A node leaves, for so long or for good.
+    Leave { for_ns: Option<u64> },
     /// A node that left is to come back.
     Return(u32),
     /// The next act of a plot.
@@ -107,7 +108,7 @@ impl Whom {
 }
 
 /// How often events are ambushed, so many times in a million, and how often the lead is handed over.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Ambush {
     /// A vote was given.
     pub(super) vote: u32,
@@ -119,10 +120,14 @@ pub(super) struct Ambush {
     pub(super) commit: u32,
     /// A snapshot is being written.
     pub(super) snapshot: u32,
+    /// A chunk of a snapshot is on its way, and it is not the first one.
+    pub(super) chunk: u32,
     /// Longest time between two hand-overs; 0: there are none.
     pub(super) transfer_ns: u64,
     /// Longest time between a node's coming back and the next one's leaving; 0: nobody leaves.
     pub(super) members_ns: u64,
+    /// So many of those that leave do so for good.
+    pub(super) for_good: u32,
 }
 
 /// The nemesis.
@@ -135,11 +140,11 @@ pub(super) struct Nemesis {
     pub(super) operator: Operator,
     /// The fault in force was lifted, and its members are not yet back.
     pub(super) is_healing: bool,
-    ambush: Ambush,
+    pub(super) ambush: Ambush,
     ambush_from_ns: u64,
-    chance: Chance,
-    is_active: bool,
-    planned: usize,
+    pub(super) chance: Chance,
+    pub(super) is_active: bool,
+    pub(super) planned: usize,
     ambushes: u32,
 }
 
@@ -165,6 +170,11 @@ impl Nemesis {
     /// Whether every planned fault is over.
     pub(super) fn is_over(&self) -> bool {
         self.next >= self.planned && self.in_force.is_none()
+    }
+
+    /// Whether an ambush may be laid now.
+    pub(super) fn may_ambush(&self, now_ns: u64) -> bool {
+        self.is_active && now_ns >= self.ambush_from_ns
     }
 
     /// The number of a fault that is in no plan.
@@ -228,7 +238,7 @@ impl World<'_> {
     /// Starts a server that is down, as soon as it may run.
     pub(super) fn start_soon(&mut self, host: usize) {
         let machine = &self.hosts[host];
-        if machine.is_up() {
+        if machine.is_up() || self.has_left(host) {
             return;
         }
         if machine.not_before_ns > self.now_ns {
@@ -460,15 +470,14 @@ impl World<'_> {
     /// A snapshot is being written until then: perhaps somebody waited for that.
     pub(super) fn lie_in_wait_for_snapshot(&mut self, host: usize, done_ns: u64) {
         let nemesis = &mut self.nemesis;
-        let is_free = nemesis.is_active && self.now_ns >= nemesis.ambush_from_ns;
-        if is_free && nemesis.chance.in_a_million(nemesis.ambush.snapshot) {
+        if nemesis.may_ambush(self.now_ns) && nemesis.chance.in_a_million(nemesis.ambush.snapshot) {
             let at_ns = nemesis.chance.between((self.now_ns, done_ns.saturating_sub(1)));
             let after_ns = nemesis.chance.between((MILLISECOND, 150 * MILLISECOND));
             self.lay(host, at_ns, Trap::Kill { after_ns });
         }
     }
 
-    fn lay(&mut self, host: usize, at_ns: u64, trap: Trap) {
+    pub(super) fn lay(&mut self, host: usize, at_ns: u64, trap: Trap) {
         self.nemesis.ambush_from_ns = at_ns + self.nemesis.chance.between(AMBUSH_GAP_NS);
         let boot = self.hosts[host].boot;
         self.queue.push(at_ns, Happening::Nemesis(Act::Ambush { host, boot, trap }));
@@ -529,46 +538,6 @@ impl World<'_> {
                 self.queue.push(self.now_ns + for_ns, unblock);
             }
         }
-    }
-
-    /// The next departure is drawn, where this seed has such and the plan has none of its own.
-    pub(super) fn schedule_leave(&mut self) {
-        let most_ns = self.nemesis.ambush.members_ns;
-        let is_planned = self.plan.families.iter().any(|family| family == membership::FAMILY);
-        if most_ns > 0 && !is_planned && self.nemesis.is_active {
-            let at_ns = self.now_ns + self.nemesis.chance.between((most_ns / 4, most_ns));
-            let for_ns = self.nemesis.chance.between((100 * MILLISECOND, 3_000 * MILLISECOND));
-            self.queue.push(at_ns, Happening::Nemesis(Act::Leave { for_ns }));
-        }
-    }
-
-    /// A node that may lead or not leaves the cluster.
-    fn leave(&mut self, for_ns: u64) {
-        let voters = self.voters();
-        if !self.nemesis.is_active || voters.len() < 3 {
-            return self.schedule_leave();
-        }
-        let place = self.nemesis.chance.below(voters.len() as u64);
-        let node = voters[usize::try_from(place).unwrap_or(0)];
-        self.nemesis.ambushes += 1;
-        let record = FaultRecord {
-            id: u32::try_from(self.nemesis.planned).unwrap_or(0) + self.nemesis.ambushes,
-            kind: membership::FAMILY.into(),
-            scope: Some(Scope::Members),
-            name: "remove a node, and add it again".into(),
-            target: "any".into(),
-            nodes: vec![node_name(node)],
-            detail: node_name(node),
-            planned_at_ns: self.now_ns,
-            started_at_ns: Some(self.now_ns),
-            effective_at_ns: None,
-            healed_at_ns: None,
-            status: FaultStatus::Installed,
-            effects: Vec::new(),
-            effective: false,
-            leader_hit: self.leader().map(|(leader, _)| leader == node),
-        };
-        self.send_away(node, for_ns, record);
     }
 
     fn schedule_transfer(&mut self) {

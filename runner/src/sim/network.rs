@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::chance::Chance;
 use crate::proxy::Party;
 
 /// How links between nodes behave.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct LinkHabits {
     /// Shortest and longest usual delay.
     pub(super) delay_ns: (u64, u64),

@@ -3,13 +3,14 @@
 //! The operator gets no answers: it looks at the nodes, as a real one would after a time-out, and asks
 //! for what is still missing. What to ask for is decided where it is decided for real clusters.
 
+use std::collections::BTreeSet;
 use std::mem;
 
-use whitewater_checker::fault::FaultRecord;
 use whitewater_raft::{MembershipChange, NodeId, Status};
 use whitewater_server::node::Node;
 
 use super::deck::Deck;
+use super::departures::Departure;
 use super::nemesis::{Act, host_of};
 use super::volume::Crash;
 use super::world::{Happening, NOBODY, World};
@@ -36,8 +37,8 @@ struct Errand {
     until_ns: u64,
     /// Part of the fault in force, and not of its healing.
     is_fault: bool,
-    /// A node that leaves by itself: for how long, and what is recorded of it.
-    departure: Option<(u64, FaultRecord)>,
+    /// A node that leaves by itself.
+    departure: Option<Departure>,
 }
 
 #[derive(Debug)]
@@ -59,6 +60,8 @@ enum Aim {
 pub(super) struct Operator {
     errands: Vec<Errand>,
     nodes: u32,
+    /// Nodes that left for good: their servers ended, and nobody starts them again.
+    pub(super) left: BTreeSet<u32>,
     is_due: bool,
     /// What came of the requests of the fault in force.
     effective_at_ns: Option<u64>,
@@ -68,8 +71,8 @@ pub(super) struct Operator {
 impl Operator {
     /// An operator with nothing to do.
     pub(super) fn new(plan: &Plan) -> Self {
-        let (errands, facts) = (Vec::new(), Vec::new());
-        Self { errands, nodes: plan.nodes, is_due: false, effective_at_ns: None, facts }
+        let (errands, left, facts) = (Vec::new(), BTreeSet::new(), Vec::new());
+        Self { errands, nodes: plan.nodes, left, is_due: false, effective_at_ns: None, facts }
     }
 
     /// What came of a fault's requests; `None` where it made none.
@@ -85,16 +88,19 @@ impl World<'_> {
         let led = self.leader().and_then(|(leader, _)| self.status(host_of(leader)));
         match led {
             Some(status) => members_of(&status).voters.into_iter().collect(),
-            None => (1..=self.plan.nodes).collect(),
+            None => {
+                let left = &self.nemesis.operator.left;
+                (1..=self.plan.nodes).filter(|node| !left.contains(node)).collect()
+            }
         }
     }
 
-    /// Whether every node is a voter, and no change is under way.
+    /// Whether every node that is to be one is a voter, and no change is under way.
     pub(super) fn is_complete(&self) -> bool {
         let led = self.leader().and_then(|(leader, _)| self.status(host_of(leader)));
         led.is_some_and(|status| {
             let members = members_of(&status);
-            members.is_settled(status.commit) && members.voters.len() == self.hosts.len()
+            members.is_settled(status.commit) && members.voters.len() == self.present().count()
         })
     }
 
@@ -119,9 +125,9 @@ impl World<'_> {
         self.begin_errand(aim, true, None);
     }
 
-    /// A node leaves by itself, for so long.
-    pub(super) fn send_away(&mut self, node: u32, for_ns: u64, record: FaultRecord) {
-        self.begin_errand(Aim::Reach(Goal::Gone(node)), false, Some((for_ns, record)));
+    /// A node leaves by itself.
+    pub(super) fn send_away(&mut self, node: u32, departure: Departure) {
+        self.begin_errand(Aim::Reach(Goal::Gone(node)), false, Some(departure));
     }
 
     /// A node is to be a voter again.
@@ -133,12 +139,13 @@ impl World<'_> {
     /// Everybody is to be a voter again, whatever is under way.
     pub(super) fn restore_members(&mut self) {
         for errand in mem::take(&mut self.nemesis.operator.errands) {
-            if let Some((_, record)) = errand.departure {
-                self.recording.faults.push(record);
+            if let Some(departure) = errand.departure {
+                self.recording.faults.push(departure.record);
             }
         }
         if !self.is_complete() {
-            for node in 1..=self.nemesis.operator.nodes {
+            let left = self.nemesis.operator.left.clone();
+            for node in (1..=self.nemesis.operator.nodes).filter(|node| !left.contains(node)) {
                 self.begin_errand(Aim::Reach(Goal::Voter(node)), false, None);
             }
         }
@@ -150,7 +157,7 @@ impl World<'_> {
         strike.acts.iter().any(|deed| deed.member().is_some())
     }
 
-    fn begin_errand(&mut self, aim: Aim, is_fault: bool, departure: Option<(u64, FaultRecord)>) {
+    fn begin_errand(&mut self, aim: Aim, is_fault: bool, departure: Option<Departure>) {
         let until_ns = self.now_ns + ERRAND_DEADLINE_NS;
         let errand = Errand { aim, until_ns, is_fault, departure };
         let operator = &mut self.nemesis.operator;
@@ -187,15 +194,21 @@ impl World<'_> {
             operator.facts.extend(fact);
             return;
         }
-        if let Some((for_ns, mut record)) = errand.departure {
-            record.effective = fact.is_some();
-            record.effective_at_ns = record.effective.then_some(self.now_ns);
-            record.healed_at_ns = Some(self.now_ns + for_ns);
+        if let Some(Departure { for_ns, mut record }) = errand.departure {
+            let is_gone = fact.is_some();
+            record.effective = is_gone;
+            record.effective_at_ns = is_gone.then_some(self.now_ns);
+            record.healed_at_ns = Some(self.now_ns + for_ns.unwrap_or(0));
             record.effects.extend(fact);
             let node = record.nodes.first().and_then(|name| name.strip_prefix('n')?.parse().ok());
             self.recording.faults.push(record);
-            if let Some(node) = node {
-                self.queue.push(self.now_ns + for_ns, Happening::Nemesis(Act::Return(node)));
+            match (node, for_ns) {
+                (Some(node), None) if is_gone => self.bid_farewell(node),
+                (Some(node), _) => {
+                    let at_ns = self.now_ns + for_ns.unwrap_or(0);
+                    self.queue.push(at_ns, Happening::Nemesis(Act::Return(node)));
+                }
+                (None, _) => {}
             }
             self.schedule_leave();
         }

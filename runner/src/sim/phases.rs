@@ -110,7 +110,7 @@ impl<'a> World<'a> {
     fn is_healthy(&self) -> bool {
         let Some((leader, term)) = self.leader() else { return false };
         self.is_complete()
-            && (0..self.hosts.len()).all(|host| {
+            && self.present().all(|host| {
                 self.status(host).is_some_and(|status| {
                     status.hard_state.term == term && status.leader == Some(leader.into())
                 })
@@ -123,8 +123,9 @@ impl<'a> World<'a> {
             let status = self.status(host)?;
             (status.applied == status.commit).then_some(status.applied)
         };
-        let first = applied(0);
-        first.is_some() && (1..self.hosts.len()).all(|host| applied(host) == first)
+        let mut hosts = self.present().map(applied);
+        let first = hosts.next().flatten();
+        first.is_some() && hosts.all(|applied| applied == first)
     }
 
     /// The most that the plan asks of any kind of operation.

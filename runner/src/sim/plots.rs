@@ -5,6 +5,7 @@
 //! waits for what the cluster does about it. Each kind is laid in some seeds, so that a bug shows within
 //! a hundred seeds, while most seeds stay as chance has them. To a correct server a plot is weather.
 
+use serde::Serialize;
 use whitewater_checker::fault::{FaultRecord, FaultStatus, Scope};
 use whitewater_raft::event::{Event, Role};
 
@@ -29,7 +30,7 @@ const GAP_NS: (u64, u64) = (200 * MILLISECOND, 1_500 * MILLISECOND);
 const ODDS_IN_A_MILLION: u32 = 10_000;
 
 /// The kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 enum Kind {
     /// A leader is cut off with entries of its own; its successor is killed at its first commit while the
     /// old one comes back: the longest log is not the latest.
@@ -43,7 +44,7 @@ enum Kind {
 const KINDS: [Kind; 3] = [Kind::Revenant, Kind::Sleeper, Kind::Usurper];
 
 /// Which plots a seed has.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Plots {
     laid: [bool; KINDS.len()],
 }

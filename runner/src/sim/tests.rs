@@ -1,10 +1,13 @@
 //! The simulator as a whole: the same seed is the same run, a clean server passes, bugs are found, and a
 //! failing seed leaves a folder that can be judged and read.
 
-use whitewater_checker::analysis::{Analysis, Finding};
+use std::collections::BTreeSet;
+
+use whitewater_checker::analysis::{Analysis, CheckState, Finding};
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
 use whitewater_checker::statistics::Recording;
 use whitewater_checker::{Options, Verdict, check_history, check_run, ranking};
+use whitewater_raft::event::{Event, Record};
 use whitewater_server::Mutant;
 use whitewater_server::journal::{Divergence, UnderRules, replay_bytes};
 use whitewater_server::mutants::{CATALOGUE, Card};
@@ -16,7 +19,7 @@ use crate::store::Store;
 fn batch(mutant: Option<Mutant>, workload: &str, time_ms: u64) -> Batch {
     Batch {
         seeds: 1..=3,
-        nodes: 5,
+        nodes: Some(5),
         time_ms,
         workload: WorkloadPlan {
             name: workload.into(),
@@ -76,7 +79,7 @@ fn seeded_bugs_are_found_within_seconds_of_simulated_time() {
 fn members_and_leaders_change_on_request_and_all_are_back_at_the_end() {
     let mut batch = batch(None, "register", 20_000);
     batch.families = ["membership", "transfer"].map(String::from).to_vec();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for seed in 1..=4 {
         let plan = batch.plan(seed).unwrap();
         let run = simulate(&plan, None);
@@ -108,6 +111,53 @@ fn some_seeds_lose_members_and_joint_majorities_are_watched() {
         judge(&plan, &run).verdict == Verdict::Violation
     };
     assert!(seeds.iter().any(is_found), "--mutant joint-one-majority, seeds {seeds:?}");
+}
+
+/// Seeds draw how many nodes there are, and in some of them nodes leave for good: their clusters end smaller than they
+/// began, which is no reason not to compare those that stayed.
+#[test]
+fn clusters_have_several_sizes_and_some_end_smaller_than_they_began() {
+    let batch = Batch { nodes: None, ..batch(None, "register", 20_000) };
+    let sizes: BTreeSet<u32> = (1..=60).map(|seed| batch.nodes(seed)).collect();
+    assert_eq!(sizes, [3, 4, 5, 6].into());
+    let mut smaller = Vec::new();
+    for seed in (1..).filter(|seed| Weather::of(*seed).ambush.for_good > 0).take(8) {
+        let plan = batch.plan(seed).unwrap();
+        let run = simulate(&plan, None);
+        let analysis = judge(&plan, &run);
+        let line = format!("whitewater sim --seeds {seed} --time 20s");
+        assert_ne!(analysis.verdict, Verdict::Violation, "{line}");
+        let left = run.recording.history.iter().filter(|event| event.f == "left").count();
+        let last = run.recording.status.iter().filter(|poll| poll.is_final).count();
+        assert_eq!(last + left, plan.nodes as usize, "{line}");
+        if left > 0 {
+            let check = analysis.checks.iter().find(|check| check.name == "final-state").unwrap();
+            assert_eq!(check.state, CheckState::Holds, "{line}: {}", check.summary);
+            smaller.push((seed, last));
+        }
+    }
+    assert!(smaller.iter().any(|(_, last)| *last % 2 == 0), "even and smaller: {smaller:?}");
+}
+
+/// Snapshots come in many chunks, while leaders and receivers are struck between two of them.
+#[test]
+fn snapshots_are_installed_from_chunks() {
+    let batch = batch(None, "register", 20_000);
+    let is_small = |seed: &u64| {
+        let weather = Weather::of(*seed);
+        weather.chunk_bytes <= 128 && weather.ambush.chunk > 0
+    };
+    let mut installed = 0;
+    for seed in (1..).filter(is_small).take(4) {
+        let plan = batch.plan(seed).unwrap();
+        let run = simulate(&plan, None);
+        let line = format!("whitewater sim --seeds {seed} --nodes 5 --time 20s");
+        assert_ne!(judge(&plan, &run).verdict, Verdict::Violation, "{line}");
+        let is_installed =
+            |record: &&Record| matches!(record.event, Event::SnapshotInstalled { .. });
+        installed += run.recording.trace.iter().filter(is_installed).count();
+    }
+    assert!(installed > 0, "no snapshot arrived whole");
 }
 
 /// Which checks fired in these seeds.
@@ -303,6 +353,7 @@ fn what_a_card_names_leads_the_report() {
         Mutant::LeaseAcrossPause,
         Mutant::LeaseNoVoteRefusal,
         Mutant::TornTailFatal,
+        Mutant::FsyncRetried,
         Mutant::FixedTimeout,
         Mutant::NoBacktrack,
         Mutant::JointOneMajority,

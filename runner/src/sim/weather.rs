@@ -3,6 +3,7 @@
 //! Every seed draws its own weather, from calm to foul, so that a thousand seeds are not a thousand
 //! times the same afternoon.
 
+use serde::Serialize;
 use whitewater_checker::Promises;
 use whitewater_checker::promises::ElectionSettings;
 
@@ -22,7 +23,7 @@ const SESSION_EXPIRY_MS: u64 = 3_600_000;
 const CLIENT_MS: u64 = 2_000;
 
 /// The weather of a run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Weather {
     /// Links between nodes.
     pub(super) links: LinkHabits,
@@ -32,6 +33,8 @@ pub(super) struct Weather {
     pub(super) power_in_a_million: u32,
     /// Entries between snapshots.
     pub(super) snapshot_entries: u64,
+    /// Size of a snapshot's chunk: from a few values to more than there are.
+    pub(super) chunk_bytes: usize,
     /// Size of a log segment.
     pub(super) segment_bytes: usize,
     /// Shortest and longest election timeout, and time between heartbeats, in ticks.
@@ -63,6 +66,9 @@ impl Weather {
         // A stream of their own: what older seeds drew from the first one stays as it was.
         weather.add_sessions_and_aims(&mut Chance::new(seed, 4));
         weather.add_frequent_snapshots(&mut Chance::new(seed, 6));
+        weather.add_departures_for_good(&mut Chance::new(seed, 8));
+        weather.add_chunks(&mut Chance::new(seed, 7));
+        weather.add_failing_disks(&mut Chance::new(seed, 10));
         weather
     }
 
@@ -88,6 +94,40 @@ impl Weather {
     fn add_frequent_snapshots(&mut self, chance: &mut Chance) {
         if chance.below(8) == 0 {
             self.snapshot_entries = chance.between((1, 12));
+        }
+    }
+
+    /// Chunks from a few values to whole snapshots, and moments between two of them that are lain in wait for.
+    fn add_chunks(&mut self, chance: &mut Chance) {
+        self.chunk_bytes = 64 << chance.below(8);
+        self.ambush.chunk = match chance.below(3) {
+            0 => 0,
+            _ => u32::try_from(chance.between((10_000, 200_000))).expect("below a million"),
+        };
+    }
+
+    /// Disks that fail a sync now and then, in one seed of four.
+    fn add_failing_disks(&mut self, chance: &mut Chance) {
+        if chance.below(4) == 0 {
+            self.disks.failing_in_a_million =
+                u32::try_from(chance.between((200, 2_000))).expect("below a million");
+        }
+    }
+
+    /// In half of the seeds in which nodes leave some do so for good: memberships become smaller, even and odd.
+    fn add_departures_for_good(&mut self, chance: &mut Chance) {
+        if self.ambush.members_ns > 0 && chance.below(2) == 0 {
+            self.ambush.for_good = 300_000;
+        }
+    }
+
+    /// How many nodes the cluster of a seed has where nobody says: mostly five.
+    pub(super) fn nodes(seed: u64) -> u32 {
+        match Chance::new(seed, 9).below(8) {
+            0 => 3,
+            1 => 4,
+            2 => 6,
+            _ => 5,
         }
     }
 
@@ -143,6 +183,7 @@ impl Weather {
             },
             power_in_a_million: 500_000,
             snapshot_entries: chance.between((20, 400)),
+            chunk_bytes: 1 << 20,
             segment_bytes: 4_096 << chance.below(4),
             election_ticks: (shortest_ticks, shortest_ticks + spread_ticks),
             heartbeat_ticks,
@@ -170,8 +211,10 @@ fn ambush(chance: &mut Chance) -> Ambush {
         append: odds(chance, 10_000),
         commit: odds(chance, 20_000),
         snapshot: odds(chance, 300_000),
+        chunk: 0,
         transfer_ns: chance.below(3) * 3_000 * MILLISECOND,
         // Most seeds keep their members.
         members_ns: if chance.below(4) == 0 { 8_000 * MILLISECOND } else { 0 },
+        for_good: 0,
     }
 }

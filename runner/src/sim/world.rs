@@ -24,6 +24,7 @@ use super::panics::guarded;
 use super::plots::Plotter;
 use super::queue::Queue;
 use super::record::Recording;
+use super::snapshots::{Parcel, Receipt};
 use super::volume::{Crash, MemoryVolume};
 use super::weather::TICK_NS;
 use crate::cluster::node_name;
@@ -34,8 +35,6 @@ use crate::workload::{Action, Generator};
 const MILLISECOND: u64 = 1_000_000;
 /// Pause between two rounds of status polls.
 const POLL_NS: u64 = 75 * MILLISECOND;
-/// How long a snapshot may take on its way before it is given up.
-const SNAPSHOT_DEADLINE_NS: u64 = 600 * MILLISECOND;
 /// A broken connection is noticed after this.
 const BREAK_NS: u64 = 200_000;
 /// What waited for a paused process reaches it within this.
@@ -63,16 +62,20 @@ pub(super) enum Arrival {
     Recovered,
     /// Its clock ticks.
     Tick,
-    /// A peer's message, a snapshot with its data.
-    Message { message: Message, snapshot: Option<Bytes> },
+    /// A peer's message.
+    Message(Message),
+    /// A peer's piece of a snapshot.
+    Chunk(Parcel),
+    /// The answer to one.
+    Receipt(Receipt),
+    /// One that was not answered in time.
+    ChunkOverdue { peer: NodeId, attempt: u64 },
     /// A client's request.
     Request { call: Call, request: Request },
     /// A batch of disk work is done.
     Disk(Vec<Report>),
     /// The disk failed.
     DiskFailed(String),
-    /// A snapshot to a peer has taken too long.
-    SnapshotOverdue { peer: NodeId, request: u64 },
 }
 
 /// Everything there is.
@@ -241,7 +244,8 @@ impl<'a> World<'a> {
         let change = ProcessChange::Exited { how, expected, last_words };
         self.recording.process(self.now_ns, *id, *boot, change);
         if expected {
-            self.hosts[host].crash(self.now_ns, Crash::Power);
+            let crash = self.draw_crash();
+            self.hosts[host].crash(self.now_ns, crash);
             self.nemesis.restart_later(host, self.now_ns, &mut self.queue);
         }
     }
@@ -358,9 +362,11 @@ impl<'a> World<'a> {
         self.nemesis.restart_later(host, self.now_ns, &mut self.queue);
     }
 
-    /// A server whose disk failed ends, and whoever looks after it starts it again.
+    /// A server whose disk failed ends, and whoever looks after it starts it again: with the power off in between,
+    /// or on the same page cache, which has taken for written what was not.
     fn disk_failed(&mut self, host: usize, error: &str) {
-        self.crash_host(host, &format!("exit code 4: {error}"), Crash::Power);
+        let crash = self.draw_crash();
+        self.crash_host(host, &format!("exit code 4: {error}"), crash);
         self.nemesis.restart_later(host, self.now_ns, &mut self.queue);
     }
 
@@ -377,19 +383,9 @@ impl<'a> World<'a> {
         }
         self.recording.trace.extend(records);
         for message in messages {
-            self.send(host, message, None);
+            self.send(host, message);
         }
-        for (message, data) in snapshots {
-            let (peer, request) = (message.to, message.request);
-            if let Some(process) = &mut self.hosts[host].process {
-                process.snapshot_left(peer, request);
-            }
-            self.send(host, message, Some(data));
-            let boot = Some(self.hosts[host].boot);
-            let arrival = Arrival::SnapshotOverdue { peer, request };
-            let overdue = Happening::At { host, boot, arrival };
-            self.queue.push(self.now_ns + SNAPSHOT_DEADLINE_NS, overdue);
-        }
+        self.carry_snapshots(host, snapshots);
         let own = u32::try_from(self.hosts[host].id).expect("a small cluster");
         for (call, answer) in answers {
             self.answer_client(own, call, Input::Answered(answer));
@@ -412,24 +408,13 @@ impl<'a> World<'a> {
         }
     }
 
-    fn send(&mut self, host: usize, message: Message, snapshot: Option<Bytes>) {
+    fn send(&mut self, host: usize, message: Message) {
         if let Some(process) = &mut self.hosts[host].process
             && !is_reply(&message)
         {
             process.asked(message.request);
         }
-        let to = usize::try_from(message.to - 1).expect("a small cluster");
-        let arrivals = self.network.peer(self.now_ns, message.from, message.to);
-        let [first, second] = arrivals;
-        if let Some(at_ns) = second {
-            let (message, snapshot) = (message.clone(), snapshot.clone());
-            let arrival = Arrival::Message { message, snapshot };
-            self.queue.push(at_ns, Happening::At { host: to, boot: None, arrival });
-        }
-        if let Some(at_ns) = first {
-            let arrival = Arrival::Message { message, snapshot };
-            self.queue.push(at_ns, Happening::At { host: to, boot: None, arrival });
-        }
+        self.carry((message.from, message.to), None, message, Arrival::Message);
     }
 
     fn client(&mut self, client: usize, turn: u64, input: Input) {
@@ -529,13 +514,13 @@ impl<'a> World<'a> {
 fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64, expiry_ms: u64) {
     match arrival {
         Arrival::Tick => process.node.tick(),
-        Arrival::Message { message, snapshot } => {
+        Arrival::Message(message) => {
             if !process.expects(&message) {
                 return;
             }
             let arrived = matches!(message.body, Body::SnapshotReply { .. });
             let (peer, request) = (message.from, message.request);
-            process.node.step(message, snapshot);
+            process.node.step(message, None);
             if arrived {
                 process.snapshot_ended(peer, request, true);
             }
@@ -547,9 +532,9 @@ fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64, expiry_ms: u
         }
         Arrival::Disk(reports) => process.written(reports),
         Arrival::DiskFailed(_) | Arrival::Recovered => {}
-        Arrival::SnapshotOverdue { peer, request } => {
-            process.snapshot_ended(peer, request, false);
-        }
+        Arrival::Chunk(parcel) => process.take_parcel(parcel),
+        Arrival::Receipt(receipt) => process.take_receipt(&receipt),
+        Arrival::ChunkOverdue { peer, attempt } => process.chunk_overdue(peer, attempt),
     }
 }
 

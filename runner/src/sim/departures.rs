@@ -1,0 +1,88 @@
+//! Nodes that leave the cluster without a planned fault, for a while or for good.
+
+use whitewater_checker::fact::Fact;
+use whitewater_checker::fault::{FaultRecord, FaultStatus, Scope};
+
+use super::nemesis::{Act, host_of};
+use super::volume::Crash;
+use super::world::{Happening, World};
+use crate::cluster::node_name;
+use crate::nemesis::membership;
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// A node that leaves without a planned fault.
+#[derive(Debug)]
+pub(super) struct Departure {
+    /// For how long; `None`: for good.
+    pub(super) for_ns: Option<u64>,
+    /// What is recorded of it.
+    pub(super) record: FaultRecord,
+}
+
+impl World<'_> {
+    /// Whether this machine's node left for good.
+    pub(super) fn has_left(&self, host: usize) -> bool {
+        let left = &self.nemesis.operator.left;
+        !left.is_empty() && u32::try_from(self.hosts[host].id).is_ok_and(|id| left.contains(&id))
+    }
+
+    /// The machines whose nodes did not leave for good.
+    pub(super) fn present(&self) -> impl Iterator<Item = usize> {
+        (0..self.hosts.len()).filter(|host| !self.has_left(*host))
+    }
+
+    /// The next departure is drawn, where this seed has such and the plan has none of its own.
+    pub(super) fn schedule_leave(&mut self) {
+        let most_ns = self.nemesis.ambush.members_ns;
+        let is_planned = self.plan.families.iter().any(|family| family == membership::FAMILY);
+        if most_ns > 0 && !is_planned && self.nemesis.is_active {
+            let at_ns = self.now_ns + self.nemesis.chance.between((most_ns / 4, most_ns));
+            let for_ns = self.nemesis.chance.between((100 * MILLISECOND, 3_000 * MILLISECOND));
+            let is_for_good = self.nemesis.chance.in_a_million(self.nemesis.ambush.for_good);
+            let for_ns = (!is_for_good).then_some(for_ns);
+            self.queue.push(at_ns, Happening::Nemesis(Act::Leave { for_ns }));
+        }
+    }
+
+    /// A node that may lead or not leaves the cluster.
+    pub(super) fn leave(&mut self, for_ns: Option<u64>) {
+        let voters = self.voters();
+        // Three stay, or else the rest of the run would have nothing left to lose.
+        let may_leave = voters.len() >= 3 && (for_ns.is_some() || self.present().count() > 3);
+        if !self.nemesis.is_active || !may_leave {
+            return self.schedule_leave();
+        }
+        let place = self.nemesis.chance.below(voters.len() as u64);
+        let node = voters[usize::try_from(place).unwrap_or(0)];
+        let record = FaultRecord {
+            id: self.nemesis.next_unplanned(),
+            kind: membership::FAMILY.into(),
+            scope: Some(Scope::Members),
+            name: match for_ns {
+                Some(_) => "remove a node, and add it again".into(),
+                None => "remove a node for good".into(),
+            },
+            target: "any".into(),
+            nodes: vec![node_name(node)],
+            detail: node_name(node),
+            planned_at_ns: self.now_ns,
+            started_at_ns: Some(self.now_ns),
+            effective_at_ns: None,
+            healed_at_ns: None,
+            status: FaultStatus::Installed,
+            effects: Vec::new(),
+            effective: false,
+            leader_hit: self.leader().map(|(leader, _)| leader == node),
+        };
+        self.send_away(node, Departure { for_ns, record });
+    }
+
+    /// A node is out of the cluster for good: its server is ended.
+    pub(super) fn bid_farewell(&mut self, node: u32) {
+        self.nemesis.operator.left.insert(node);
+        self.recording.fact(self.now_ns, &Fact::Left { node: node_name(node) });
+        self.crash_host(host_of(node), "signal 15", Crash::Process);
+        self.clients.iter_mut().for_each(|client| client.forget_home(node));
+    }
+}
