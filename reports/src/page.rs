@@ -179,9 +179,10 @@ fn sections(
     [clients, picture, proof, logs]: [bool; 4],
     run: &Run,
 ) -> Vec<(&'static str, &'static str)> {
+    let is_violation = run.record.verdict == whitewater_checker::Verdict::Violation;
     let all = [
         (clients, "clients", "Clients"),
-        (picture, "witness", "Violation"),
+        (picture, "witness", if is_violation { "Violation" } else { "Moment" }),
         (proof, "why", "Why"),
         (true, "tested", "Tested"),
         (true, "untested", "Not tested"),

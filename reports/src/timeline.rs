@@ -46,6 +46,8 @@ pub(crate) fn draw(run: &Run, finding: &Finding) -> Option<String> {
 pub(crate) fn draw_as(id: &str, run: &Run, finding: &Finding) -> Option<String> {
     let operations = finding.witness.as_ref().map_or(&[][..], |witness| &witness.operations);
     let (from_ns, to_ns) = window(operations, finding, run.recording.last_ns)?;
+    // Nothing was before the beginning.
+    let from_ns = from_ns.max(run.record.origin_ns.min(to_ns.saturating_sub(1)));
     let scale = Scale { from_ns, to_ns, left: LEFT, right: RIGHT };
     let mut picture =
         Picture { svg: Svg::default(), scale, clock: Clock::new(run.record.origin_ns) };
@@ -166,7 +168,7 @@ impl Picture {
 
     fn faults(&mut self, run: &Run, faults: &[usize], bottom: f64) {
         let in_full = faults.len() <= FAULTS_IN_FULL;
-        let mut free = LEFT;
+        let mut names: Vec<(f64, String, u32)> = Vec::new();
         for (row, index) in faults.iter().enumerate() {
             let fault = &run.recording.faults[*index];
             let Some((from_ns, to_ns)) = fault_span(fault, run.recording.last_ns) else { continue };
@@ -191,18 +193,18 @@ impl Picture {
                     svg.line(&format!("edge e-{class}"), (x, top), (x, bottom));
                 }
             });
-            let text = if in_full {
-                shortened(&words, 110)
-            } else if left >= free {
-                format!("{} {} {}", role_lanes::fault_sign(fault.scope()), fault.id, fault.kind)
+            if in_full {
+                let text = shortened(&words, 110);
+                let width = CHARACTER * text.chars().count() as f64;
+                let x = (left + 6.0).min(RIGHT - width).max(LEFT);
+                self.svg.text("fault-name", x, 42.0 + 18.0 * row as f64, Anchor::Start, &text);
             } else {
-                fault.id.to_string()
-            };
-            let width = CHARACTER * text.chars().count() as f64;
-            let x = (left + 6.0).min(RIGHT - width).max(LEFT);
-            free = x + width + 4.0;
-            let y = 42.0 + if in_full { 18.0 * row as f64 } else { 0.0 };
-            self.svg.text("fault-name", x, y, Anchor::Start, &text);
+                let sign = role_lanes::fault_sign(fault.scope());
+                names.push((left, format!("{sign} {} {}", fault.id, fault.kind), fault.id));
+            }
+        }
+        for (x, text) in layout::side_by_side(names, (LEFT, RIGHT)) {
+            self.svg.text("fault-name", x, 42.0, Anchor::Start, &text);
         }
     }
 

@@ -120,6 +120,31 @@ pub(super) fn bar(scale: Scale, operation: &WitnessOperation) -> (f64, f64) {
     (left, right.max(left + BAR_WIDTH_MIN))
 }
 
+/// Places names of faults in one row, each where its band begins: in full where there is room, else its number, else not
+/// at all. The band says the rest when it is pointed at.
+pub(super) fn side_by_side(
+    mut names: Vec<(f64, String, u32)>,
+    (left, right): (f64, f64),
+) -> Vec<(f64, String)> {
+    names.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (mut placed, mut free) = (Vec::new(), left);
+    for (index, (band, name, id)) in names.iter().enumerate() {
+        // The next one is to have its number at least.
+        let end = names.get(index + 1).map_or(right, |(next, ..)| next.max(free) + 6.0);
+        let fits = [name.clone(), id.to_string()].into_iter().find_map(|text| {
+            let width = CHARACTER * text.chars().count() as f64;
+            let x = (band + 6.0).min(right - width);
+            let is_free = x >= free && x + width <= end.max(band + 6.0).min(right);
+            is_free.then_some((x, x + width + CHARACTER, text))
+        });
+        if let Some((x, next, text)) = fits {
+            free = next;
+            placed.push((x, text));
+        }
+    }
+    placed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
