@@ -22,8 +22,8 @@ pub const MEMORY_BYTES_DEFAULT: u64 = 2 << 30;
 pub struct Options {
     /// Wall-clock time for the whole linearizability check. At its end: undecided.
     pub budget: Duration,
-    /// Memory for all searches together, bytes; the history itself is not counted. At its end:
-    /// undecided.
+    /// Memory for all searches together, bytes; the history itself is not counted. 16 MiB of it, a quarter at most, are
+    /// left for the program. At its end: undecided.
     pub memory_bytes: u64,
     /// Worker threads; 0 means one per core.
     pub threads: usize,

@@ -33,6 +33,14 @@ const BEYOND_BUDGET: f64 = 1.06;
 /// What each explanation gets at least.
 const EXPLAIN_TIME_MIN: Duration = Duration::from_secs(1);
 
+/// What the program itself takes, out of the memory that is asked for: its code, its threads, the allocator.
+const PROGRAM_BYTES: u64 = 16 << 20;
+
+/// What is left for the searches of some memory. A quarter is the most that the program is given.
+fn of_searches(memory_bytes: u64) -> u64 {
+    memory_bytes - PROGRAM_BYTES.min(memory_bytes / 4)
+}
+
 /// Keys between two calls of the progress sink.
 const KEYS_PER_TELL: u64 = 64;
 
@@ -69,7 +77,7 @@ pub(crate) fn check(
     let known = &Known::new(history, traces);
     let by_key = history.by_key();
     let begun = Instant::now();
-    let budget = Budget::new(begun + options.budget, options.memory_bytes);
+    let budget = Budget::new(begun + options.budget, of_searches(options.memory_bytes));
     let setting = Setting { history, model, known, search_only: false, side_by_side: false };
     let mut decided = first_look(&setting, by_key, &budget, options);
     let has_violation = decided.iter().any(|decided| decided.decision.linearizable == Some(false));
@@ -79,7 +87,7 @@ pub(crate) fn check(
     }
     let end = Instant::now() + EXPLAIN_TIME;
     let end = end.min(begun + options.budget.mul_f64(BEYOND_BUDGET));
-    summarize(&setting, by_key, decided, &Budget::new(end, options.memory_bytes))
+    summarize(&setting, by_key, decided, &Budget::new(end, of_searches(options.memory_bytes)))
 }
 
 /// Every key with all linear methods and a short search.
