@@ -28,6 +28,11 @@ impl Analysis {
         broken.map(|check| check.name.clone()).collect()
     }
 
+    /// How much was found: what is listed, and what is counted only. Every output takes its number from here.
+    pub fn findings_total(&self) -> u64 {
+        self.checks.iter().map(|check| check.findings.len() as u64 + check.unlisted).sum()
+    }
+
     /// The number of checks in a state.
     pub fn count(&self, state: CheckState) -> u64 {
         self.checks.iter().filter(|check| check.state == state).count() as u64
@@ -91,6 +96,10 @@ impl From<Verdict> for CheckState {
     }
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// What one check came to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
@@ -109,6 +118,9 @@ pub struct CheckResult {
     pub exercise: Option<String>,
     /// What is wrong, worst first; empty where the check holds or was not exercised.
     pub findings: Vec<Finding>,
+    /// Findings of the same kinds that are counted only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unlisted: u64,
 }
 
 impl CheckResult {
@@ -121,6 +133,7 @@ impl CheckResult {
             summary: why.to_owned(),
             exercise: Some(exercise.to_owned()),
             findings: Vec::new(),
+            unlisted: 0,
         }
     }
 }

@@ -203,7 +203,9 @@ pub(crate) fn linearizability(
         let why = "no operation was acknowledged";
         return Ok((CheckResult::not_exercised(NAME, TITLE, why, exercise), report));
     }
+    let told = found.findings.iter().filter(|finding| finding.witness.is_some()).count() as u64;
     let check = CheckResult {
+        unlisted: found.violations.saturating_sub(told),
         name: NAME.to_owned(),
         title: TITLE.to_owned(),
         state: found.verdict.into(),
@@ -272,6 +274,7 @@ pub(crate) fn canary() -> CheckResult {
         name: "canary".to_owned(),
         title: "the positive control stays silent".to_owned(),
         state: CheckState::Broken,
+        unlisted: 0,
         exercise: None,
         summary: "told to report a violation".to_owned(),
         findings: vec![Finding {

@@ -95,6 +95,8 @@ struct Page<'a> {
     evidence: Vec<String>,
     others: Vec<proof::Other>,
     others_note: String,
+    /// Findings beside what is told above, those that are not listed included.
+    others_total: u64,
     tested: Vec<Fact>,
     untested: Vec<checks::Untested>,
     is_history: bool,
@@ -128,6 +130,7 @@ pub(crate) fn render(run: &Run, story: &Story<'_>, extra: Extra) -> Result<Strin
     let clients = clients::Clients::of(run, story);
     let operations = run.recording.operations.len() as u64;
     let faults = (!run.is_history()).then_some(run.recording.faults.len());
+    let others_total = story.others_total(&run.record.analysis);
     let page = Page {
         record: &run.record,
         story,
@@ -143,7 +146,8 @@ pub(crate) fn render(run: &Run, story: &Story<'_>, extra: Extra) -> Result<Strin
         picture,
         evidence: story.finding.map(|finding| finding.evidence.clone()).unwrap_or_default(),
         others: proof::others(story, Clock::new(run.record.origin_ns)),
-        others_note: counted(story.others.len() as u64, "finding"),
+        others_note: counted(others_total, "finding"),
+        others_total,
         tested: facts::tested(run),
         untested: checks::untested(run, story),
         is_history: run.is_history(),

@@ -112,6 +112,12 @@ impl<'a> Story<'a> {
         [self.finding, seen].into_iter().flatten().find(|finding| finding.witness.is_some())
     }
 
+    /// How many findings there are beside the told ones, those that are counted only included.
+    pub(crate) fn others_total(&self, analysis: &Analysis) -> u64 {
+        let told = u64::from(self.finding.is_some()) + u64::from(self.seen.is_some());
+        analysis.findings_total().saturating_sub(told)
+    }
+
     /// The command to try first.
     pub(crate) fn repeat(&self) -> Option<&Command> {
         self.commands.first()

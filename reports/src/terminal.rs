@@ -147,10 +147,10 @@ fn story(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> V
         lines.push(String::new());
         lines.extend(command(&plain(&record.settings.command, style), width));
     }
-    let all: usize = record.analysis.checks.iter().map(|check| check.findings.len()).sum();
-    let told = 1 + usize::from(seen.is_some());
+    let all = record.analysis.findings_total();
+    let told = 1 + u64::from(seen.is_some());
     if all > told {
-        let more = counted((all - told) as u64, "more finding");
+        let more = counted(all - told, "more finding");
         lines.extend([String::new(), format!("{more} in the report.")]);
     }
     let indented = |line: String| if line.is_empty() { line } else { format!("  {line}") };

@@ -82,7 +82,8 @@ pub(crate) fn acknowledged(history: Option<&History>) -> CheckResult {
         );
     }
     let findings = lost.iter().take(SHOWN_MAX).map(|loss| loss.finding(history)).collect();
-    result(NAME, TITLE, CheckState::Broken, summary, findings)
+    let unlisted = lost.len().saturating_sub(SHOWN_MAX) as u64;
+    CheckResult { unlisted, ..result(NAME, TITLE, CheckState::Broken, summary, findings) }
 }
 
 /// What nobody read at the end may be lost.

@@ -110,6 +110,7 @@ impl Findings {
             state,
             summary,
             findings,
+            unlisted: hidden,
             ..CheckResult::default()
         }
     }

@@ -137,3 +137,25 @@ fn a_simulated_run_says_so_and_that_its_time_is_virtual() {
     // A real run has no such words.
     assert!(!Reported::new(Shape::Pass, OPERATIONS).read("report.html").contains("virtual time"));
 }
+
+/// Every output counts findings alike, those that are not listed included.
+#[test]
+fn findings_that_are_counted_only_are_in_every_number() {
+    let (reported, mut record) = with_a_rule(Vec::new());
+    for check in &mut record.analysis.checks {
+        if check.state == CheckState::Broken {
+            check.unlisted = 20;
+        }
+    }
+    write_with(&reported.folder, &record).unwrap();
+    let all = record.analysis.findings_total();
+    let broken = record.analysis.broken().len() as u64;
+    assert!(all >= 20 * broken + broken, "{all}");
+    let rest = all - 2;
+    let statistics = Statistics::of_run(&reported.folder).unwrap();
+    let style = TerminalStyle { color: false, unicode: true, width: 100 };
+    let terminal = terminal(&record, &statistics, style);
+    assert!(terminal.contains(&format!("{rest} more findings in the report.")), "{terminal}");
+    let html = reported.read("report.html");
+    assert!(html.contains(&format!("Also found <small>{rest} findings")), "{rest}");
+}

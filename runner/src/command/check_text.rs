@@ -69,6 +69,14 @@ impl Told<'_> {
                 }
             }
         }
+        let listed: usize = kinds.iter().map(|(_, all)| all.len()).sum();
+        match self.analysis.findings_total() - listed as u64 {
+            0 => {}
+            1 => text += "1 more finding was counted and is not listed\n",
+            unlisted => {
+                text += &format!("{unlisted} more findings were counted and are not listed\n");
+            }
+        }
         let evidence = kinds.iter().flat_map(|(_, all)| all).any(|all| !all.evidence.is_empty());
         match (hidden, evidence && !self.is_verbose) {
             (0, false) => text,
@@ -223,6 +231,14 @@ mod tests {
         assert!(long.contains("holds         the promise of held-1: seen\n"), "{long}");
         assert!(long.contains("not exercised the promise of idle: seen\n"), "{long}");
         assert!(!long.contains("-v"), "{long}");
+    }
+
+    #[test]
+    fn what_is_counted_only_is_said_too() {
+        let mut many = check("linearizability", CheckState::Broken, 2);
+        many.unlisted = 38;
+        let text = text(vec![many], false);
+        assert!(text.contains("38 more findings were counted and are not listed\n"), "{text}");
     }
 
     #[test]
