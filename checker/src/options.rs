@@ -23,7 +23,7 @@ pub struct Options {
     /// Wall-clock time for the whole linearizability check. At its end: undecided.
     pub budget: Duration,
     /// Memory for all searches together, bytes; the history itself is not counted. 16 MiB of it, a quarter at most, are
-    /// left for the program. At its end: undecided.
+    /// left for the program, and a quarter of the rest for the allocator. At its end: undecided.
     pub memory_bytes: u64,
     /// Worker threads; 0 means one per core.
     pub threads: usize,

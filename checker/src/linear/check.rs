@@ -36,9 +36,11 @@ const EXPLAIN_TIME_MIN: Duration = Duration::from_secs(1);
 /// What the program itself takes, out of the memory that is asked for: its code, its threads, the allocator.
 const PROGRAM_BYTES: u64 = 16 << 20;
 
-/// What is left for the searches of some memory. A quarter is the most that the program is given.
+/// What is left for the searches of some memory. A quarter is the most that the program is given, and of the rest a
+/// quarter is the allocator's: what a table left behind when it grew, or a search that gave up, stays with it for some
+/// tenths of a second.
 fn of_searches(memory_bytes: u64) -> u64 {
-    memory_bytes - PROGRAM_BYTES.min(memory_bytes / 4)
+    (memory_bytes - PROGRAM_BYTES.min(memory_bytes / 4)) / 4 * 3
 }
 
 /// Keys between two calls of the progress sink.

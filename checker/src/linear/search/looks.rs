@@ -38,7 +38,10 @@ impl Looks {
     }
 
     pub(crate) fn work(&self, steps: u64) {
-        self.work.fetch_add(steps, Ordering::Relaxed);
+        // Where nobody looks the test would not end.
+        const HOPELESS: u64 = 20_000_000;
+        let work = self.work.fetch_add(steps, Ordering::Relaxed) + steps;
+        assert!(work < HOPELESS, "{work} steps without a look at the clock");
     }
 
     /// The most work between two looks, what was done since the last one included.
