@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn the_printed_line_repeats_the_seed() {
         let arguments = parse(
-            "whitewater sim --seeds 3..9 --mutant no-dedupe --time 90s --rate 50 --faults transfer",
+            "whitewater sim --seeds 3..9 --mutant no-dedupe --time 90s --rate 80 --faults transfer",
         );
         let line = command_line(&arguments, 7).replacen(program(), "whitewater", 1);
         let (again, first) = (batch(&parse(&line)).unwrap(), batch(&arguments).unwrap());

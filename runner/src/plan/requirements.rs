@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use whitewater_checker::strength::{FamilyMinimum, PhaseMinimum, Requirements};
 
-use super::{WorkloadPlan, schedule};
+use super::{CLIENTS_MAX, KEYS_MAX, WorkloadPlan, schedule};
 use crate::workload::{self, Habit};
 
 /// Ok operations of each kind before the first fault and after the last: enough to know that the
@@ -77,7 +77,8 @@ pub(super) fn reachable(
     if workload.rate == 0 {
         return Ok(());
     }
-    let mut worst = None;
+    let asked = Asked::of(workload);
+    let mut needs = Vec::new();
     for (kind, percent) in workload::kinds(&workload.name) {
         let Some(minimum) = requirements.operations_ok_min.get(*kind) else { continue };
         let parts = [
@@ -85,57 +86,111 @@ pub(super) fn reachable(
             ("during the faults", minimum.during, time_ms),
             ("after the faults", minimum.after, RECOVERY_S * 1000),
         ];
-        for (when, needed, within_ms) in parts {
-            let offered = |rate: u32| offered(kind, *percent, rate, workload.clients, within_ms);
-            let least =
-                (1..RATE_MAX).find(|rate| offered(*rate) * COUNTED_ON_PERCENT / 100 >= needed);
-            let least = least.unwrap_or(RATE_MAX);
-            let short =
-                Short { kind, when, needed, within_ms, offered: offered(workload.rate), least };
-            if worst.as_ref().is_none_or(|worst: &Short| worst.least < short.least) {
-                worst = Some(short);
-            }
+        for (when, least, within_ms) in parts {
+            needs.push(Need { kind, percent: *percent, when, least, within_ms });
         }
     }
-    match worst.filter(|worst| worst.least > workload.rate) {
+    // The one that comes to the smallest part, in thousandths, of what is needed.
+    let part = |need: &&Need| need.counted_on(asked) * 1000 / need.least.max(1);
+    match needs.iter().filter(|need| !need.is_met(asked)).min_by_key(part) {
         None => Ok(()),
-        Some(short) => Err(format!(
-            "--rate {} with {} clients offers {} {} operations in the {} s {}, of which \
-             {COUNTED_ON_PERCENT} % can be counted on; {} must succeed for a pass to mean something; \
-             the least --rate for this is {}",
-            workload.rate,
-            workload.clients,
-            short.offered,
-            short.kind,
-            short.within_ms as f64 / 1000.0,
-            short.when,
-            short.needed,
-            short.least
-        )),
+        Some(worst) => Err(worst.refusal(asked, &needs)),
     }
 }
 
-/// What a kind of operation needs in one part of a run, and the rate at which it comes to that.
-struct Short {
+/// The settings by which clients come to what is needed.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    rate: u32,
+    clients: u32,
+    keys: u32,
+}
+
+impl Asked {
+    fn of(workload: &WorkloadPlan) -> Self {
+        Self { rate: workload.rate, clients: workload.clients, keys: workload.keys }
+    }
+
+    /// Clients that change something; the others keep to a node and only read.
+    fn changing(&self) -> u64 {
+        (0..self.clients).filter(|it| !Habit::of(*it, 1).only_reads()).count() as u64
+    }
+}
+
+/// What a kind of operation needs in one part of a run.
+struct Need {
     kind: &'static str,
+    /// Its share of what a client that changes something does.
+    percent: u32,
     when: &'static str,
-    needed: u64,
+    least: u64,
     within_ms: u64,
-    offered: u64,
-    least: u32,
 }
 
 /// Far above what any client of ours asks in a second.
 const RATE_MAX: u32 = 1_000_000;
+/// A client does one thing after the other, each of them a flush of a majority's disks: so many a second are
+/// counted on.
+const RATE_PER_CLIENT: u64 = 100;
 
-/// Operations of a kind that clients begin within a time. Clients that keep to a node change nothing.
-fn offered(kind: &str, percent: u32, rate: u32, clients: u32, within_ms: u64) -> u64 {
-    let roaming = (0..clients).filter(|it| !Habit::of(*it, 1).only_reads()).count() as u64;
-    let clients = u64::from(clients.max(1));
-    let all = u64::from(rate) * within_ms;
-    let share = match kind {
-        "read" => roaming * u64::from(percent) + (clients - roaming) * 100,
-        _ => roaming * u64::from(percent),
-    };
-    all * share / clients / 100 / 1000
+impl Need {
+    /// Operations of the kind that clients begin within the time. Clients that keep to a node change nothing.
+    fn offered(&self, asked: Asked) -> u64 {
+        let clients = u64::from(asked.clients.max(1));
+        let changing = asked.changing();
+        let rate = u64::from(asked.rate).min(clients * RATE_PER_CLIENT);
+        let share = match self.kind {
+            "read" => changing * u64::from(self.percent) + (clients - changing) * 100,
+            _ => changing * u64::from(self.percent),
+        };
+        rate * self.within_ms * share / clients / 100 / 1000
+    }
+
+    /// Of these, so many can be counted on. A cas loses against whoever changes its key between the last value that
+    /// was seen and its own turn: one of the other clients, while it works and while its value is learned.
+    fn counted_on(&self, asked: Asked) -> u64 {
+        let counted = self.offered(asked) * COUNTED_ON_PERCENT / 100;
+        if self.kind != "cas" {
+            return counted;
+        }
+        let keys = u64::from(asked.keys);
+        let rivals = 2 * asked.changing().saturating_sub(1);
+        counted * keys / (keys + rivals).max(1)
+    }
+
+    fn is_met(&self, asked: Asked) -> bool {
+        self.counted_on(asked) >= self.least
+    }
+
+    /// The numbers, and each setting that alone would do for all that is needed.
+    fn refusal(&self, asked: Asked, needs: &[Need]) -> String {
+        let are_met = |asked| needs.iter().all(|need| need.is_met(asked));
+        let rate = (1..RATE_MAX).find(|rate| are_met(Asked { rate: *rate, ..asked }));
+        let limit = |most: u64| 1..=u32::try_from(most).unwrap_or(u32::MAX);
+        let mut clients = limit(CLIENTS_MAX).skip_while(|clients| *clients <= asked.clients);
+        let clients = clients.find(|clients| are_met(Asked { clients: *clients, ..asked }));
+        let keys = limit(KEYS_MAX).find(|keys| are_met(Asked { keys: *keys, ..asked }));
+        let ways = [("--rate", rate), ("--clients", clients), ("--keys", keys)];
+        let ways: Vec<String> = ways
+            .into_iter()
+            .filter_map(|(flag, least)| Some(format!("the least {flag} for this is {}", least?)))
+            .collect();
+        let ways = match ways.is_empty() {
+            true => "give more of each, or a longer --time".to_owned(),
+            false => ways.join(", or "),
+        };
+        format!(
+            "--rate {} with {} clients on {} keys offers {} {} operations in the {} s {}, of which {} can be counted \
+             on; {} must succeed for a pass to mean something; {ways}",
+            asked.rate,
+            asked.clients,
+            asked.keys,
+            self.offered(asked),
+            self.kind,
+            self.within_ms as f64 / 1000.0,
+            self.when,
+            self.counted_on(asked),
+            self.least,
+        )
+    }
 }

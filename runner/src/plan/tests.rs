@@ -182,16 +182,32 @@ fn a_workload_too_small_for_what_is_required_is_refused_with_the_numbers() {
         Plan::new(PlanSettings { workload, ..settings(3, time_ms, families.clone()) })
     };
     let said = with(5, 10, "register", 20_000).unwrap_err();
-    let expected = "--rate 5 with 10 clients offers 5 cas operations in the 10 s after the faults, of \
-                    which 50 % can be counted on; 20 must succeed for a pass to mean something; the \
-                    least --rate for this is 40";
+    let expected = "--rate 5 with 10 clients on 20 keys offers 5 cas operations in the 10 s after the \
+                    faults, of which 1 can be counted on; 20 must succeed for a pass to mean \
+                    something; the least --rate for this is 56";
     assert_eq!(said, expected);
-    assert!(with(39, 10, "register", 20_000).is_err() && with(40, 10, "register", 20_000).is_ok());
+    assert!(with(55, 10, "register", 20_000).is_err() && with(56, 10, "register", 20_000).is_ok());
     // Half of ten clients read only; a single one does everything.
     assert!(with(20, 1, "register", 20_000).is_ok());
     assert!(with(20, 10, "append", 20_000).is_ok());
     assert!(with(40, 10, "register", 3_000).unwrap_err().contains("in the 3 s during the faults"));
     assert!(with(0, 1, "register", 3_000).is_ok());
+    // On one key every other client's change is in the way of a cas, and a faster rate does not help.
+    let one_key = |keys| {
+        let workload = WorkloadPlan { rate: 1_000, clients: 10, keys, ..workload() };
+        Plan::new(PlanSettings { workload, ..settings(3, 20_000, families.clone()) })
+    };
+    let said = one_key(1).unwrap_err();
+    assert!(
+        said.ends_with(
+            "200 must succeed for a pass to mean something; the least --keys for this is 2"
+        ),
+        "{said}"
+    );
+    assert!(one_key(2).is_ok());
+    // A single client does one thing after the other.
+    let said = with(2_000, 1, "register", 3_000).unwrap_err();
+    assert!(said.contains("the least --clients for this is 5"), "{said}");
 }
 
 #[test]

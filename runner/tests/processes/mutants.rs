@@ -78,7 +78,7 @@ fn quorum_off_by_one_splits_the_cluster() {
 fn the_canary_always_sings() {
     let bench = Bench::new();
     let outcome =
-        bench.run_decided("--time 2s --nodes 3 --seed 1 --faults none --rate 200 --mutant canary");
+        bench.run_decided("--time 2s --nodes 3 --seed 1 --faults none --rate 400 --mutant canary");
     outcome.expect(1);
     let record = std::fs::read_to_string(bench.latest().join("run.json")).unwrap();
     assert!(record.contains("\"canary\""), "the record says that this was a canary");
