@@ -72,7 +72,7 @@ fn of_reading(bench: &Bench) -> Vec<Case> {
         (
             format!("check {}", bench.path("bytes.json").display()),
             2,
-            &["bytes.json:1:1", "not JSON"],
+            &["bytes.json:1:3", "expected JSON in UTF-8"],
         ),
         (format!("check {}", bench.path("folder").display()), 2, &["is not a run", "ls"]),
         ("check /dev/null".into(), 2, &["a device; copy what it holds"]),
