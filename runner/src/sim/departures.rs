@@ -50,7 +50,9 @@ impl World<'_> {
         let voters = self.voters();
         // Three stay, or else the rest of the run would have nothing left to lose.
         let may_leave = voters.len() >= 3 && (for_ns.is_some() || self.present().count() > 3);
-        if !self.nemesis.is_active || !may_leave {
+        // Who votes is known by a leader's word only: without one a cluster of two would be taken for a whole one.
+        let is_led = self.leader().is_some();
+        if !self.nemesis.is_active || !is_led || !may_leave {
             return self.schedule_leave();
         }
         let place = self.nemesis.chance.below(voters.len() as u64);
