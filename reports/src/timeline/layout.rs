@@ -160,4 +160,28 @@ mod tests {
         assert_eq!(fit(&mut rows, (400.0, 410.0), 120.0, &near, sides), (0, Label::Left));
         assert_eq!(fit(&mut rows, (600.0, 900.0), 120.0, &[], sides), (0, Label::Inside));
     }
+
+    #[test]
+    fn names_of_faults_do_not_lie_on_each_other() {
+        let named = |lefts: &[f64]| -> Vec<(f64, String, u32)> {
+            let names = lefts.iter().zip(1..);
+            names.map(|(left, id)| (*left, format!("⊘ {id} partition"), id)).collect()
+        };
+        for lefts in [
+            &[100.0, 400.0, 700.0][..],
+            &[100.0, 110.0, 118.0, 500.0, 990.0, 995.0],
+            &[995.0, 994.0, 100.0, 101.0],
+        ] {
+            let placed = side_by_side(named(lefts), (100.0, 1_000.0));
+            let mut free = 100.0;
+            for (x, text) in &placed {
+                assert!(*x >= free, "{text} at {x} in {placed:?}");
+                free = x + CHARACTER * text.chars().count() as f64;
+                assert!(free <= 1_000.0, "{text} at {x} in {placed:?}");
+            }
+        }
+        let placed = side_by_side(named(&[100.0, 400.0, 420.0]), (100.0, 1_000.0));
+        let texts: Vec<&str> = placed.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["⊘ 1 partition", "2", "⊘ 3 partition"]);
+    }
 }
