@@ -212,8 +212,8 @@ pub(crate) fn all() -> Vec<Step> {
     steps.extend([
         Step::cargo(
             Group::Edges,
-            "stopped by hand",
-            "test --locked -p whitewater --test processes by_hand",
+            "disturbed by hand",
+            "test --locked -p whitewater --test processes -- by_hand keeps_alive",
         ),
         Step::new(Group::Sim, "clean clusters", "sim --seeds 1..2000", Wanted::Exit(0)),
         Step::new(Group::Sim, "every bug", "mutants --seeds 1..100 --json", Wanted::AllFound),
