@@ -195,9 +195,9 @@ pub(crate) struct CheckArguments {
     /// How long the checker may search
     #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
     pub(crate) budget: Duration,
-    /// How much memory the searches may take, for example 4GiB
-    #[arg(long, default_value = "2GiB", value_parser = bytes, value_name = "SIZE")]
-    pub(crate) memory: u64,
+    /// How much memory the searches may take, for example 4GiB [default: 2GiB]
+    #[arg(long, value_parser = bytes, value_name = "SIZE")]
+    pub(crate) memory: Option<u64>,
     /// Worker threads; 0: one per core
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) threads: usize,

@@ -17,6 +17,7 @@ use whitewater_checker::{
     check_run_with_report, check_source, objectives_of_run,
 };
 
+use super::allocator;
 use super::check_text::Told;
 use super::rejudge::Judgement;
 use crate::cli::CheckArguments;
@@ -27,11 +28,17 @@ use crate::progress::{Loudness, print, print_error, print_json};
 use crate::sentence::failed;
 use crate::store::Store;
 
+/// What searches may hold where nobody says.
+const MEMORY_DEFAULT_BYTES: u64 = 2 << 30;
+
 /// Stands for standard input, as everywhere.
 const STANDARD_INPUT: &str = "-";
 
 /// Carries out `check`.
 pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
+    if arguments.memory.is_some() {
+        allocator::give_back_at_once();
+    }
     let path = Path::new(&arguments.subject);
     let in_store = history::in_store(path);
     let path = in_store.as_deref().unwrap_or(path);
@@ -187,7 +194,7 @@ fn options(arguments: &CheckArguments, work: &Arc<LongWork>) -> Options {
         initial,
         failed_cas,
         budget: arguments.budget,
-        memory_bytes: arguments.memory,
+        memory_bytes: arguments.memory.unwrap_or(MEMORY_DEFAULT_BYTES),
         threads: arguments.threads,
         format,
         model: arguments.model,

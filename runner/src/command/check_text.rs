@@ -42,8 +42,13 @@ impl Told<'_> {
             Verdict::Error => "ERROR",
             Verdict::Violation => "VIOLATION",
         };
-        let (operations, keys) = (&self.figures["operations"], &self.figures["keys"]);
-        text + &format!("{verdict}  {operations} operations, {keys} keys\n")
+        let counted = |name: &str, one: &str, many: &str| {
+            let number = &self.figures[name];
+            format!("{number} {}", if number == 1 { one } else { many })
+        };
+        let operations = counted("operations", "operation", "operations");
+        let keys = counted("keys", "key", "keys");
+        text + &format!("{verdict}  {operations}, {keys}\n")
     }
 
     fn findings(&self) -> String {

@@ -1,5 +1,6 @@
 //! One file per subcommand: from parsed arguments to an exit code.
 
+mod allocator;
 pub(crate) mod bench;
 pub(crate) mod check;
 mod check_text;
