@@ -89,7 +89,7 @@ impl Promises {
             leader_within_ms: within_ms,
             service_within_ms: within_ms.map(|it| it + client_ms),
             in_office_within_ms: Some(2 * round_ms + client_ms),
-            stands_within_ms: Some(2 * round_ms * load),
+            stands_within_ms: Some(3 * round_ms * load),
             service_expected_ms: None,
             recovery_allowance_ms: None,
             undisturbed_ms: settings.pre_vote.then_some(shortest_ms),
@@ -181,7 +181,7 @@ mod tests {
         let loaded = ElectionSettings { load: 2, client_ms: 2_000, ..SETTINGS };
         let promises = Promises::of(&loaded);
         assert_eq!(promises.in_office_within_ms, Some(2 * 620 + 4_000));
-        assert_eq!(promises.stands_within_ms, Some(2 * 2 * 620));
+        assert_eq!(promises.stands_within_ms, Some(3 * 2 * 620));
     }
 
     #[test]
