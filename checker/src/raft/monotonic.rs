@@ -33,7 +33,12 @@ impl Check for Monotonic {
         if record.term < node.term.is && !joins(&record.event) {
             let (before, place) = (node.term.is, node.term.place);
             let what = format!("was in term {before} and is in term {} now", record.term);
-            add(line, "term-went-back", "A node's term went back.", what, place, found);
+            // Over a start it is what the disk forgot, which is another check's to name first.
+            let (anomaly, headline) = match node.boot == record.boot {
+                true => ("term-went-back", "A node's term went back."),
+                false => ("term-lower-at-start", "A node started with a lower term than it had."),
+            };
+            add(line, anomaly, headline, what, place, found);
         }
         if node.boot != record.boot {
             return;

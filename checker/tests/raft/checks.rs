@@ -286,9 +286,10 @@ fn different_states_after_the_same_index_are_found() {
 fn what_goes_back_is_found() {
     with("1 boot term 1 vote 1 last 6/1", "1 boot term 0 last 6/1").fires(
         "monotonic",
-        "term-went-back",
+        "term-lower-at-start",
         "n1 was in term 1 and is in term 0 now",
     );
+    and("1 term 0").fires("monotonic", "term-went-back", "and is in term 0 now");
     and("3 commit 3/1").fires("monotonic", "commit-went-back", "had committed up to 4 and now");
     and("1 apply 4..4/1").fires("monotonic", "applied-out-of-order", "applied 4 to 4 when 6");
     and("3 apply 5..5/2").fires("monotonic", "applied-uncommitted", "applied up to 5 having");
@@ -386,7 +387,7 @@ fn a_node_that_was_replaced_owes_nothing_and_one_that_was_not_does() {
     and(&format!("3 killed\n3 boot joins{again}")).none_fires();
     let lost = and("3 killed\n3 boot");
     lost.fires("boot-equals-disk", "disk-forgot", "its log ended at index 0 of term 0");
-    lost.fires("monotonic", "term-went-back", "n3 was in term 2 and is in term 0 now");
+    lost.fires("monotonic", "term-lower-at-start", "n3 was in term 2 and is in term 0 now");
     // From then on it has to remember as everybody does.
     let forgot = and(&format!("3 killed\n3 boot joins{again}\n3 killed\n3 boot term 2 last 4/1"));
     forgot.fires("boot-equals-disk", "disk-forgot", "having applied up to 5");

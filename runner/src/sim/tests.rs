@@ -465,7 +465,8 @@ fn told(card: &Card) -> Option<Result<(), String>> {
             continue;
         }
         let (check, finding) = ranking::leading(&analysis).expect("a violation has a finding");
-        let line = format!("whitewater sim --seeds {seed} --time 30s --mutant {}", card.name);
+        let line =
+            format!("whitewater sim --nodes 5 --seeds {seed} --time 30s --mutant {}", card.name);
         return Some(match card.leads.contains(&check.name.as_str()) {
             true => Ok(()),
             false => Err(format!("{line}: {} leads ({})", check.name, finding.headline)),
