@@ -40,7 +40,7 @@ fn batch(mutant: Option<Mutant>, workload: &str, time_ms: u64) -> Batch {
 fn the_same_seed_is_the_same_run() {
     let plan = batch(None, "register", 8_000).plan(7).unwrap();
     let (one, other) = (simulate(&plan, None), simulate(&plan, None));
-    assert_eq!(one.hash(), other.hash(), "whitewater sim --seeds 7..7 --time 8s");
+    assert_eq!(one.hash(), other.hash(), "whitewater sim --nodes 5 --seeds 7..7 --time 8s");
     assert_eq!(one.recording.trace, other.recording.trace);
     assert_eq!(one.recording.history, other.recording.history);
     assert_eq!((one.happened, one.simulated_ns), (other.happened, other.simulated_ns));
@@ -55,8 +55,10 @@ fn a_batch_gives_each_seed_the_outcome_it_has_alone() {
     for outcome in &summary.seeds {
         let alone = simulate(&batch.plan(outcome.seed).unwrap(), None);
         assert_eq!(outcome.hash, alone.hash(), "seed {}", outcome.seed);
-        let line =
-            format!("whitewater sim --seeds {0}..{0} --time 8s --workload append", outcome.seed);
+        let line = format!(
+            "whitewater sim --nodes 5 --seeds {0}..{0} --time 8s --workload append",
+            outcome.seed
+        );
         assert_ne!(outcome.verdict, Verdict::Violation, "{:?}: {line}", outcome.finding);
     }
     assert!(summary.simulated().as_secs() >= 24, "{:?}", summary.simulated());
@@ -69,7 +71,7 @@ fn seeded_bugs_are_found_within_seconds_of_simulated_time() {
     {
         let summary = batch(Some(mutant), "register", 20_000).run(|_| {}).unwrap();
         let found = summary.of(Verdict::Violation).count();
-        assert!(found > 0, "whitewater sim --seeds 1..3 --time 20s --mutant {mutant}");
+        assert!(found > 0, "whitewater sim --nodes 5 --seeds 1..3 --time 20s --mutant {mutant}");
         assert!(summary.median_detection().is_some());
     }
 }
@@ -83,7 +85,9 @@ fn members_and_leaders_change_on_request_and_all_are_back_at_the_end() {
     for seed in 1..=4 {
         let plan = batch.plan(seed).unwrap();
         let run = simulate(&plan, None);
-        let line = format!("whitewater sim --seeds {seed} --time 20s --faults membership,transfer");
+        let line = format!(
+            "whitewater sim --nodes 5 --seeds {seed} --time 20s --faults membership,transfer"
+        );
         assert_eq!(judge(&plan, &run).verdict, Verdict::Pass, "{line}");
         let effective = run.recording.faults.iter().filter(|fault| fault.effective);
         seen.extend(effective.map(|fault| fault.name.clone()));
@@ -104,7 +108,7 @@ fn some_seeds_lose_members_and_joint_majorities_are_watched() {
         run.recording.faults.iter().any(|fault| fault.kind == "membership" && fault.effective)
     };
     let seeds: Vec<u64> = (1..=12).filter(leaves).collect();
-    assert!(!seeds.is_empty(), "whitewater sim --seeds 1..12 --time 20s");
+    assert!(!seeds.is_empty(), "whitewater sim --nodes 5 --seeds 1..12 --time 20s");
     let is_found = |seed: &u64| {
         let plan = batch.plan(*seed).unwrap();
         let run = simulate(&plan, batch.mutant);
@@ -151,7 +155,7 @@ fn snapshots_are_installed_from_chunks() {
     for seed in (1..).filter(is_small).take(4) {
         let plan = batch.plan(seed).unwrap();
         let run = simulate(&plan, None);
-        let line = format!("whitewater sim --seeds {seed} --nodes 5 --time 20s");
+        let line = format!("whitewater sim --nodes 5 --seeds {seed} --time 20s");
         assert_ne!(judge(&plan, &run).verdict, Verdict::Violation, "{line}");
         let is_installed =
             |record: &&Record| matches!(record.event, Event::SnapshotInstalled { .. });
@@ -170,14 +174,14 @@ fn checks(mutant: Mutant, seeds: std::ops::RangeInclusive<u64>) -> Vec<String> {
 #[test]
 fn a_plot_brings_out_what_chance_seldom_does() {
     let fired = checks(Mutant::LengthBeforeTerm, 2..=6);
-    let line = "whitewater sim --seeds 2..6 --time 30s --mutant length-before-term";
+    let line = "whitewater sim --nodes 5 --seeds 2..6 --time 30s --mutant length-before-term";
     assert!(fired.contains(&"election-restriction".to_owned()), "{fired:?}: {line}");
 }
 
 #[test]
 fn a_leader_that_is_disturbed_breaks_a_promise() {
     let fired = checks(Mutant::NoPreVoteCheckQuorum, 1..=3);
-    let line = "whitewater sim --seeds 1..3 --time 30s --mutant no-pre-vote-check-quorum";
+    let line = "whitewater sim --nodes 5 --seeds 1..3 --time 30s --mutant no-pre-vote-check-quorum";
     assert_eq!(fired, ["undisturbed-leader"], "{line}");
 }
 
@@ -228,7 +232,7 @@ fn seeds_that_found_a_bug_once_pass() {
         let analysis = judge(&plan, &simulate(&plan, None));
         let failed = analysis.checks.iter().filter(|check| check.state.verdict() != Verdict::Pass);
         let failed: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
-        assert_eq!(failed, [""; 0], "whitewater sim --seeds {seed}..{seed}");
+        assert_eq!(failed, [""; 0], "whitewater sim --nodes 5 --seeds {seed}..{seed}");
     }
 }
 
@@ -254,7 +258,7 @@ fn journals_of_the_clean_server_replay_alike_over_kills_restarts_and_snapshots()
         assert!(journals.files().len() > 5, "seed {seed}: nobody was started again");
         let (steps, found) = replayed(journals, UnderRules::Of(None));
         assert!(steps > 10_000, "seed {seed}: only {steps} steps");
-        assert_eq!(found, [], "whitewater sim --seeds {seed} --time 8s --keep --journal");
+        assert_eq!(found, [], "whitewater sim --nodes 5 --seeds {seed} --time 8s --keep --journal");
     }
 }
 
@@ -287,8 +291,9 @@ fn a_mutants_journals_part_from_the_papers_rules_where_it_broke_one() {
             }
             found.iter().any(|(_, it)| it.headline.contains(words))
         };
-        let line =
-            format!("whitewater sim --seeds 1 --time 20s --mutant {mutant} --keep --journal");
+        let line = format!(
+            "whitewater sim --nodes 5 --seeds 1 --time 20s --mutant {mutant} --keep --journal"
+        );
         assert!((1..=10).any(is_told), "seeds 1 to 10, such as {line}");
     }
 }
