@@ -7,7 +7,8 @@ use whitewater_checker::analysis::Finding;
 use whitewater_checker::{Options, Verdict, check_reader};
 
 /// A history in shorthand, one event a word group: `1+w5` process 1 begins to write 5; `1.` it succeeds; `1!`
-/// it fails with an error; `1x` it is rejected; `1?` unknown; `1=5` it succeeds with the answer 5. Each
+/// it fails with an error; `1x` it is rejected, `1x5` having
+/// seen 5; `1?` unknown; `1=5` it succeeds with the answer 5. Each
 /// event is 10 ms after the one before.
 fn history(script: &str) -> String {
     let mut text = String::new();
@@ -15,6 +16,7 @@ fn history(script: &str) -> String {
     for (number, word) in script.split_whitespace().enumerate() {
         let process: usize = word[..1].parse().expect("a process");
         let (phase, rest) = word[1..].split_at(1);
+        let mut saw = None;
         let (mut kind, mut more) = ("ok", "");
         match phase {
             "+" => {
@@ -24,7 +26,8 @@ fn history(script: &str) -> String {
             "." => {}
             "=" => open[process].1 = rest.to_owned(),
             "!" => (kind, more) = ("fail", ",\"error\":\"refused\""),
-            "x" => kind = "fail",
+            "x" if rest.is_empty() => kind = "fail",
+            "x" => (kind, more) = ("fail", saw.insert(format!(",\"saw\":{{\"is\":{rest}}}")).as_str()),
             _ => (kind, more) = ("info", ",\"error\":\"timeout\""),
         }
         let (f, value) = &open[process];
@@ -127,6 +130,9 @@ fn what_was_replaced_before_anybody_looked_again_is_not_called_lost() {
 
 #[test]
 fn never_written_and_failed_and_future() {
+    // A cas that was tried again met what its first try had left.
+    let words = ["“cas 5 → 6 rejected, saw 6” (A) on n2 was rejected", "But it found 6 there"];
+    tells("1+w5 1. 2+c[5,6] 2x6", "failed-write-read", 1, &words);
     tells("1+w5 1. 3+r 3=9", "never-written", 1, &["no client ever wrote 9"]);
     let words =
         ["Client 1’s “write 5 (failed)” (A) on n1 was reported as failed", "“read → 5” (B) saw 5"];

@@ -115,11 +115,15 @@ fn no_writer(case: &Case<'_>, value: Value) -> Told {
             Outcome::Rejected => "was rejected",
             _ => "was reported as failed",
         };
+        let found = match failed == case.blocked {
+            // Tried again, it met what its first try had left.
+            true => format!("it found {shown} there"),
+            false => format!("{} saw {shown}", case.one(case.blocked)),
+        };
         let explanation = format!(
-            "{} {reported}, so it must never take effect. But {} saw {shown}, and nothing else that had begun by \
+            "{} {reported}, so it must never take effect. But {found}, and nothing else that had begun by \
              then leaves it. (What may have taken effect, as after a time-out, is to be recorded as info.)",
             case.capital_one(failed),
-            case.one(case.blocked),
         );
         let headline = "A client saw the value of a write that had been reported as failed.";
         return Told::new("failed-write-read", headline, explanation);
