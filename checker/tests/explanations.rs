@@ -27,7 +27,9 @@ fn history(script: &str) -> String {
             "=" => open[process].1 = rest.to_owned(),
             "!" => (kind, more) = ("fail", ",\"error\":\"refused\""),
             "x" if rest.is_empty() => kind = "fail",
-            "x" => (kind, more) = ("fail", saw.insert(format!(",\"saw\":{{\"is\":{rest}}}")).as_str()),
+            "x" => {
+                (kind, more) = ("fail", saw.insert(format!(",\"saw\":{{\"is\":{rest}}}")).as_str())
+            }
             _ => (kind, more) = ("info", ",\"error\":\"timeout\""),
         }
         let (f, value) = &open[process];

@@ -138,10 +138,11 @@ impl Check for MembersAgree {
     }
 
     fn summary(&self) -> String {
-        let (stretches, compared) = (grouped(self.known.len() as u64), grouped(self.compared));
-        format!(
-            "{stretches} stretches of the log with their members, {compared} comparisons of nodes"
-        )
+        let memberships = match self.known.len() {
+            1 => "one membership".to_owned(),
+            many => format!("{} memberships, one after the other", grouped(many as u64)),
+        };
+        format!("{memberships}, {} comparisons of nodes", grouped(self.compared))
     }
 
     fn idle(&self) -> Option<Idle> {

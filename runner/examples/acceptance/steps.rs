@@ -113,7 +113,7 @@ impl Step {
 
     /// Runs it, its runs in a folder of its own.
     pub(crate) fn run(&self, program: &Path, folder: &Path) -> anyhow::Result<Ended> {
-        let runs = folder.join("runs").join(&self.name);
+        let runs = folder.join("runs").join(self.name.replace(' ', "-"));
         if runs.exists() {
             std::fs::remove_dir_all(&runs)?;
         }

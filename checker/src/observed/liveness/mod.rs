@@ -92,8 +92,8 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
     let count = findings.len();
     let summary = match (count, late.len()) {
         (0, 0) => summary,
-        (0, late) => format!("{summary}; {} times longer than is expected", grouped(late as u64)),
-        _ => format!("{summary}; {} times longer", grouped(count as u64)),
+        (0, late) => format!("{summary}; longer than is expected {}", times(late)),
+        _ => format!("{summary}; longer {}", times(count)),
     };
     findings.extend(late);
     findings.truncate(SHOWN_MAX);
@@ -191,6 +191,14 @@ fn stalled_ns(history: &History, (from_ns, to_ns): (u64, u64)) -> u64 {
 pub(crate) fn begun(history: &History, (from_ns, to_ns): (u64, u64)) -> usize {
     let at = |time_ns| history.operations.partition_point(|it| it.invoked_at_ns < time_ns);
     at(to_ns) - at(from_ns)
+}
+
+/// `once`, `7 times`.
+fn times(number: usize) -> String {
+    match number {
+        1 => "once".into(),
+        _ => format!("{} times", grouped(number as u64)),
+    }
 }
 
 fn seconds(nanoseconds: u64) -> String {
