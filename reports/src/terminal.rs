@@ -151,7 +151,14 @@ fn story(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> V
     let told = 1 + u64::from(seen.is_some());
     if all > told {
         let more = counted(all - told, "more finding");
-        lines.extend([String::new(), format!("{more} in the report.")]);
+        // A rule that is broken all the time is told a few times, and counted.
+        let listed: usize = record.analysis.checks.iter().map(|check| check.findings.len()).sum();
+        let listed = (listed as u64).saturating_sub(told);
+        let place = match listed == all - told {
+            true => " in the report".to_owned(),
+            false => format!(", {listed} of them told in the report"),
+        };
+        lines.extend([String::new(), format!("{more}{place}.")]);
     }
     let indented = |line: String| if line.is_empty() { line } else { format!("  {line}") };
     lines.into_iter().map(indented).collect()
