@@ -3,8 +3,8 @@
 //! [`server`] measures throughput, latency, CPU and memory under a closed loop; [`failover`] measures how
 //! long a cluster is without a leader that acknowledges, and how long a killed node is away; [`soak`] watches
 //! memory, disk and speed under a steady load. All start
-//! fresh clusters of real processes ([`harness`], [`cluster`]) with fsync on and without proxies. [`load`] is the
-//! generator, [`counters`] reads the kernel's counters, [`statistics`] is the arithmetic, [`table`] and
+//! fresh clusters of real processes (`harness`, `cluster`) with fsync on and without proxies. `load` is the
+//! generator, `counters` reads the kernel's counters, `statistics` is the arithmetic, [`table`] and
 //! the serialised structs are what comes out.
 //!
 //! Nothing but [`soak`], which has objectives, judges: docs/benchmarks.md says how figures are to be read. No
