@@ -1,14 +1,8 @@
-//! `conformance.jsonl`: what a replay of a run's journals found, one journal a line.
+//! What a replay of a run's journals found, one journal a line.
 //!
 //! The replay needs the protocol core, which the runner has; the judgement is the checker's.
 
 use serde::{Deserialize, Serialize};
-
-/// The file's name in a run folder.
-pub const FILE: &str = "conformance.jsonl";
-
-/// The folder of a run in which the journals are.
-pub const JOURNALS: &str = "journal";
 
 /// The version of a line. A reader refuses a higher one.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -1,7 +1,9 @@
 //! Why a check could not be made at all. A broken promise is never an error; it is a verdict.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::version::Newer;
 
 /// What stopped a check.
 #[derive(Debug, thiserror::Error)]
@@ -34,11 +36,21 @@ pub enum CheckError {
         /// What is wrong and what was expected.
         message: String,
     },
+    /// A file is of a later version than this build.
+    #[error("{file}: {newer}")]
+    Newer {
+        /// The file.
+        file: String,
+        /// Its version, and this build's.
+        newer: Newer,
+    },
     /// The folder holds nothing that can be judged.
-    #[error("{}: no history.jsonl, trace, status.jsonl or processes.jsonl here; is this a run folder?", path.display())]
+    #[error("{}: no {wanted} here; is this a run folder?", path.display())]
     NothingToCheck {
         /// The folder.
         path: PathBuf,
+        /// What could be judged, in words.
+        wanted: String,
     },
     /// An event of a stream is before the one that came before it.
     #[error(
@@ -94,8 +106,38 @@ pub enum CheckError {
 
 impl CheckError {
     /// Wraps what the system said with the path it was about.
-    pub(crate) fn read(path: &std::path::Path) -> impl FnOnce(io::Error) -> CheckError + use<> {
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> CheckError + use<> {
         let path = path.to_owned();
         move |source| CheckError::Read { path, source }
+    }
+
+    /// A version beyond what this build knows.
+    pub(crate) fn newer(path: &Path) -> impl FnOnce(Newer) -> CheckError {
+        |newer| CheckError::Newer { file: path.display().to_string(), newer }
+    }
+
+    /// Puts the parser's words behind the place, and `expected` between them.
+    pub(crate) fn malformed(
+        path: &Path,
+        expected: Option<&str>,
+    ) -> impl FnOnce(serde_json::Error) -> CheckError {
+        move |error| {
+            let said = without_place(&error);
+            CheckError::Malformed {
+                file: path.display().to_string(),
+                line: error.line() as u64,
+                column: error.column() as u64,
+                message: expected.map_or_else(|| said.clone(), |it| format!("{it}: {said}")),
+            }
+        }
+    }
+}
+
+/// The parser's words without the position, which is told before them.
+pub(crate) fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
     }
 }

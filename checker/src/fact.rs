@@ -8,16 +8,14 @@ use serde_json::{Value, json};
 
 use crate::event::{Event, EventType, Process};
 
-/// The version of the facts. Histories of before have none and no [`Fact::Recording`].
-pub const SCHEMA_VERSION: u32 = 2;
-
 /// One fact. The variant is the event's `f`, its fields are the event's `value`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "f", content = "value", rename_all = "snake_case")]
 pub enum Fact {
-    /// The first line: what follows is written by these rules.
+    /// The first line: what follows, in this file and in those beside it, is of this version. Histories of version 1
+    /// have none.
     Recording {
-        /// [`SCHEMA_VERSION`].
+        /// [`crate::run_folder::SCHEMA_VERSION`].
         schema_version: u32,
         /// The checker is to report a violation that is not there: the positive control.
         #[serde(default)]

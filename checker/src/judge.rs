@@ -19,10 +19,8 @@ use crate::options::Options;
 use crate::promises::Promises;
 use crate::raft::{Answered, CommandId, Commands, Place, RaftChecks, Texts, Told, Turns};
 use crate::run::{HistoryReport, canary, linearizability};
+use crate::run_folder::Numbered;
 use crate::strength::{Happened, Requirements, strength};
-
-/// Items of a file, each with the number of its line.
-pub(crate) type Numbered<T> = Vec<(u32, T)>;
 
 /// What a run left behind, beside its traces. What is `None` was not there.
 #[derive(Default)]

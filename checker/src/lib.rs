@@ -10,7 +10,7 @@
 //!   logs. `examples/check.rs` is a whole checker in a few lines.
 //! - [`linear::check_calls`] judges calls in memory against any [`model::Model`].
 //!
-//! Where things are: [`history`] reads and holds operations; [`linear`] decides linearizability and explains
+//! Where things are: [`run_folder`] names the files of a run and knows their forms; [`history`] reads and holds operations; [`linear`] decides linearizability and explains
 //! what it finds; [`model`] has the sequential objects; [`generate`] makes histories for tests and
 //! benchmarks. What comes out is [`analysis`]; verdicts merge as in [`verdict`].
 
@@ -22,7 +22,6 @@ pub mod event;
 pub mod fact;
 pub mod fault;
 mod file;
-mod folder;
 pub mod generate;
 mod hint;
 pub mod history;
@@ -33,22 +32,24 @@ pub mod objectives;
 pub mod observation;
 mod observed;
 pub mod options;
-pub mod plan_outline;
 pub mod promises;
 mod raft;
 pub mod ranking;
 mod recorded;
 mod run;
+mod run_check;
+pub mod run_folder;
 mod served;
 pub mod statistics;
 pub mod strength;
 pub mod verdict;
+pub mod version;
 
 pub use error::CheckError;
-pub use folder::{check_run, check_run_with_report, objectives_of_run};
 pub use judge::check_names;
 pub use options::Options;
 pub use promises::Promises;
 pub use recorded::{Recorded, check_recorded};
 pub use run::{HistoryReport, KeyReport, check_history, check_reader, check_source, grouped};
+pub use run_check::{check_run, check_run_with_report, objectives_of_run};
 pub use verdict::Verdict;

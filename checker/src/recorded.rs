@@ -9,12 +9,13 @@ use crate::error::CheckError;
 use crate::event::Event;
 use crate::fault::FaultRecord;
 use crate::history;
-use crate::judge::{Material, Numbered, Trace, judge};
+use crate::judge::{Material, Trace, judge};
 use crate::observation::{ProcessEvent, StatusPoll};
 use crate::options::Options;
 use crate::promises::Promises;
 use crate::raft::Place;
 use crate::run::in_pool;
+use crate::run_folder::{HISTORY, Numbered, STATUS, trace};
 use crate::strength::Requirements;
 
 /// Everything that a run folder would hold.
@@ -83,17 +84,17 @@ impl Recorded<'_> {
         for place in places.iter().filter(|place| place.file >= status_file) {
             let at = place.line as usize - 1;
             let (name, text) = match place.file == status_file {
-                true => ("status", self.status.get(at).map(json)),
-                false => ("history", self.history.get(at).map(json)),
+                true => (STATUS.to_string(), self.status.get(at).map(json)),
+                false => (HISTORY.to_string(), self.history.get(at).map(json)),
             };
             if let Some(text) = text {
-                texts.insert(*place, format!("{name}.jsonl:{}: {text}", place.line));
+                texts.insert(*place, format!("{name}:{}: {text}", place.line));
             }
         }
         for (place, record) in numbered(self.trace, files) {
             if places.contains(&place) {
-                let (node, line) = (record.node, place.line);
-                texts.insert(place, format!("trace/n{node}.jsonl:{line}: {}", json(record)));
+                let (name, line) = (trace(&format!("n{}", record.node)), place.line);
+                texts.insert(place, format!("{name}:{line}: {}", json(record)));
             }
         }
         texts

@@ -14,6 +14,7 @@ use crate::observation::ProcessEvent;
 use crate::observed::{MembershipTold, Phases};
 use crate::promises::Promises;
 use crate::run::grouped;
+use crate::run_folder::PLAN;
 use crate::served::{self, Served};
 
 const NAME: &str = "strength";
@@ -103,7 +104,7 @@ pub(crate) fn strength(required: Option<&Requirements>, happened: &Happened<'_>)
         return CheckResult::not_exercised(
             NAME,
             TITLE,
-            "no plan.json that says what is required",
+            &format!("no {PLAN} that says what is required"),
             "a run of this tool: its plan says what is required",
         );
     };

@@ -7,6 +7,8 @@ mod sample;
 
 use std::path::PathBuf;
 
+use whitewater_checker::run_folder::REPORT;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let root = PathBuf::from(arguments.next().ok_or("usage: samples FOLDER [OPERATIONS]")?);
@@ -17,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         sample::write_run(&folder, shape, operations);
         let began = std::time::Instant::now();
         whitewater_reports::write_all(&folder)?;
-        eprintln!("{} in {:?}", folder.join("report.html").display(), began.elapsed());
+        eprintln!("{} in {:?}", folder.join(REPORT).display(), began.elapsed());
     }
     Ok(whitewater_reports::write_index(&root)?)
 }

@@ -11,9 +11,9 @@ use crate::clock::{counted, thousands};
 use crate::correlation::Correlation;
 use crate::load::Run;
 use crate::page::Extra;
-use crate::run::RunRecord;
 use crate::story::{Command, Story};
 use crate::timeline;
+use whitewater_checker::run_folder::RunRecord;
 
 /// Keys listed at most, broken ones first.
 const KEYS_MAX: usize = 1_000;

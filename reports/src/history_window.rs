@@ -1,13 +1,12 @@
 //! The events of a stretch of a history, with their values. The figures keep no values, so what is
 //! shown with them is read once more, and only where it is shown.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use memchr::memmem;
 use serde_json::Value;
 use whitewater_checker::event::{Event, EventType};
+use whitewater_checker::run_folder::HISTORY;
 
 /// Calls `take` with the events of the history within a window and their lines, in file order.
 pub(crate) fn read_events(
@@ -19,29 +18,21 @@ pub(crate) fn read_events(
     if folder.as_os_str().is_empty() {
         return;
     }
-    let Ok(file) = File::open(folder.join("history.jsonl")) else { return };
-    let mut reader = BufReader::with_capacity(1 << 18, file);
     let finder = memmem::Finder::new(b"\"time_ns\":");
-    let mut line = Vec::new();
-    while {
-        line.clear();
-        reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0)
-    } {
+    // What cannot be read, the recording has remarked.
+    HISTORY.each_line(folder, &mut Vec::new(), |line| {
         // A history is long and the window short: most lines are passed over by their time alone.
-        let digits = finder.find(&line).map(|place| &line[place + 10..]).unwrap_or_default();
+        let digits = finder.find(line).map(|place| &line[place + 10..]).unwrap_or_default();
         let time = digits.trim_ascii_start().iter().take_while(|byte| byte.is_ascii_digit());
         let time = time
             .fold(0u64, |time, byte| time.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')));
-        if (from_ns..=to_ns).contains(&time) {
-            take_event(line.trim_ascii_end(), &mut take);
+        if (from_ns..=to_ns).contains(&time)
+            && let Ok(event) = serde_json::from_slice(line)
+        {
+            take(event, line);
         }
-    }
-}
-
-fn take_event(line: &[u8], take: &mut impl FnMut(Event, &[u8])) {
-    if let Ok(event) = serde_json::from_slice::<Event>(line) {
-        take(event, line);
-    }
+        true
+    });
 }
 
 /// What an event says, in words.

@@ -17,11 +17,12 @@ use crate::clock::{counted, duration, thousands};
 use crate::palette;
 use crate::story::{verdict_sign, verdict_word};
 use entries::Entry;
+use whitewater_checker::run_folder::INDEX;
 
 /// Earlier runs looked at to tell whether a failure is new.
 const EARLIER_MAX: usize = 200;
 
-/// Rows of the table at most; older runs stay on disk and in index.jsonl.
+/// Rows of the table at most; older runs stay on disk.
 const ROWS_MAX: usize = 400;
 /// Columns of the grid at most: six weeks of nights.
 const GRID_MAX: usize = 42;
@@ -100,7 +101,7 @@ pub(crate) fn write(runs_dir: &Path) -> Result<(), ReportError> {
     let (entries, left_out) = entries::read(runs_dir, ROWS_MAX)?;
     let page = page(&entries, left_out);
     let text = page.render().map_err(|source| ReportError::Template { source })?;
-    crate::write(&runs_dir.join("index.html"), &text)
+    crate::write(&runs_dir.join(INDEX), &text)
 }
 
 /// How a run's failure compares with earlier runs of the same scenario beside it: how many there are,

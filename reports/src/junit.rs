@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::{CheckResult, CheckState, Finding};
+use whitewater_checker::run_folder::REPORT;
 
 use crate::checks;
 use crate::load::Run;
@@ -91,7 +92,7 @@ fn properties(run: &Run, story: &Story<'_>) -> Vec<(&'static str, String)> {
     if !run.is_history() {
         list.extend(run.record.known_seed().map(|seed| ("seed", seed.to_string())));
         list.push(("run", run.record.id.clone()));
-        list.push(("report", format!("{}/report.html", run.path_shown())));
+        list.push(("report", format!("{}/{REPORT}", run.path_shown())));
     }
     list.extend(story.repeat().map(|command| ("repeat", command.line.clone())));
     list.extend(story.signature.as_ref().map(|signature| ("signature", signature.clone())));

@@ -8,7 +8,6 @@
 //!
 //! How the parts fit:
 //!
-//! - [`run`] is the form of `run.json`, the record that the runner writes.
 //! - `load` reads a run folder; `story` puts it into the words that all outputs share, `correlation`
 //!   adds where to look.
 //! - `page` and `templates/` make the HTML; `timeline` and `role_lanes` draw the violation as SVG.
@@ -20,14 +19,17 @@
 //!
 //! Everything recorded comes from a system under test and is escaped wherever it is printed.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use whitewater_checker::Verdict;
 use whitewater_checker::analysis::Analysis;
 use whitewater_checker::history::History;
-use whitewater_checker::objectives_of_run;
+use whitewater_checker::run_folder::{
+    EXPLANATION, FIGURES, Figures, JUNIT, REPORT, RunRecord, SUMMARY, WITNESS, write_json,
+    write_whole,
+};
 use whitewater_checker::statistics::Statistics;
+use whitewater_checker::{CheckError, Verdict, objectives_of_run};
 
 mod checks;
 mod clock;
@@ -43,7 +45,6 @@ mod log_time;
 mod page;
 mod palette;
 mod role_lanes;
-pub mod run;
 mod story;
 mod summary;
 mod svg;
@@ -55,7 +56,6 @@ mod witness_history;
 pub use checks::FAULT_FAMILIES;
 use load::Run;
 use page::Extra;
-use run::RunRecord;
 use story::Story;
 
 /// Why a report could not be made.
@@ -71,14 +71,9 @@ pub enum ReportError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file of the run folder does not have the expected form.
-    #[error("read {}: {message}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, where, and what to do.
-        message: String,
-    },
+    /// The run folder could not be read, or is not what it should be.
+    #[error(transparent)]
+    Unread(#[from] CheckError),
     /// The page could not be filled in.
     #[error("fill in the page: {source}")]
     Template {
@@ -98,21 +93,16 @@ pub struct TerminalStyle {
     pub width: usize,
 }
 
-/// The record of a run: its run.json, or where there is none (the runner was killed, or still works) what
+/// The record of a run: the one it left, or where there is none (the runner was killed, or still works) what
 /// can be put together from the files it left, judged anew.
-pub fn record(folder: &Path) -> Result<RunRecord, ReportError> {
+pub fn record(folder: &Path) -> Result<RunRecord, CheckError> {
     load::record(folder)
 }
 
 /// What a run without a run.json comes to by the report that was drawn of it; undecided where none was.
 pub fn verdict_without_record(folder: &Path) -> Verdict {
-    let figures = figures::Figures::read(folder);
+    let figures = Figures::read(folder);
     figures.and_then(|figures| figures.verdict).unwrap_or(Verdict::Undecided)
-}
-
-/// The run.json of a run, in today's form; `None` where there is none.
-pub fn read_record(folder: &Path) -> Result<Option<RunRecord>, ReportError> {
-    load::read_record(folder)
 }
 
 /// Writes report.html, summary.md, junit.xml, figures.json (for the index page) and, where something
@@ -205,39 +195,38 @@ fn write_outputs(run: &Run) -> Result<(), ReportError> {
     let story = Story::of(run);
     let junit = junit::render(run, &story);
     // The smallest files first: whatever stops a later one, CI still learns the verdict.
-    write(&run.folder.join("junit.xml"), &junit)?;
-    write(&run.folder.join("summary.md"), &summary::render(run, &story))?;
+    write(&run.folder.join(JUNIT), &junit)?;
+    write(&run.folder.join(SUMMARY), &summary::render(run, &story))?;
     write_witness(run, &story)?;
-    let figures =
-        serde_json::to_string_pretty(&figures::Figures::of(run, &story)).unwrap_or_default();
-    write(&run.folder.join(figures::FILE), &figures)?;
+    let path = run.folder.join(FIGURES);
+    write_json(&path, &figures::of(run, &story)).map_err(not_written(&path))?;
     write(
-        &run.folder.join("report.html"),
+        &run.folder.join(REPORT),
         &page::render(run, &story, Extra { has_folder: true, ..Extra::default() })?,
     )
 }
 
 fn write_witness(run: &Run, story: &Story<'_>) -> Result<(), ReportError> {
     let files = [
-        ("explain.txt", explain::render(run, story)),
-        ("history.jsonl", witness_history::render(run, story.witnessed())),
+        (run.folder.join(EXPLANATION), explain::render(run, story)),
+        (WITNESS.path(&run.folder), witness_history::render(run, story.witnessed())),
     ];
-    let folder = run.folder.join("witness");
-    for (name, text) in files.into_iter().filter_map(|(name, text)| Some((name, text?))) {
-        fs::create_dir_all(&folder).map_err(|source| ReportError::File {
+    for (path, text) in files.into_iter().filter_map(|(path, text)| Some((path, text?))) {
+        let folder = path.parent().unwrap_or(&run.folder);
+        fs::create_dir_all(folder).map_err(|source| ReportError::File {
             action: "create",
-            path: folder.clone(),
+            path: folder.to_owned(),
             source,
         })?;
-        write(&folder.join(name), &text)?;
+        write(&path, &text)?;
     }
     Ok(())
 }
 
-/// Writes by rename, so that nobody sees half a file.
 fn write(path: &Path, text: &str) -> Result<(), ReportError> {
-    let partial = path.with_extension("partial");
-    fs::write(&partial, text)
-        .and_then(|()| fs::rename(&partial, path))
-        .map_err(|source| ReportError::File { action: "write", path: path.to_owned(), source })
+    write_whole(path, text.as_bytes()).map_err(not_written(path))
+}
+
+fn not_written(path: &Path) -> impl FnOnce(io::Error) -> ReportError {
+    move |source| ReportError::File { action: "write", path: path.to_owned(), source }
 }

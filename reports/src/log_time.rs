@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::run::RunRecord;
+use whitewater_checker::run_folder::RunRecord;
 
 /// Converts log times; knows what the wall clock showed at the run's origin.
 pub(crate) struct LogClock {

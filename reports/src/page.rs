@@ -18,6 +18,9 @@ mod overview;
 mod proof;
 
 use askama::Template;
+use whitewater_checker::run_folder::{
+    FAULTS, HISTORY, INDEX, LATEST, PLAN, PROCESSES, RUN, RunRecord, STATUS, WITNESS, log, trace,
+};
 
 use crate::ReportError;
 use crate::checks;
@@ -25,7 +28,6 @@ use crate::clock::{Clock, counted, thousands};
 use crate::history_page::KeyRow;
 use crate::load::Run;
 use crate::palette;
-use crate::run::RunRecord;
 use crate::story::Story;
 use crate::timeline;
 
@@ -101,7 +103,7 @@ struct Page<'a> {
     untested: Vec<checks::Untested>,
     is_history: bool,
     /// The page over all runs; empty where there is none.
-    index_link: &'static str,
+    index_link: String,
     files: Vec<String>,
     keys: Vec<KeyRow>,
     keys_left_out: usize,
@@ -151,7 +153,7 @@ pub(crate) fn render(run: &Run, story: &Story<'_>, extra: Extra) -> Result<Strin
         tested: facts::tested(run),
         untested: checks::untested(run, story),
         is_history: run.is_history(),
-        index_link: if extra.has_folder { index_link(run) } else { "" },
+        index_link: if extra.has_folder { index_link(run) } else { String::new() },
         files: if extra.has_folder { files(run) } else { Vec::new() },
         keys: extra.keys,
         keys_left_out: extra.keys_left_out,
@@ -199,13 +201,12 @@ fn sections(
     all.into_iter().filter(|(shown, ..)| *shown).map(|(_, id, name)| (id, name)).collect()
 }
 
-/// The runner notes every run in `index.jsonl` before it draws its report, and the page after it.
-fn index_link(run: &Run) -> &'static str {
+/// A folder of runs has a link to the newest one from its first run on, and the page once the first report is drawn.
+fn index_link(run: &Run) -> String {
     let runs = run.folder.parent().filter(|_| !run.is_history());
-    let is_listed = runs.is_some_and(|runs| {
-        ["index.html", "index.jsonl"].iter().any(|name| runs.join(name).exists())
-    });
-    if is_listed { "../index.html" } else { "" }
+    let is_listed =
+        runs.is_some_and(|runs| [INDEX, LATEST].iter().any(|name| runs.join(name).exists()));
+    if is_listed { format!("../{INDEX}") } else { String::new() }
 }
 
 /// Files of the run folder that a reader may want to open, the logs first.
@@ -217,10 +218,10 @@ fn files(run: &Run) -> Vec<String> {
     // A name read from a record must not lead out of the folder.
     let plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     let nodes: Vec<&str> = nodes.filter(plain).collect();
-    let logs = nodes.iter().map(|node| format!("logs/{node}.log"));
-    let traces = nodes.iter().map(|node| format!("trace/{node}.jsonl"));
-    let named = ["history.jsonl", "faults.jsonl", "status.jsonl", "processes.jsonl", "plan.json"];
-    let named =
-        named.iter().chain(&["run.json", "witness/history.jsonl"]).map(|one| (*one).to_owned());
+    let logs = nodes.iter().map(|node| log(node));
+    let traces = nodes.iter().map(|node| trace(node).to_string());
+    let streams =
+        [HISTORY.to_string(), FAULTS.to_string(), STATUS.to_string(), PROCESSES.to_string()];
+    let named = streams.into_iter().chain([PLAN.to_owned(), RUN.to_owned(), WITNESS.to_string()]);
     logs.chain(traces).chain(named).filter(|name| run.folder.join(name).is_file()).collect()
 }

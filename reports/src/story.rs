@@ -4,12 +4,12 @@ use whitewater_checker::Verdict;
 use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
 use whitewater_checker::fault::FaultStatus;
 use whitewater_checker::ranking;
+use whitewater_checker::run_folder::{PLAN, RunRecord, WITNESS};
 use whitewater_checker::statistics::Statistics;
 
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::correlation::{self, Correlation};
 use crate::load::Run;
-use crate::run::RunRecord;
 
 /// A run in words.
 #[derive(Debug)]
@@ -270,11 +270,11 @@ fn commands(record: &RunRecord, path: &str) -> Vec<Command> {
     let path = quoted(path);
     let mut list = Vec::new();
     if settings.command.is_empty() {
-        let line = format!("whitewater run --plan {path}/plan.json");
+        let line = format!("whitewater run --plan {path}/{PLAN}");
         list.push(Command { title: "Run the same plan again", line });
     } else {
         list.push(Command { title: "Run it again", line: settings.command.clone() });
-        let mut line = format!("whitewater run --plan {path}/plan.json");
+        let mut line = format!("whitewater run --plan {path}/{PLAN}");
         for (flag, value) in [("--mutant", &settings.mutant), ("--server", &settings.server)] {
             if let Some(value) = value {
                 line.push_str(&format!(" {flag} {}", quoted(value)));
@@ -284,7 +284,7 @@ fn commands(record: &RunRecord, path: &str) -> Vec<Command> {
     }
     let told = [ranking::leading(&record.analysis), ranking::seen_by_clients(&record.analysis)];
     if told.into_iter().flatten().any(|(_, finding)| finding.witness.is_some()) {
-        let line = format!("whitewater check {path}/witness/history.jsonl");
+        let line = format!("whitewater check {path}/{WITNESS}");
         list.push(Command { title: "Judge the smallest failing set alone", line });
     }
     let check = format!("whitewater check {path}");
@@ -348,9 +348,7 @@ mod tests {
         assert!(story.others.is_empty());
         // Its operations are drawn, and its history can be judged alone.
         assert!(story.witnessed().unwrap().witness.is_some());
-        assert!(
-            story.commands.iter().any(|command| command.line.ends_with("witness/history.jsonl"))
-        );
+        assert!(story.commands.iter().any(|command| command.line.ends_with(&WITNESS.to_string())));
         let alone = Analysis::of(vec![rule]);
         assert!(Seen::of(&alone).is_none());
     }

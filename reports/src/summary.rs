@@ -6,6 +6,7 @@ use crate::page::median_failover;
 use crate::story::{Story, lasted, state_sign, verdict_sign, verdict_word};
 use crate::terminal::scenario;
 use crate::text_timeline;
+use whitewater_checker::run_folder::REPORT;
 
 /// GitHub takes 1 MiB a step; a page nobody scrolls through is better.
 const BYTES_MAX: usize = 64 * 1024;
@@ -24,7 +25,7 @@ pub(crate) fn render(run: &Run, story: &Story<'_>) -> String {
     for command in &story.commands {
         text.push_str(&format!("\n{}:\n\n{}", command.title, fenced(&command.line, "sh")));
     }
-    let place = format!("{}/report.html", run.path_shown());
+    let place = format!("{}/{REPORT}", run.path_shown());
     text.push_str(&format!("\nFull report: `{}`\n", code(&place)));
     limited(text)
 }

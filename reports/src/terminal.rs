@@ -11,11 +11,11 @@ use crate::TerminalStyle;
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::correlation;
 use crate::page::median_failover;
-use crate::run::RunRecord;
 use crate::story::{
     Seen, checks_in_words, explanation, headline, lasted, main_finding, tagline, verdict_word,
 };
 use crate::text_timeline;
+use whitewater_checker::run_folder::RunRecord;
 
 /// Lines of a server's last words shown at most; the report has them all.
 const EVIDENCE_MAX: usize = 4;

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use whitewater_checker::Verdict;
-use whitewater_reports::run::RunRecord;
+use whitewater_checker::run_folder::{RunRecord, SUMMARY};
 
 /// What GitHub Actions tells its steps.
 #[derive(Debug, Default)]
@@ -28,10 +28,10 @@ impl Github {
         Self { summary: summary.map(Into::into), annotates: actions.is_some_and(|on| on == "true") }
     }
 
-    /// Adds the run's summary.md to the step's summary. A step may make many runs.
+    /// Adds the run's summary to the step's summary. A step may make many runs.
     pub(crate) fn summarise(&self, folder: &Path) -> io::Result<()> {
         let Some(path) = &self.summary else { return Ok(()) };
-        let text = fs::read_to_string(folder.join("summary.md"))?;
+        let text = fs::read_to_string(folder.join(SUMMARY))?;
         let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
         writeln!(file, "{text}")
     }

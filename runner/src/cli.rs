@@ -7,6 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 use whitewater_checker::objectives::Objective;
 use whitewater_checker::options::{Format, ModelKind};
+use whitewater_checker::run_folder::LATEST;
 use whitewater_server::mutants::CATALOGUE;
 
 use crate::command::bench::BenchArguments;
@@ -256,7 +257,7 @@ pub(crate) struct ReportArguments {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArguments {
     /// A run: a folder, the beginning of its id, latest, last-failed
-    #[arg(default_value = "latest")]
+    #[arg(default_value = LATEST)]
     pub(crate) run: String,
     #[command(flatten)]
     pub(crate) store: StoreArguments,

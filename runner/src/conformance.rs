@@ -10,14 +10,12 @@ use std::path::{Path, PathBuf};
 use crate::long_work::LongWork;
 use anyhow::Context;
 use whitewater_checker::conformance::{self, JournalDivergence, JournalReplay};
+use whitewater_checker::run_folder::{CONFORMANCE, JOURNALS};
 use whitewater_server::journal::{Divergence, EXTENSION, JournalError, UnderRules, replay};
-
-/// The folder of a run in which the journals are.
-pub(crate) const FOLDER: &str = conformance::JOURNALS;
 
 /// A run's journals, by node and boot.
 pub(crate) fn journals(run: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(run.join(FOLDER)) {
+    let entries = match fs::read_dir(run.join(JOURNALS)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -56,7 +54,7 @@ pub(crate) fn replay_all(run: &Path, work: &LongWork) -> Vec<JournalReplay> {
         Err(error) => {
             vec![JournalReplay {
                 error: Some(format!("list the journals: {error}")),
-                ..blank(FOLDER)
+                ..blank(JOURNALS)
             }]
         }
     }
@@ -95,20 +93,12 @@ fn replay_one(path: &Path) -> JournalReplay {
 
 /// Leaves what the replay found in the run's folder, for the checker.
 pub(crate) fn write(run: &Path, replays: &[JournalReplay]) -> anyhow::Result<()> {
-    let mut text = String::new();
-    for replay in replays {
-        text += &serde_json::to_string(replay).context("encode JSON")?;
-        text.push('\n');
-    }
-    let (path, fresh) = (run.join(conformance::FILE), run.join("conformance.partial"));
-    fs::write(&fresh, text)
-        .and_then(|()| fs::rename(&fresh, &path))
-        .with_context(|| format!("write {}", path.display()))
+    CONFORMANCE.write(run, replays).context("write what the replay found")
 }
 
 /// Whether a run's nodes kept journals.
 pub(crate) fn has_journals(run: &Path) -> bool {
-    run.join(FOLDER).is_dir()
+    run.join(JOURNALS).is_dir()
 }
 
 /// A difference, one line for each input and each thing that only one of the two did.
@@ -129,9 +119,9 @@ mod tests {
     fn journals_stand_in_the_order_of_nodes_and_boots() {
         let run = tempfile::tempdir().unwrap();
         assert!(journals(run.path()).unwrap().is_empty());
-        fs::create_dir(run.path().join(FOLDER)).unwrap();
+        fs::create_dir(run.path().join(JOURNALS)).unwrap();
         for name in ["n10-boot1.journal", "n2-boot10.journal", "n2-boot9.journal", "notes.txt"] {
-            fs::write(run.path().join(FOLDER).join(name), "").unwrap();
+            fs::write(run.path().join(JOURNALS).join(name), "").unwrap();
         }
         let names: Vec<_> = journals(run.path()).unwrap().iter().map(|path| name(path)).collect();
         assert_eq!(names, ["n2-boot9.journal", "n2-boot10.journal", "n10-boot1.journal"]);
@@ -142,8 +132,8 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let work = LongWork::begin("replaying", Loudness { json: false, quiet: true });
         assert_eq!(replay_all(run.path(), &work), []);
-        fs::create_dir(run.path().join(FOLDER)).unwrap();
-        let path = |boot| run.path().join(FOLDER).join(format!("n1-boot{boot}.journal"));
+        fs::create_dir(run.path().join(JOURNALS)).unwrap();
+        let path = |boot| run.path().join(JOURNALS).join(format!("n1-boot{boot}.journal"));
         fs::write(path(1), "WWJOURNL\x01\0\0\0").unwrap();
         fs::write(path(2), "WWJOURNL\x01\0\0\0damaged beyond a doubt").unwrap();
         let replays = replay_all(run.path(), &work);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use whitewater_checker::Options;
-use whitewater_reports::run::{Environment, Judged};
+use whitewater_checker::run_folder::{Environment, Judged};
 
 use whitewater_processes::OWN_PROGRAM;
 

@@ -14,18 +14,18 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use whitewater_checker::Promises;
 use whitewater_checker::objectives::Objective;
+use whitewater_checker::run_folder::plan::SCHEMA_VERSION;
 use whitewater_checker::strength::Requirements;
+use whitewater_checker::version::Newer;
 
 use crate::nemesis::{PlannedFault, find};
-
-/// The version of the plan's format.
-pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// A whole run, decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
-    /// [`SCHEMA_VERSION`].
+    /// [`SCHEMA_VERSION`]; plans from before versions have none.
+    #[serde(default)]
     pub(crate) schema_version: u32,
     /// Where everything random comes from.
     pub(crate) seed: u64,
@@ -159,27 +159,17 @@ impl Plan {
             return Err("it is not one JSON object".into());
         }
         // The version first: a newer form need not be one that this build can read.
-        match json.get("schema_version").map(serde_json::Value::as_u64) {
-            Some(Some(version)) if version > u64::from(SCHEMA_VERSION) => {
-                return Err(format!(
-                    "schema_version {version} is newer than {SCHEMA_VERSION}, the newest that this build knows: use \
-                     a newer whitewater"
-                ));
-            }
-            Some(Some(_)) => {}
-            Some(None) | None => return Err("it has no schema_version, a whole number".into()),
+        if let Some(newer) = Newer::in_json(SCHEMA_VERSION, bytes) {
+            return Err(newer.to_string());
         }
-        serde_json::from_str(text).map_err(|error| in_words(&error.to_string()))
+        let plan: Self =
+            serde_json::from_str(text).map_err(|error| in_words(&error.to_string()))?;
+        // What is older has all of today's fields or their defaults: from here on it is a plan of today.
+        Ok(Self { schema_version: SCHEMA_VERSION, ..plan })
     }
 
     /// Refuses what cannot be executed; says what and where.
     pub(crate) fn validate(&self) -> Result<(), String> {
-        if self.schema_version != SCHEMA_VERSION {
-            return Err(format!(
-                "schema_version is {}, this build knows {SCHEMA_VERSION}",
-                self.schema_version
-            ));
-        }
         let limits = [
             ("nodes", u64::from(self.nodes), 1, NODES_MAX),
             ("workload.clients", u64::from(self.workload.clients), 1, CLIENTS_MAX),

@@ -7,9 +7,8 @@
 //! Lines reach the file within [`FLUSH_EVERY`], whatever becomes of the runner. A history cut short
 //! is still a true history: its end is a moment of the run.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use tokio::sync::watch;
 use whitewater_checker::event::Event;
 use whitewater_checker::fault::FaultRecord;
 use whitewater_checker::observation::{ProcessChange, ProcessEvent, StatusPoll};
+use whitewater_checker::run_folder::{FAULTS, HISTORY, Lines, PROCESSES, STATUS};
 
 use whitewater_server::clock::monotonic_ns;
 
@@ -33,22 +33,21 @@ pub(crate) struct Recorder {
 
 #[derive(Debug)]
 struct Files {
-    history: Mutex<Lines>,
-    status: Mutex<Lines>,
-    processes: Mutex<Lines>,
-    faults: Mutex<Lines>,
+    history: Mutex<Lines<Event>>,
+    status: Mutex<Lines<StatusPoll>>,
+    processes: Mutex<Lines<ProcessEvent>>,
+    faults: Mutex<Lines<FaultRecord>>,
     failure: watch::Sender<Option<String>>,
 }
 
 impl Recorder {
     /// Creates the files of a new run in `folder`.
     pub(crate) fn create(folder: &Path) -> io::Result<Self> {
-        let lines = |name: &str| Lines::create(folder.join(name)).map(Mutex::new);
         let files = Arc::new(Files {
-            history: lines("history.jsonl")?,
-            status: lines("status.jsonl")?,
-            processes: lines("processes.jsonl")?,
-            faults: lines("faults.jsonl")?,
+            history: Mutex::new(HISTORY.create(folder)?),
+            status: Mutex::new(STATUS.create(folder)?),
+            processes: Mutex::new(PROCESSES.create(folder)?),
+            faults: Mutex::new(FAULTS.create(folder)?),
             failure: watch::Sender::new(None),
         });
         let weak = Arc::downgrade(&files);
@@ -98,7 +97,7 @@ impl Recorder {
         }
     }
 
-    fn append<T: Serialize>(&self, lines: &Mutex<Lines>, line: &T) {
+    fn append<T: Serialize>(&self, lines: &Mutex<Lines<T>>, line: &T) {
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
         let result = lines.write(line);
         drop(lines);
@@ -114,10 +113,10 @@ impl Recorder {
 
 impl Files {
     fn flush(&self) -> io::Result<()> {
-        for lines in [&self.history, &self.status, &self.processes, &self.faults] {
-            lines.lock().unwrap_or_else(PoisonError::into_inner).flush()?;
-        }
-        Ok(())
+        flush(&self.history)?;
+        flush(&self.status)?;
+        flush(&self.processes)?;
+        flush(&self.faults)
     }
 
     fn fail(&self, error: &io::Error) {
@@ -140,32 +139,8 @@ fn keep_flushed(files: &Weak<Files>) {
     }
 }
 
-/// One file of JSON lines.
-#[derive(Debug)]
-struct Lines {
-    path: PathBuf,
-    file: BufWriter<File>,
-}
-
-impl Lines {
-    fn create(path: PathBuf) -> io::Result<Self> {
-        let file = File::create(&path).map_err(|error| named("create", &path, &error))?;
-        Ok(Self { path, file: BufWriter::with_capacity(64 * 1024, file) })
-    }
-
-    fn write<T: Serialize>(&mut self, line: &T) -> io::Result<()> {
-        let text = serde_json::to_vec(line).map_err(io::Error::other)?;
-        let result = self.file.write_all(&text).and_then(|()| self.file.write_all(b"\n"));
-        result.map_err(|error| named("write", &self.path, &error))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush().map_err(|error| named("write", &self.path, &error))
-    }
-}
-
-fn named(verb: &str, path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{verb} {}: {error}", path.display()))
+fn flush<T: Serialize>(lines: &Mutex<Lines<T>>) -> io::Result<()> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner).flush()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::io::{self, ErrorKind};
 
+use whitewater_checker::CheckError;
 use whitewater_reports::ReportError;
 
 use crate::exit::Refusal;
@@ -58,7 +59,13 @@ pub(crate) fn of(error: &anyhow::Error) -> String {
 
 /// Whether a file of a run is not what this build can read: the caller's to mend.
 pub(crate) fn is_malformed(cause: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(cause.downcast_ref::<ReportError>(), Some(ReportError::Malformed { .. }))
+    let of_report = cause.downcast_ref::<ReportError>();
+    let unread = match of_report {
+        Some(ReportError::Unread(error)) => Some(error),
+        Some(_) => None,
+        None => cause.downcast_ref::<CheckError>(),
+    };
+    unread.is_some_and(|error| !matches!(error, CheckError::Read { .. }))
 }
 
 /// Why `tried` (`write report.html`) could not be done, and what to do.

@@ -1,24 +1,20 @@
 //! The folder of runs: making a run's folder, and finding one by what a person calls it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
-use whitewater_reports::ReportError;
-use whitewater_reports::run::RunRecord;
+use whitewater_checker::CheckError;
+use whitewater_checker::run_folder::{
+    HISTORY, LAST_FAILED, LATEST, LOGS, PLAN, RUN, RunRecord, TRACES, data, is_run, write_json,
+};
 
+use crate::cluster::node_name;
 use crate::exit::Refusal;
 use crate::invocation;
-
-/// The file whose presence says that a run is complete.
-const RUN_JSON: &str = "run.json";
-/// The name of the link to the newest run.
-const LATEST: &str = "latest";
-/// The name of the link to the newest run with a violation.
-const LAST_FAILED: &str = "last-failed";
 
 /// A folder of runs.
 #[derive(Clone, Debug)]
@@ -39,6 +35,12 @@ impl RunFolder {
     /// A file or folder in it.
     pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Writes a file of one JSON value in it.
+    pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
+        let path = self.join(name);
+        write_json(&path, value).with_context(|| format!("write {}", path.display()))
     }
 }
 
@@ -71,8 +73,8 @@ impl Store {
                 }
             }
         };
-        let mut parts = vec!["trace".into(), "logs".into(), "witness".into()];
-        parts.extend((1..=nodes).map(|node| format!("data/n{node}")));
+        let mut parts = vec![TRACES.to_owned(), LOGS.to_owned()];
+        parts.extend((1..=nodes).map(|node| data(&node_name(node))));
         for part in parts {
             fs::create_dir_all(folder.join(&part))
                 .with_context(|| format!("create {part} in {}", folder.path.display()))?;
@@ -90,31 +92,13 @@ impl Store {
             .with_context(|| format!("point {} at {}", self.root.join(name).display(), folder.id))
     }
 
-    /// Writes the run's record, last and by rename, and notes it in the index.
+    /// Writes the run's record, last.
     pub(crate) fn complete(&self, folder: &RunFolder, record: &RunRecord) -> anyhow::Result<()> {
-        write_json(&folder.join(RUN_JSON), record)?;
+        folder.write_json(RUN, record)?;
         if record.verdict == whitewater_checker::Verdict::Violation {
             self.link(LAST_FAILED, folder)?;
         }
-        let line = serde_json::json!({
-            "id": record.id, "verdict": record.verdict, "seed": record.seed,
-            "started_at": record.started_at, "duration_ms": record.duration_ms,
-            "workload": record.settings.workload, "mutant": record.settings.mutant,
-            "faults": record.settings.faults, "nodes": record.settings.nodes,
-        });
-        let path = self.root.join("index.jsonl");
-        let mut index = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("open {}", path.display()))?;
-        writeln!(index, "{line}").with_context(|| format!("write {}", path.display()))
-    }
-
-    /// Writes the record of a run that was judged anew, by rename. The line in the index of runs tells what
-    /// the run came to when it ended, and stays.
-    pub(crate) fn rewrite(&self, folder: &RunFolder, record: &RunRecord) -> anyhow::Result<()> {
-        write_json(&folder.join(RUN_JSON), record)
+        Ok(())
     }
 
     /// The runs, oldest first.
@@ -162,8 +146,8 @@ impl Store {
         match (found.len(), name.is_empty()) {
             (1, false) => Ok(found.remove(0)),
             (0, _) | (_, true) => Err(Refusal::Usage(format!(
-                "no run `{name}` in {}: give a folder, the beginning of an id (see `{}`), latest or \
-                 last-failed",
+                "no run `{name}` in {}: give a folder, the beginning of an id (see `{}`), {LATEST} or \
+                 {LAST_FAILED}",
                 self.root.display(),
                 invocation::command(["ls"])
             ))
@@ -175,13 +159,6 @@ impl Store {
             }
         }
     }
-}
-
-/// Whether a folder holds anything that a run leaves; one that was cut short may have little of it.
-pub(crate) fn is_run(folder: &Path) -> bool {
-    const STREAMS: [&str; 4] = ["history.jsonl", "status.jsonl", "faults.jsonl", "processes.jsonl"];
-    let has = |name: &str| folder.join(name).is_file();
-    has(RUN_JSON) || has("plan.json") || STREAMS.into_iter().any(has) || has("trace/n1.jsonl")
 }
 
 /// The run in a folder; a folder of another kind is refused, so that nothing is written into it.
@@ -197,7 +174,7 @@ fn run_at(path: &Path) -> anyhow::Result<RunFolder> {
             invocation::quoted(&path.display().to_string())
         ),
         None => format!(
-            "it has none of run.json, plan.json, history.jsonl and trace/; `{}` lists the runs",
+            "it has none of {RUN}, {PLAN}, {HISTORY} and {TRACES}/; `{}` lists the runs",
             invocation::command(["ls"])
         ),
     };
@@ -212,7 +189,7 @@ fn folder_of(path: &Path) -> anyhow::Result<RunFolder> {
 
 /// Reads a run's record; `None` where the run is incomplete.
 pub(crate) fn read_record(folder: &RunFolder) -> anyhow::Result<Option<RunRecord>> {
-    whitewater_reports::read_record(&folder.path).map_err(|error| refused(folder, error))
+    RunRecord::read(&folder.path).map_err(|error| refused(folder, error))
 }
 
 /// Reads a run's record, or puts one together from what a run without one left.
@@ -220,28 +197,14 @@ pub(crate) fn any_record(folder: &RunFolder) -> anyhow::Result<RunRecord> {
     whitewater_reports::record(&folder.path).map_err(|error| refused(folder, error))
 }
 
-fn refused(folder: &RunFolder, error: ReportError) -> anyhow::Error {
+fn refused(folder: &RunFolder, error: CheckError) -> anyhow::Error {
     match error {
-        ReportError::Malformed { .. } => {
+        CheckError::Malformed { .. } => {
             let again = invocation::command(["check", &folder.id]);
             Refusal::Usage(format!("{error}; `{again}` judges the run anew")).into()
         }
         other => other.into(),
     }
-}
-
-/// Writes a JSON file so that it is either whole or absent.
-pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
-    let fresh = path.with_extension("json.new");
-    let text = serde_json::to_string_pretty(value).context("encode JSON")?;
-    let write = || {
-        let mut file = fs::File::create(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)
-    };
-    write().with_context(|| format!("write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -314,7 +277,7 @@ mod tests {
         let run = store.create(jiff::Timestamp::UNIX_EPOCH, 1).unwrap();
         let root = store.root().to_str().unwrap().to_owned();
         assert!(told(&root).contains("is not a run"), "an empty folder of a run is none either");
-        for file in ["history.jsonl", "trace/n1.jsonl", "plan.json", RUN_JSON] {
+        for file in ["history.jsonl", "trace/n1.jsonl", "plan.json", RUN] {
             fs::write(run.join(file), "").unwrap();
             assert_eq!(store.find(run.path.to_str().unwrap()).unwrap().id, run.id, "{file}");
             fs::remove_file(run.join(file)).unwrap();
@@ -335,12 +298,12 @@ mod tests {
         let (store, _folder) = store();
         let run = store.create(jiff::Timestamp::UNIX_EPOCH, 1).unwrap();
         assert!(read_record(&run).unwrap().is_none(), "an incomplete run");
-        fs::write(run.join(RUN_JSON), "{\"schema_version\": 1,").unwrap();
+        fs::write(run.join(RUN), "{\"schema_version\": 1,").unwrap();
         let error = read_record(&run).unwrap_err().to_string();
-        assert!(error.contains("run.json") && error.contains("line 1"), "{error}");
-        let schema_version = whitewater_reports::run::SCHEMA_VERSION + 1;
+        assert!(error.contains("run.json:1:"), "{error}");
+        let schema_version = whitewater_checker::run_folder::SCHEMA_VERSION + 1;
         let newer = RunRecord { schema_version, ..RunRecord::default() };
-        write_json(&run.join(RUN_JSON), &newer).unwrap();
+        run.write_json(RUN, &newer).unwrap();
         let error = read_record(&run).unwrap_err().to_string();
         assert!(error.contains("newer whitewater"), "{error}");
     }

@@ -15,8 +15,11 @@ use super::order::{self, By, Disorder, Member, Moment, Watch};
 use super::value::Value;
 use super::{ByKey, Command, History};
 use crate::error::CheckError;
-use crate::event::EventType;
+use crate::event::{Event, EventType};
+use crate::fact::Fact;
 use crate::options::Initial;
+use crate::run_folder::SCHEMA_VERSION;
+use crate::version::Newer;
 
 /// Process numbers below this are looked up in a plain table.
 const DENSE_PROCESSES: u64 = 1 << 20;
@@ -95,6 +98,9 @@ impl Assembler {
         if self.base + u64::from(chunk.positions) > EVENTS_MAX {
             let (file, limit) = (self.file.clone(), EVENTS_MAX);
             return Err(CheckError::TooLarge { file, what: "events", limit });
+        }
+        if let Some(newer) = chunk.nemesis.iter().find_map(|(_, event)| newer(event)) {
+            return Err(CheckError::Newer { file: self.file.clone(), newer });
         }
         let keys: Vec<u32> =
             chunk.keys.texts().map(|text| self.history.keys.intern(text)).collect();
@@ -486,4 +492,14 @@ fn complete(operation: &mut Operation, event: &RawEvent, is_mismatch: bool) -> b
         operation.term = event.term;
     }
     is_replaced
+}
+
+/// Whether an event says that the history is of a later version than this build.
+fn newer(event: &Event) -> Option<Newer> {
+    match Fact::of(event).filter(|_| event.f == "recording")? {
+        Fact::Recording { schema_version, .. } => {
+            Newer::than(SCHEMA_VERSION, schema_version.into())
+        }
+        _ => None,
+    }
 }

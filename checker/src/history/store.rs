@@ -2,16 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::run_folder::is_run;
+
 /// The files that hold its history, the best first: one has values as they were, one has no nesting, one is a log with
 /// everything else in it.
 const FILES: [&str; 3] = ["history.edn", "history.txt", "jepsen.log"];
 
-/// What a folder of our own has. Such a folder is a run, whatever else is in it.
-const OWN: [&str; 3] = ["plan.json", "run.json", "history.jsonl"];
-
-/// The history of a folder that Jepsen wrote; `None` if it is none.
+/// The history of a folder that Jepsen wrote; `None` if it is none, or a run of our own, whatever else is in it.
 pub fn in_store(folder: &Path) -> Option<PathBuf> {
-    if !folder.is_dir() || OWN.iter().any(|name| folder.join(name).exists()) {
+    if !folder.is_dir() || is_run(folder) {
         return None;
     }
     FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file())

@@ -14,6 +14,7 @@ use super::{Phases, result};
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::history::{Function, History, Operation, Outcome, Value};
 use crate::run::grouped;
+use crate::run_folder::HISTORY;
 
 const NAME: &str = "durability";
 const TITLE: &str = "no acknowledged write lost";
@@ -27,7 +28,7 @@ pub(crate) fn acknowledged(history: Option<&History>) -> CheckResult {
         return CheckResult::not_exercised(
             NAME,
             TITLE,
-            "no history.jsonl",
+            &format!("no {HISTORY}"),
             "a run of this tool, which records what clients saw",
         );
     };
@@ -264,7 +265,7 @@ impl Loss<'_> {
             at_ns: Some(read.completed_at_ns),
             nodes: nodes.map(str::to_owned).collect(),
             evidence: [write, read]
-                .map(|operation| format!("history.jsonl:{}", history.line(operation.completed)))
+                .map(|operation| format!("{HISTORY}:{}", history.line(operation.completed)))
                 .to_vec(),
             ..Finding::default()
         }

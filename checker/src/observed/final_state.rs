@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::result;
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::observation::StatusPoll;
+use crate::run_folder::STATUS;
 
 const NAME: &str = "final-state";
 const TITLE: &str = "all nodes end in the same state";
@@ -40,7 +41,7 @@ pub(crate) fn final_state(
         return CheckResult::not_exercised(
             NAME,
             TITLE,
-            "no status.jsonl",
+            &format!("no {STATUS}"),
             "a run of this tool, which polls its nodes",
         );
     };
@@ -122,7 +123,7 @@ fn differs(polls: &[&(u32, StatusPoll)]) -> Vec<Finding> {
 
 fn evidence((line, poll): &(u32, StatusPoll)) -> String {
     let text = serde_json::to_string(poll).unwrap_or_default();
-    format!("status.jsonl:{line}: {text}")
+    format!("{STATUS}:{line}: {text}")
 }
 
 /// A follower that got nowhere; `end` is its last answer.

@@ -10,6 +10,7 @@ use super::result;
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::observation::{ProcessChange, ProcessEvent};
 use crate::run::grouped;
+use crate::run_folder::PROCESSES;
 
 const NAME: &str = "outside";
 const TITLE: &str = "nobody but the run stopped or started a server";
@@ -17,8 +18,8 @@ const TITLE: &str = "nobody but the run stopped or started a server";
 /// Judges `processes.jsonl`; `None`: there is none.
 pub(crate) fn outside(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
     let Some(events) = events else {
-        let exercise = "a run of this tool, which writes processes.jsonl";
-        return CheckResult::not_exercised(NAME, TITLE, "no processes.jsonl", exercise);
+        let exercise = format!("a run of this tool, which writes {PROCESSES}");
+        return CheckResult::not_exercised(NAME, TITLE, &format!("no {PROCESSES}"), &exercise);
     };
     if events.is_empty() {
         let exercise = "a run that starts its servers";
@@ -56,7 +57,7 @@ pub(crate) fn outside(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
             explanation: format!("{node} {}{times}.", words(anomaly)),
             at_ns: Some(at_ns),
             nodes: vec![node.to_owned()],
-            evidence: vec![format!("processes.jsonl:{line}: {node} {anomaly}")],
+            evidence: vec![format!("{PROCESSES}:{line}: {node} {anomaly}")],
             ..Finding::default()
         }
     });

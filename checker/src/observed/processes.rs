@@ -5,6 +5,7 @@ use super::result;
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::observation::{ProcessChange, ProcessEvent};
 use crate::run::grouped;
+use crate::run_folder::PROCESSES;
 
 const NAME: &str = "processes";
 const TITLE: &str = "no crash or panic";
@@ -15,8 +16,8 @@ pub(crate) fn processes(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
         return CheckResult::not_exercised(
             NAME,
             TITLE,
-            "no processes.jsonl",
-            "a run of this tool, which writes processes.jsonl",
+            &format!("no {PROCESSES}"),
+            &format!("a run of this tool, which writes {PROCESSES}"),
         );
     };
     if events.is_empty() {
@@ -80,7 +81,7 @@ fn exit(
         Some(words) => format!("{ended} Its last words in the log: {words}"),
         None => format!("{ended} Its log has no last words."),
     };
-    let place = format!("processes.jsonl:{line}: {node} {how}");
+    let place = format!("{PROCESSES}:{line}: {node} {how}");
     Some(Finding {
         anomaly: anomaly.to_owned(),
         headline: headline.to_owned(),

@@ -8,6 +8,7 @@ use super::{Phases, result};
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::fault::{FaultRecord, FaultStatus};
 use crate::history::{History, Outcome};
+use crate::run_folder::HISTORY;
 
 const NAME: &str = "recovery";
 const TITLE: &str = "serves again in time after the last fault";
@@ -28,7 +29,7 @@ fn served_again(history: Option<&History>) -> CheckResult {
         return CheckResult::not_exercised(
             NAME,
             TITLE,
-            "no history.jsonl",
+            &format!("no {HISTORY}"),
             "a run of this tool, which records what clients saw",
         );
     };

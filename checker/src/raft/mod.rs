@@ -50,7 +50,7 @@ pub(crate) use exactly_once::{Answered, CommandId, Told};
 use finding::Findings;
 pub(crate) use finding::{Place, Texts};
 use node::{Line, Nodes};
-pub(crate) use trace::{TraceFiles, fetch, without_place};
+pub(crate) use trace::{TraceFiles, fetch};
 pub(crate) use turns::Turns;
 
 /// One promise of Raft, watched over a merged trace.

@@ -13,8 +13,9 @@ use rayon::prelude::*;
 use whitewater_raft::event::{Event, Record};
 
 use super::finding::Place;
-use crate::error::CheckError;
+use crate::error::{CheckError, without_place};
 use crate::file;
+use crate::run_folder::{TRACES, traces};
 
 /// Lines parsed at a time: enough to keep all cores busy, few enough to be nothing in memory.
 const BATCH_LINES: usize = 8_192;
@@ -31,21 +32,12 @@ pub(crate) struct TraceFiles {
 impl TraceFiles {
     /// Opens every `*.jsonl` in a run's `trace` folder. `None` where there is none.
     pub(crate) fn open(folder: &Path) -> Result<Option<TraceFiles>, CheckError> {
-        let directory = folder.join("trace");
-        if !directory.is_dir() {
-            return Ok(None);
-        }
-        let mut paths = BTreeSet::new();
-        for entry in std::fs::read_dir(&directory).map_err(CheckError::read(&directory))? {
-            let path = entry.map_err(CheckError::read(&directory))?.path();
-            if path.extension().is_some_and(|extension| extension == "jsonl") {
-                paths.insert(path);
-            }
-        }
+        let paths = traces(folder).map_err(CheckError::read(&folder.join(TRACES)))?;
         if paths.is_empty() {
             return Ok(None);
         }
-        let readers = paths.into_iter().map(Reader::open).collect::<Result<_, _>>()?;
+        let paths = paths.iter().map(|trace| trace.path(folder));
+        let readers = paths.map(Reader::open).collect::<Result<_, _>>()?;
         Ok(Some(TraceFiles { readers }))
     }
 
@@ -163,15 +155,6 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<()
     Ok(())
 }
 
-/// The parser's words without the position, which is told before them.
-pub(crate) fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
-}
-
 /// Fetches lines again, as evidence: `trace/n1.jsonl:12: {...}`.
 pub(crate) fn fetch(
     paths: &[PathBuf],
@@ -204,7 +187,7 @@ pub(crate) fn fetch(
 fn short(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match path.parent().and_then(Path::file_name) {
-        Some(parent) if parent == "trace" => format!("trace/{name}"),
+        Some(parent) if parent == TRACES => format!("{TRACES}/{name}"),
         _ => name.into_owned(),
     }
 }

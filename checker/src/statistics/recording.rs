@@ -5,18 +5,17 @@
 //! what it cannot read, counts it, and says so in [`Recording::remarks`]. Values are not kept.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::Path;
 
 use memchr::memmem;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use whitewater_raft::event::{Event as Traced, Record};
 
 use crate::event::{Event, EventType, Process};
 use crate::fault::{FaultRecord, FaultStatus};
 use crate::observation::{ProcessEvent, StatusPoll};
+use crate::run_folder::{FAULTS, HISTORY, PROCESSES, STATUS, traces};
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,12 +92,13 @@ impl Recording {
         folder.read_dir()?;
         let mut recording = Recording::default();
         let mut history = HistoryReader::default();
-        recording.lines(folder, "history.jsonl", |line| history.line(line));
+        let remarks = &mut recording.remarks;
+        HISTORY.each_line(folder, remarks, |line| history.line(line));
+        recording.faults = FAULTS.read_leniently(folder, remarks);
+        recording.polls = STATUS.read_leniently(folder, remarks);
+        recording.processes = PROCESSES.read_leniently(folder, remarks);
         history.finish(&mut recording);
-        recording.faults = recording.records(folder, "faults.jsonl");
         recording.add_unrecorded_faults(&history.nemesis);
-        recording.polls = recording.records(folder, "status.jsonl");
-        recording.processes = recording.records(folder, "processes.jsonl");
         recording.read_traces(folder);
         recording.settle();
         Ok(recording)
@@ -148,74 +148,14 @@ impl Recording {
         self.nodes.extend(others);
     }
 
-    /// Calls `take` with each whole line of a file; a missing file or refused line is a remark.
-    fn lines(&mut self, folder: &Path, name: &str, mut take: impl FnMut(&[u8]) -> bool) {
-        let mut reader = match File::open(folder.join(name)) {
-            Ok(file) => BufReader::with_capacity(1 << 18, file),
-            Err(error) => {
-                self.remarks.push(format!("{name} could not be opened: {error}"));
-                return;
-            }
-        };
-        let (mut line, mut number, mut refused) = (Vec::new(), 0u64, Vec::new());
-        loop {
-            line.clear();
-            match reader.read_until(b'\n', &mut line) {
-                Ok(0) => break,
-                Ok(_) => number += 1,
-                Err(error) => {
-                    self.remarks
-                        .push(format!("{name} could not be read past line {number}: {error}"));
-                    break;
-                }
-            }
-            let text = line.trim_ascii();
-            if !text.is_empty() && !take(text) {
-                refused.push(number);
-            }
-        }
-        match refused.as_slice() {
-            [] => {}
-            [one] => self.remarks.push(format!("{name}:{one} could not be read and was left out")),
-            [first, ..] => self.remarks.push(format!(
-                "{name}: {} lines could not be read and were left out, the first is line {first}",
-                refused.len()
-            )),
-        }
-    }
-
-    /// All records of a JSON-lines file.
-    fn records<T: DeserializeOwned>(&mut self, folder: &Path, name: &str) -> Vec<T> {
-        let mut records = Vec::new();
-        self.lines(folder, name, |line| match serde_json::from_slice(line) {
-            Ok(record) => {
-                records.push(record);
-                true
-            }
-            Err(_) => false,
-        });
-        records
-    }
-
     fn read_traces(&mut self, folder: &Path) {
-        let mut names: Vec<String> = folder
-            .join("trace")
-            .read_dir()
-            .map(|entries| {
-                entries
-                    .flatten()
-                    .filter_map(|entry| entry.file_name().into_string().ok())
-                    .filter(|name| name.ends_with(".jsonl"))
-                    .collect()
-            })
-            .unwrap_or_default();
-        if names.is_empty() {
+        let traces = traces(folder).unwrap_or_default();
+        if traces.is_empty() {
             self.remarks.push("no traces: roles and terms are taken from status polls".to_owned());
         }
-        names.sort();
-        for name in names {
+        for trace in traces {
             let mut turns = TurnReader::default();
-            self.lines(folder, &format!("trace/{name}"), |line| turns.line(line));
+            trace.each_line(folder, &mut self.remarks, |line| turns.line(line));
             self.turns.extend(turns.found);
         }
     }

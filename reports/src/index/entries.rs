@@ -4,11 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use whitewater_checker::Verdict;
+use whitewater_checker::run_folder::{Figures, REPORT, RUN, RunRecord, is_run};
 
 use crate::ReportError;
-use crate::figures::Figures;
-use crate::load::{read_record, settings_of_plan};
-use crate::run::RunRecord;
+use crate::load::settings_of_plan;
 use crate::story::tagline;
 use crate::terminal::scenario;
 
@@ -64,20 +63,16 @@ pub(super) fn read(runs_dir: &Path, most: usize) -> Result<(Vec<Entry>, usize), 
     Ok((entries, left_out))
 }
 
-fn is_run(folder: &Path) -> bool {
-    ["run.json", "plan.json", "history.jsonl"].iter().any(|name| folder.join(name).exists())
-}
-
 fn entry(folder: &Path, name: &str) -> Entry {
-    let report = folder.join("report.html").exists();
-    let link = if report { format!("{}/report.html", encoded(name)) } else { String::new() };
+    let report = folder.join(REPORT).exists();
+    let link = if report { format!("{}/{REPORT}", encoded(name)) } else { String::new() };
     let figures = Figures::read(folder);
     let drawn = figures.as_ref().and_then(|figures| figures.verdict);
     let headline = |fallback: String| match &figures {
         Some(figures) if !figures.headline.is_empty() => figures.headline.clone(),
         _ => fallback,
     };
-    match read_record(folder) {
+    match RunRecord::read(folder) {
         Ok(Some(record)) => Entry {
             id: name.to_owned(),
             began: readable(&record.started_at),
@@ -102,7 +97,7 @@ fn entry(folder: &Path, name: &str) -> Entry {
             is_incomplete: drawn.is_none(),
             headline: match other {
                 Err(error) => error.to_string(),
-                _ => headline("no run.json: still running, or its runner was killed".to_owned()),
+                _ => headline(format!("no {RUN}: still running, or its runner was killed")),
             },
             figures,
             link,

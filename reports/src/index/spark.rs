@@ -2,8 +2,8 @@
 
 use super::entries::Entry;
 use crate::clock::{duration, thousands};
-use crate::figures::Figures;
 use crate::svg::{Anchor, Svg};
+use whitewater_checker::run_folder::Figures;
 
 const WIDTH: f64 = 340.0;
 const HEIGHT: f64 = 92.0;

@@ -1,5 +1,7 @@
 //! What clients saw, where the servers' own account leads: a sentence, a picture and the operations in it.
 
+use whitewater_checker::run_folder::WITNESS;
+
 use crate::clock::{Clock, duration};
 use crate::load::Run;
 use crate::story::{Command, Story};
@@ -43,7 +45,7 @@ impl Clients {
             if seen.is_linked { "what came of it" } else { "in the same run" }.to_owned();
         note.push_str(&format!(" · {}", crate::story::words(&finding.anomaly)));
         note.extend(finding.key.as_ref().map(|key| format!(" · key {key}")));
-        let own = |command: &&Command| command.line.ends_with("witness/history.jsonl");
+        let own = |command: &&Command| command.line.ends_with(&WITNESS.to_string());
         Some(Clients {
             headline: seen.headline.clone(),
             explanation: finding.explanation.clone(),

@@ -266,7 +266,7 @@ mod tests {
             .collect();
         let run = Run {
             folder: std::path::PathBuf::new(),
-            record: crate::run::RunRecord::default(),
+            record: whitewater_checker::run_folder::RunRecord::default(),
             statistics: whitewater_checker::statistics::Statistics::default(),
             recording: Recording {
                 last_ns: operations.last().map_or(0, |operation| operation.invoked_at_ns),

@@ -3,6 +3,7 @@
 
 use whitewater_checker::analysis::Finding;
 use whitewater_checker::event::{Event, EventType, Process};
+use whitewater_checker::run_folder::LOGS;
 use whitewater_checker::statistics::Recording;
 use whitewater_raft::event::Event as Traced;
 
@@ -79,7 +80,7 @@ pub(super) fn around(run: &Run, finding: Option<&Finding>) -> Logs {
         note.push_str(&format!(" · {} lines further off left out", thousands(dropped as u64)));
     }
     if log_lines > 0 {
-        note.push_str(" · full logs in logs/");
+        note.push_str(&format!(" · full logs in {LOGS}/"));
     }
     let title =
         if finding.is_some() { "Logs around the violation" } else { "The last lines of the run" };

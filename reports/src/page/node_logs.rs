@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use whitewater_checker::run_folder::log;
 use whitewater_raft::event::Event as Traced;
 
 use crate::load::Run;
@@ -17,7 +18,7 @@ pub(super) fn read(
 ) {
     for node in run.statistics.nodes.iter().filter(|node| is_plain(&node.node)) {
         let node = node.node.as_str();
-        let path = run.folder.join("logs").join(format!("{node}.log"));
+        let path = run.folder.join(log(node));
         let clock = clock(run, node, &path);
         let mut time_ns = None;
         each_line(&path, |text| {

@@ -3,8 +3,8 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use whitewater_checker::run_folder::RunRecord;
 use whitewater_checker::statistics::Statistics;
-use whitewater_reports::run::RunRecord;
 use whitewater_reports::{TerminalStyle, terminal};
 
 use crate::page::assert_balanced;

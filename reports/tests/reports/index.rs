@@ -59,7 +59,7 @@ fn an_unfinished_run_and_a_broken_record_are_rows_of_their_own() {
     let html = read(&root.path().join("index.html"));
     assert_balanced(&html);
     assert!(html.contains("still running, or its runner was killed"));
-    assert!(html.contains("run.json: EOF while parsing"));
+    assert!(html.contains("run.json:1:1: EOF while parsing"));
     assert!(!html.contains("not-a-run"));
 }
 

@@ -16,7 +16,7 @@ mod texts;
 use std::path::{Path, PathBuf};
 
 use sample::Shape;
-use whitewater_reports::run::RunRecord;
+use whitewater_checker::run_folder::RunRecord;
 
 /// Operations of a run for most tests: enough to draw, few enough to be quick.
 const OPERATIONS: usize = 3_000;

@@ -237,7 +237,7 @@ fn what_was_not_tested_stands_in_every_report() {
 fn a_page_leads_to_its_index_its_logs_and_its_moments() {
     let reported = Reported::new(Shape::StaleRead, OPERATIONS);
     assert!(!reported.read("report.html").contains("../index.html"), "there is no index");
-    fs::write(reported.root.path().join("index.jsonl"), "").unwrap();
+    fs::write(reported.root.path().join("latest"), "").unwrap();
     reported.report();
     let html = reported.read("report.html");
     assert!(html.contains("<a href=\"../index.html\">all runs</a>"));

@@ -2,8 +2,8 @@
 
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding, OperationId};
+use whitewater_checker::run_folder::RunRecord;
 use whitewater_checker::statistics::Statistics;
-use whitewater_reports::run::RunRecord;
 use whitewater_reports::{TerminalStyle, terminal, write_with};
 
 use crate::sample::{Shape, findings};

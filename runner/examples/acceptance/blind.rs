@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use whitewater_checker::run_folder::{LATEST, REPORT};
 use whitewater_server::mutants::CATALOGUE;
 
 const PAGES: usize = 10;
@@ -41,13 +42,13 @@ pub(crate) fn draw(program: &Path, folder: &Path, seed: u64) -> anyhow::Result<(
         if status.code() == Some(EXIT_VIOLATION) {
             drawn += 1;
             let page = folder.join(format!("{drawn:02}"));
-            fs::rename(runs.join("latest").canonicalize()?, &page)?;
+            fs::rename(runs.join(LATEST).canonicalize()?, &page)?;
             forget(&page, card.name)?;
             let output = Command::new(program).arg("report").arg(&page).output()?;
             if !output.status.success() {
                 bail!("{}: {}", page.display(), String::from_utf8_lossy(&output.stderr));
             }
-            let left = fs::read_to_string(page.join("report.html"))?;
+            let left = fs::read_to_string(page.join(REPORT))?;
             if left.contains(card.name) {
                 bail!("{} still names its bug", page.display());
             }

@@ -10,8 +10,9 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use whitewater_checker::Verdict;
-use whitewater_checker::analysis::{Analysis, Finding};
+use whitewater_checker::analysis::Finding;
 use whitewater_checker::ranking;
+use whitewater_checker::run_folder::{LATEST, REPORT, RUN, RunRecord, WITNESS};
 use whitewater_server::mutants::CATALOGUE;
 
 use crate::ledger::Line;
@@ -44,11 +45,10 @@ pub(crate) fn read(program: &Path, runs: &Path, mutant: &str) -> anyhow::Result<
             Read { mutant: mutant.into(), is_real, signature: None, leads: false, witness: None };
         return Ok(Ended { is_good: false, told: "no run is kept".into(), read: Some(read) });
     };
-    let record: Value = serde_json::from_slice(&fs::read(run.join("run.json"))?)?;
-    let analysis: Analysis = serde_json::from_value(record["analysis"].clone())?;
+    let analysis = RunRecord::read(&run)?.context("the run has no record")?.analysis;
     let card = CATALOGUE.iter().find(|card| card.name == mutant).context("no such mutant")?;
     let found = ranking::leading(&analysis).filter(|_| analysis.verdict == Verdict::Violation);
-    let page = fs::read_to_string(run.join("report.html"))?;
+    let page = fs::read_to_string(run.join(REPORT))?;
     let leads = found.is_some_and(|(check, finding)| {
         card.leads.contains(&check.name.as_str()) && has_title(&page, &finding.headline)
     });
@@ -58,7 +58,7 @@ pub(crate) fn read(program: &Path, runs: &Path, mutant: &str) -> anyhow::Result<
     };
     let signature = ranking::signature(&analysis);
     let told = match found {
-        None => format!("not found: {}", record["verdict"]),
+        None => format!("not found: {}", analysis.verdict),
         Some((check, finding)) => {
             let witness = match witness {
                 None => "no witness",
@@ -75,8 +75,8 @@ pub(crate) fn read(program: &Path, runs: &Path, mutant: &str) -> anyhow::Result<
 }
 
 fn newest(runs: &Path) -> Option<PathBuf> {
-    let latest = runs.join("latest").canonicalize().ok()?;
-    latest.join("run.json").is_file().then_some(latest)
+    let latest = runs.join(LATEST).canonicalize().ok()?;
+    latest.join(RUN).is_file().then_some(latest)
 }
 
 /// Whether the page's first heading is this sentence, which has no full stop there.
@@ -96,7 +96,7 @@ fn has_title(page: &str, headline: &str) -> bool {
 
 /// Whether the witness file alone gives the class and the sentences of the page.
 fn agrees(program: &Path, run: &Path, finding: &Finding) -> anyhow::Result<bool> {
-    let file = run.join("witness/history.jsonl");
+    let file = WITNESS.path(run);
     if !file.is_file() {
         return Ok(false);
     }

@@ -12,6 +12,7 @@ use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
 use whitewater_checker::objectives::Outcomes;
 use whitewater_checker::options::{FailedCas, Format, Initial, Progress, ProgressSink};
+use whitewater_checker::run_folder::{HISTORY, RUN};
 use whitewater_checker::{
     CheckError, HistoryReport, Options, Verdict, check_history, check_reader,
     check_run_with_report, check_source, objectives_of_run,
@@ -51,8 +52,8 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
         return make_up(path, settings);
     }
     if arguments.write && (is_standard_input || path.is_file()) {
-        let reason = "--write is for a run: a history alone has no run.json";
-        return Err(Refusal::Usage(reason.into()).into());
+        let reason = format!("--write is for a run: a history alone has no {RUN}");
+        return Err(Refusal::Usage(reason).into());
     }
     let loudness = Loudness { json: arguments.json, quiet: false };
     let work = Arc::new(LongWork::begin("judging", loudness));
@@ -224,7 +225,7 @@ fn export(
         path.to_owned()
     } else {
         let store = Store::new(arguments.store.runs_dir.clone());
-        store.find(&arguments.subject)?.path.join("history.jsonl")
+        HISTORY.path(&store.find(&arguments.subject)?.path)
     };
     let source = history::read(&source, options).map_err(refused)?;
     let write = || history::export::edn(&source.history, &mut File::create(target)?);

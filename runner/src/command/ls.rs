@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use whitewater_checker::Verdict;
-use whitewater_reports::run::RunRecord;
+use whitewater_checker::run_folder::{RUN, RunRecord};
 use whitewater_reports::verdict_without_record;
 
 use crate::cli::LsArguments;
@@ -67,7 +67,7 @@ fn line(folder: &RunFolder, record: anyhow::Result<Option<RunRecord>>) -> String
         ),
         Ok(None) => {
             let verdict = verdict_without_record(&folder.path);
-            format!("{:9}  incomplete: no run.json", verdict.word())
+            format!("{:9}  incomplete: no {RUN}", verdict.word())
         }
         Err(error) => format!("unreadable: {error:#}"),
     };

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use whitewater_checker::analysis::{Analysis, CheckState};
 use whitewater_checker::conformance::JournalReplay;
 use whitewater_checker::objectives::Outcomes;
+use whitewater_checker::run_folder::{INDEX, Judged, RUN, RunRecord, SCHEMA_VERSION};
 use whitewater_checker::{Options, Verdict};
-use whitewater_reports::run::{Judged, RunRecord, SCHEMA_VERSION};
 
 use crate::conformance;
 use crate::environment;
@@ -56,9 +56,9 @@ impl Judgement<'_> {
             objectives: self.objectives.clone(),
             ..any_record(folder)?
         };
-        store.rewrite(folder, &record)?;
+        folder.write_json(RUN, &record)?;
         whitewater_reports::write_all(&folder.path).context("write the reports")?;
-        if folder.path.parent().is_some_and(|parent| parent.join("index.html").exists()) {
+        if folder.path.parent().is_some_and(|parent| parent.join(INDEX).exists()) {
             let runs = folder.path.parent().unwrap_or(store.root());
             whitewater_reports::write_index(runs).context("write the index")?;
         }
@@ -92,7 +92,7 @@ pub(super) fn difference(figures: &Value) -> String {
     };
     format!(
         "The record of this run says something else (--write replaces it):\n{}{}",
-        line("run.json", recorded),
+        line(RUN, recorded),
         line("now     ", &recorded["now"])
     )
 }

@@ -1,6 +1,7 @@
 //! `whitewater report`: writes the report of a stored run again.
 
 use anyhow::Context;
+use whitewater_checker::run_folder::REPORT;
 
 use crate::cli::ReportArguments;
 use crate::exit::Exit;
@@ -16,6 +17,6 @@ pub(crate) fn run(arguments: &ReportArguments) -> anyhow::Result<Exit> {
     whitewater_reports::write_all(&folder.path)
         .with_context(|| format!("write the reports of {}", folder.path.display()))?;
     drop(work);
-    print(&format!("{}\n", folder.join("report.html").display()));
+    print(&format!("{}\n", folder.join(REPORT).display()));
     Ok(Exit::Pass)
 }

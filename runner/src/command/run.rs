@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use whitewater_checker::run_folder::{LATEST, PLAN};
 
 use crate::cli::{CANARY, NO_FAULTS, RunArguments};
 use crate::exit::{Exit, Refusal};
@@ -142,8 +143,8 @@ fn read_plan(path: &Path) -> anyhow::Result<Plan> {
     let bytes = fs::read(path)
         .map_err(|error| Refusal::Usage(failed(&format!("read the plan {shown}"), &error)))?;
     let wrong = |error: String| {
-        let again = command(["run", "--plan", "runs/latest/plan.json"]);
-        Refusal::Usage(format!("{shown} is no plan: {error}; a run's plan.json is one: `{again}`"))
+        let again = command(["run", "--plan", &format!("runs/{LATEST}/{PLAN}")]);
+        Refusal::Usage(format!("{shown} is no plan: {error}; a run's {PLAN} is one: `{again}`"))
     };
     let plan = Plan::of_json(&bytes).map_err(wrong)?;
     plan.validate().map_err(wrong)?;

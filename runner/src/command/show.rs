@@ -1,5 +1,6 @@
 //! `whitewater show`: prints a stored run as text.
 
+use whitewater_checker::run_folder::REPORT;
 use whitewater_checker::statistics::Statistics;
 
 use crate::cli::ShowArguments;
@@ -19,7 +20,7 @@ pub(crate) fn run(arguments: &ShowArguments) -> anyhow::Result<Exit> {
     }
     let statistics = Statistics::of_run(&folder.path).unwrap_or_default();
     let mut text = whitewater_reports::terminal(&record, &statistics, terminal::style(false));
-    text += &footer(&record, &folder.join("report.html"));
+    text += &footer(&record, &folder.join(REPORT));
     print(&text);
     Ok(Exit::Pass)
 }

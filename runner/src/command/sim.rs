@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::json;
 use whitewater_checker::Verdict;
 use whitewater_checker::objectives::Outcomes;
+use whitewater_checker::run_folder::REPORT;
 use whitewater_server::Mutant;
 
 use super::run::in_words;
@@ -211,7 +212,7 @@ fn text(arguments: &SimArguments, summary: &Summary, kept: Option<&str>) -> Stri
         text += &format!("  {undecided} more seeds are undecided\n");
     }
     if let Some(kept) = kept {
-        text += &format!("report: {kept}/report.html\n");
+        text += &format!("report: {kept}/{REPORT}\n");
     }
     let violations = summary.of(Verdict::Violation).count();
     if let Some(mutant) = arguments.mutant {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use whitewater_checker::run_folder::{PLAN, PlanOutline, write_json};
 use whitewater_checker::strength::FamilyMinimum;
 
 use super::*;
@@ -242,8 +243,8 @@ fn a_plan_survives_its_file() {
 fn a_plans_settings_are_read_without_the_rest_of_it() {
     let plan = Plan { snapshot_entries: Some(100), ..plan(7, 5, 20_000) };
     let folder = tempfile::tempdir().unwrap();
-    crate::store::write_json(&folder.path().join("plan.json"), &plan).unwrap();
-    let read = whitewater_checker::plan_outline::PlanOutline::read(folder.path()).unwrap();
+    write_json(&folder.path().join(PLAN), &plan).unwrap();
+    let read = PlanOutline::read(folder.path()).unwrap().unwrap();
     assert_eq!((read.seed, read.nodes, read.time_ms), (plan.seed, plan.nodes, plan.time_ms));
     assert_eq!((read.families, read.snapshot_entries), (plan.families, plan.snapshot_entries));
     let (read, written) = (read.workload, plan.workload);
@@ -251,6 +252,35 @@ fn a_plans_settings_are_read_without_the_rest_of_it() {
         (read.name, read.clients, read.keys, read.rate),
         (written.name, written.clients, written.keys, written.rate)
     );
+}
+
+/// A plan.json as it was when plans got versions, and the same from before.
+#[test]
+fn a_plan_of_every_older_version_can_be_carried_out_and_a_newer_one_is_refused() {
+    let kept = include_str!("../../tests/plans/version_1.json");
+    let before = kept.replace("\"schema_version\": 1,", "");
+    assert_ne!(before, kept);
+    for text in [kept, &before] {
+        let plan = Plan::of_json(text.as_bytes()).unwrap();
+        plan.validate().unwrap();
+        assert_eq!((plan.schema_version, plan.faults.is_empty()), (SCHEMA_VERSION, false));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(PLAN), text).unwrap();
+        let outline = PlanOutline::read(folder.path()).unwrap().unwrap();
+        assert_eq!((outline.seed, outline.families), (plan.seed, plan.families));
+        assert_eq!(outline.requirements.unwrap().fault_kinds, plan.requirements.fault_kinds);
+    }
+    let next = SCHEMA_VERSION + 1;
+    let newer = kept.replace("\"schema_version\": 1", &format!("\"schema_version\": {next}"));
+    let said = format!(
+        "schema_version {next} is newer than {SCHEMA_VERSION}, the newest that this build knows: use a newer \
+         whitewater"
+    );
+    assert_eq!(Plan::of_json(newer.as_bytes()).unwrap_err(), said);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(PLAN), newer).unwrap();
+    let error = PlanOutline::read(folder.path()).unwrap_err().to_string();
+    assert!(error.ends_with(&said) && error.contains(PLAN), "{error}");
 }
 
 #[test]

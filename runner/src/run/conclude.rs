@@ -12,9 +12,11 @@ use anyhow::Context;
 use serde_json::json;
 use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
 use whitewater_checker::objectives::Outcomes;
+use whitewater_checker::run_folder::{
+    DATA, FinalStatus, REPORT, RunRecord, SCHEMA_VERSION, Settings,
+};
 use whitewater_checker::statistics::Statistics;
 use whitewater_checker::{Options, Verdict, check_run, objectives_of_run};
-use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 
 use super::phases::{Ending, Log, signal_name};
 use super::setup::Stage;
@@ -216,7 +218,7 @@ fn drop_data(order: &Order, stage: &Stage, verdict: Verdict) {
         KeepData::Failed => verdict != Verdict::Pass,
     };
     if !keeps {
-        let _ = fs::remove_dir_all(stage.folder.join("data"));
+        let _ = fs::remove_dir_all(stage.folder.join(DATA));
     }
 }
 
@@ -225,7 +227,7 @@ fn tell(order: &Order, stage: &Stage, record: &RunRecord) {
     // People are told on stderr where stdout is for machines.
     let style = terminal::style(order.loudness.json);
     let mut text = whitewater_reports::terminal(record, &statistics, style);
-    text += &footer(record, &stage.folder.join("report.html"));
+    text += &footer(record, &stage.folder.join(REPORT));
     if order.loudness.json {
         if !order.loudness.quiet {
             progress::print_error(text.trim_end());
@@ -242,7 +244,7 @@ fn tell_ci(order: &Order, stage: &Stage, record: &RunRecord) {
     if let Err(error) = github.summarise(&stage.folder.path) {
         progress::print_error(&format!("warning: the step summary could not be written: {error}"));
     }
-    let report = seen_from_here(&stage.folder.join("report.html"));
+    let report = seen_from_here(&stage.folder.join(REPORT));
     match github.annotation(record, &report) {
         Some(line) if order.loudness.json => anstream::eprint!("{line}"),
         Some(line) => progress::print(&line),

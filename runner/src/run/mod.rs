@@ -26,6 +26,7 @@ pub(crate) use conclude::footer;
 use interrupt::Interrupt;
 use phases::Ending;
 use setup::Stage;
+use whitewater_checker::run_folder::RUNNER_LOG;
 use whitewater_processes::Block;
 
 /// Where the run is that is going on, for the last words of a panic.
@@ -84,7 +85,9 @@ pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(limit(&order))?;
     let mut progress = Progress::new(order.loudness, Duration::from_millis(order.plan.time_ms));
     let stage = Stage::set(&order).await?;
-    progress.log_to(&stage.folder.join("logs/whitewater.log")).context("create whitewater.log")?;
+    progress
+        .log_to(&stage.folder.join(RUNNER_LOG))
+        .with_context(|| format!("create {RUNNER_LOG}"))?;
     progress.say(&format!(
         "{} nodes, {} clients, seed {}, {} faults planned: {}",
         order.plan.nodes,

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use whitewater_checker::fact::Fact;
+use whitewater_checker::run_folder::LOGS;
 
 use super::setup::Stage;
 use crate::exit::Exit;
@@ -192,7 +193,7 @@ impl Run<'_> {
             "the cluster was not healthy within {} s: {}; see {}",
             HEALTHY_DEADLINE.as_secs(),
             said.collect::<Vec<_>>().join(", "),
-            self.stage.folder.join("logs").display()
+            self.stage.folder.join(LOGS).display()
         )
     }
 

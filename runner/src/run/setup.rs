@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use whitewater_checker::fact::{self, Fact};
-use whitewater_reports::run::Environment;
+use whitewater_checker::fact::Fact;
+use whitewater_checker::run_folder::{
+    Environment, JOURNALS, PLAN, SCHEMA_VERSION, data, log, trace,
+};
 use whitewater_server::journal::EXTENSION;
 
 use super::{CURRENT_RUN, Order};
 use crate::cluster::{Cluster, node_name};
-use crate::conformance;
 use crate::dice::Dice;
 use crate::environment;
 use crate::nemesis::Journal;
@@ -21,7 +22,7 @@ use crate::observe::Observer;
 use crate::plan::{Plan, WorkloadPlan};
 use crate::proxy::{Network, Party};
 use crate::record::Recorder;
-use crate::store::{RunFolder, write_json};
+use crate::store::RunFolder;
 use crate::target::{self, NodeSetup, Target};
 use crate::workload::{Client, ClientSetup, Habit};
 use whitewater_processes::Reservation;
@@ -58,18 +59,17 @@ impl Stage {
         let reservation = Reservation::take(order.address_block, start, order.port, plan.nodes)?;
         let folder = order.store.create(started, plan.nodes)?;
         let _ = CURRENT_RUN.set(folder.path.clone());
-        write_json(&folder.join("plan.json"), plan)?;
+        folder.write_json(PLAN, plan)?;
         let environment = environment::collect(&folder.path, order.build.program.as_deref());
         let recorder = Recorder::create(&folder.path).context("create the history")?;
-        let recording =
-            Fact::Recording { schema_version: fact::SCHEMA_VERSION, canary: order.canary };
+        let recording = Fact::Recording { schema_version: SCHEMA_VERSION, canary: order.canary };
         recorder.event(recording.event());
         let target = target::by_name(&order.target, &order.build)?;
         let nodes: Vec<u32> = (1..=plan.nodes).collect();
         let addresses: BTreeMap<u32, SocketAddr> =
             nodes.iter().map(|node| (*node, reservation.node(*node))).collect();
         let network = open_network(plan, &reservation, &addresses).await?;
-        let journals = order.journal.then(|| folder.join(conformance::FOLDER));
+        let journals = order.journal.then(|| folder.join(JOURNALS));
         if let Some(journals) = &journals {
             std::fs::create_dir(journals).context("make the folder of journals")?;
         }
@@ -145,9 +145,9 @@ fn node_setup(
         cluster_id: folder.id.clone(),
         listen: addresses[&number],
         peers: addresses.keys().filter_map(reach).collect(),
-        data_dir: folder.join("data").join(&name),
-        trace: folder.join("trace").join(format!("{name}.jsonl")),
-        log: folder.join("logs").join(format!("{name}.log")),
+        data_dir: folder.join(data(&name)),
+        trace: trace(&name).path(&folder.path),
+        log: folder.join(log(&name)),
         journal: None,
         joins: false,
     }

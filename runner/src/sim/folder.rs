@@ -1,27 +1,27 @@
 //! Puts a simulated run into a run folder, as a real run would have left it, with its report.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
 use anyhow::Context;
-use serde::Serialize;
 use whitewater_checker::analysis::Analysis;
 use whitewater_checker::objectives::Outcomes;
 use whitewater_checker::observation::StatusPoll;
+use whitewater_checker::run_folder::{
+    DATA, FAULTS, FinalStatus, HISTORY, PLAN, PROCESSES, RunRecord, SCHEMA_VERSION, STATUS,
+    Settings, WEATHER, log, trace, write_whole,
+};
 use whitewater_checker::{Options, check_run, ranking};
-use whitewater_reports::run::{FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
 use whitewater_server::log::line;
 
 use super::Simulated;
 use super::weather::Weather;
+use crate::cluster::node_name;
 use crate::conformance;
 use crate::environment;
 use crate::long_work::LongWork;
 use crate::plan::Plan;
 use crate::progress::Loudness;
-use crate::store::{RunFolder, Store, write_json};
+use crate::store::{RunFolder, Store};
 
 /// How much a simulated server's log tells: elections too, for they are what one looks for here.
 const LOG_VERBOSITY: u8 = 1;
@@ -46,21 +46,22 @@ pub(crate) fn keep(
     let started = jiff::Timestamp::now();
     let folder = store.create(started, plan.nodes)?;
     // There are no data folders: simulated disks leave nothing behind.
-    std::fs::remove_dir_all(folder.join("data")).context("remove the data folder")?;
+    std::fs::remove_dir_all(folder.join(DATA)).context("remove the data folder")?;
     let recording = &run.recording;
-    write_json(&folder.join("plan.json"), plan)?;
-    write_json(&folder.join("weather.json"), &Weather::of(plan.seed))?;
-    lines(&folder.join("history.jsonl"), &recording.history)?;
-    lines(&folder.join("faults.jsonl"), &recording.faults)?;
-    lines(&folder.join("status.jsonl"), &recording.status)?;
-    lines(&folder.join("processes.jsonl"), &recording.processes)?;
-    for node in 1..=u64::from(plan.nodes) {
-        let own = recording.trace.iter().filter(|record| record.node == node);
-        lines(&folder.join(format!("trace/n{node}.jsonl")), own.clone())?;
+    folder.write_json(PLAN, plan)?;
+    folder.write_json(WEATHER, &Weather::of(plan.seed))?;
+    HISTORY.write(&folder.path, &recording.history)?;
+    FAULTS.write(&folder.path, &recording.faults)?;
+    STATUS.write(&folder.path, &recording.status)?;
+    PROCESSES.write(&folder.path, &recording.processes)?;
+    for node in 1..=plan.nodes {
+        let own = recording.trace.iter().filter(|record| record.node == u64::from(node));
+        trace(&node_name(node)).write(&folder.path, own.clone())?;
         let told = own.filter_map(|record| line(record, LOG_VERBOSITY));
-        let log: String = told.map(|line| line + "\n").collect();
-        let path = folder.join(format!("logs/n{node}.log"));
-        std::fs::write(&path, log).with_context(|| format!("write {}", path.display()))?;
+        let lines: String = told.map(|line| line + "\n").collect();
+        let path = folder.join(log(&node_name(node)));
+        write_whole(&path, lines.as_bytes())
+            .with_context(|| format!("write {}", path.display()))?;
     }
     if let Some(journals) = &run.journals {
         journals.write(&folder.path)?;
@@ -141,19 +142,4 @@ fn final_of(poll: &StatusPoll) -> FinalStatus {
         state_hash: poll.state_hash.clone().unwrap_or_default(),
         chain: poll.chain.clone().unwrap_or_default(),
     }
-}
-
-fn lines<'a, T: Serialize + 'a>(
-    path: &Path,
-    items: impl IntoIterator<Item = &'a T>,
-) -> anyhow::Result<()> {
-    let write = || -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(path)?);
-        for item in items {
-            serde_json::to_writer(&mut file, item)?;
-            file.write_all(b"\n")?;
-        }
-        file.flush()
-    };
-    write().with_context(|| format!("write {}", path.display()))
 }

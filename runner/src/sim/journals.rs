@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use whitewater_checker::run_folder::JOURNALS;
 use whitewater_raft::NodeId;
 use whitewater_server::journal::{EXTENSION, Recorder, path_of_boot};
 
@@ -29,7 +30,7 @@ impl Journals {
 
     /// Writes them into a run's folder.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        let folder = folder.join("journal");
+        let folder = folder.join(JOURNALS);
         fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         for (name, bytes) in self.files() {
             let path = folder.join(name);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use whitewater_checker::fact::{self, Fact};
+use whitewater_checker::fact::Fact;
+use whitewater_checker::run_folder::SCHEMA_VERSION;
 
 use super::client::Work;
 use super::world::World;
@@ -24,7 +25,7 @@ const FINAL_DEADLINE_NS: u64 = 3 * SECOND;
 impl<'a> World<'a> {
     /// Lives through the whole run.
     pub(super) fn live(&mut self) {
-        let recording = Fact::Recording { schema_version: fact::SCHEMA_VERSION, canary: false };
+        let recording = Fact::Recording { schema_version: SCHEMA_VERSION, canary: false };
         self.recording.fact(self.now_ns, &recording);
         self.recording.phase(self.now_ns, "start", None);
         self.start();

@@ -21,6 +21,7 @@ use crate::observation::ProcessEvent;
 use crate::promises::Promises;
 use crate::raft::Turns;
 use crate::run::grouped;
+use crate::run_folder::{HISTORY, PROCESSES};
 
 const NAME: &str = "liveness";
 const TITLE: &str = "a healthy majority elects a leader and serves in time";
@@ -67,7 +68,7 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
         return CheckResult::not_exercised(
             NAME,
             TITLE,
-            "no history.jsonl or no processes.jsonl",
+            &format!("no {HISTORY} or no {PROCESSES}"),
             "a run of this tool, which writes both",
         );
     };

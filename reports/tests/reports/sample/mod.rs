@@ -12,7 +12,9 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 use whitewater_checker::event::{Event, EventType, Process};
-use whitewater_reports::run::{Environment, FinalStatus, RunRecord, SCHEMA_VERSION, Settings};
+use whitewater_checker::run_folder::{
+    Environment, FinalStatus, RunRecord, SCHEMA_VERSION, Settings,
+};
 
 pub(crate) const BASE_NS: u64 = 5_000_000_000_000;
 

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use whitewater_checker::ranking;
-use whitewater_reports::run::RunRecord;
+use whitewater_checker::run_folder::RunRecord;
 use whitewater_server::Mutant;
 
 use crate::exit::Exit;
@@ -236,9 +236,8 @@ fn outcome(seed: u64, status: std::process::ExitStatus, output: &str, errors: &s
         let verdict: Option<Value> =
             output.lines().last().and_then(|it| serde_json::from_str(it).ok());
         let folder = verdict.as_ref().and_then(|it| it["run"].as_str()).unwrap_or_default();
-        let record =
-            std::fs::read_to_string(Path::new(folder).join("run.json")).unwrap_or_default();
-        leading_check(&serde_json::from_str(&record).unwrap_or_default())
+        let record = RunRecord::read(Path::new(folder)).ok().flatten();
+        leading_check(&record.unwrap_or_default())
     });
     RealRun { seed, found, failed }
 }

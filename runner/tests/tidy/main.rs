@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what is missing here fails the test")]
 
+mod literals;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -149,6 +151,35 @@ fn the_checker_takes_only_event_types_from_the_protocol() {
         }
     }
     assert_none("more than the trace vocabulary", offenders);
+}
+
+#[test]
+fn only_the_run_folder_names_its_files() {
+    let owner = Path::new("checker/src/run_folder/mod.rs");
+    let text = fs::read_to_string(root().join(owner)).unwrap();
+    let names: Vec<String> = literals::of(owner, &text).into_iter().map(|(_, name)| name).collect();
+    let (files, others): (Vec<&str>, Vec<&str>) = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !name.contains('{') && !name.starts_with('.'))
+        .partition(|name| name.contains('.'));
+    assert!(files.contains(&"run.json") && others.contains(&"trace"), "{files:?} {others:?}");
+    let mut offenders = Vec::new();
+    for (path, text) in sources().iter().filter(|(path, _)| path != owner) {
+        for (line, literal) in literals::of(path, text) {
+            // A command line that a person may copy is written as a whole.
+            let said = literal.replace("runs/latest/plan.json", "");
+            let names_file = files.iter().any(|name| said.contains(name));
+            let is_within = others.iter().any(|name| said.starts_with(&format!("{name}/")));
+            let is_joined =
+                others.contains(&said.as_str()) && text.contains(&format!(".join(\"{said}\")"));
+            let is_template = text.lines().nth(line - 1).unwrap().contains("template(path");
+            if (names_file || is_within || is_joined) && !is_template {
+                offenders.push(format!("{}:{line}: {literal:?}", path.display()));
+            }
+        }
+    }
+    assert_none("a file of the run folder is named outside the module that owns it", offenders);
 }
 
 /// What a document names as a path of this repository: a word that begins with a crate's folder.

@@ -1,21 +1,22 @@
 //! `run.json`: what a run was, and what came of it. Written last, by rename; absent means incomplete.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use whitewater_checker::Verdict;
-use whitewater_checker::analysis::Analysis;
-use whitewater_checker::objectives::Outcomes;
 
-/// The version of the run folder's format. A reader refuses a higher one.
-///
-/// Version 2 has `judged`, and checks with a `state` in place of a `verdict`.
-pub const SCHEMA_VERSION: u32 = 2;
+use super::{RUN, SCHEMA_VERSION};
+use crate::analysis::{Analysis, CheckState};
+use crate::error::CheckError;
+use crate::objectives::Outcomes;
+use crate::verdict::Verdict;
+use crate::version::Newer;
 
 /// The content of `run.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// [`SCHEMA_VERSION`].
+    /// [`SCHEMA_VERSION`], which covers the whole folder.
     pub schema_version: u32,
     /// The run folder's name.
     pub id: String,
@@ -40,7 +41,7 @@ pub struct RunRecord {
     pub interrupted: Option<String>,
     /// What each node's status said at the end, by node name.
     pub final_status: BTreeMap<String, FinalStatus>,
-    /// Groups failures with the same cause ([`whitewater_checker::ranking::signature`]); absent where no
+    /// Groups failures with the same cause ([`crate::ranking::signature`]); absent where no
     /// promise was broken, and in files of older builds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
@@ -55,10 +56,69 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// The record of a run's folder, brought into today's form; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is newer than this build, or is not what it should be.
+    pub fn read(folder: &Path) -> Result<Option<RunRecord>, CheckError> {
+        let Some(text) = text(folder)? else { return Ok(None) };
+        let path = folder.join(RUN);
+        let record: RunRecord =
+            serde_json::from_slice(&text).map_err(CheckError::malformed(&path, None))?;
+        Ok(Some(record.in_todays_form()))
+    }
+
+    /// Version 1 called a check that had nothing to look at a pass, and said so in its summary.
+    fn in_todays_form(mut self) -> RunRecord {
+        const NOT_CHECKED: &str = "not checked";
+        let checks = self.analysis.checks.iter_mut().filter(|_| self.schema_version == 1);
+        for check in checks.filter(|check| check.state == CheckState::Holds) {
+            if let Some(why) = check.summary.strip_prefix(NOT_CHECKED) {
+                check.summary = why.trim_start_matches([':', ' ']).to_owned();
+                check.state = CheckState::NotExercised;
+            }
+        }
+        self
+    }
+
     /// The seed, where anybody knows it: of a history alone, and of a run whose runner was killed before it wrote its
     /// plan, nobody does. A plan has nodes.
     pub fn known_seed(&self) -> Option<u64> {
         (self.settings.nodes > 0).then_some(self.seed)
+    }
+}
+
+/// The text of a folder's record; `None` where there is none.
+fn text(folder: &Path) -> Result<Option<Vec<u8>>, CheckError> {
+    let path = folder.join(RUN);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(CheckError::read(&path)(error)),
+    };
+    // The version first: a newer form need not be one that this build can read.
+    match Newer::in_json(SCHEMA_VERSION, &text) {
+        Some(newer) => Err(CheckError::newer(&path)(newer)),
+        None => Ok(Some(text)),
+    }
+}
+
+/// What the checks found, by a folder's record; `None` where there is none, and nothing where it cannot be read.
+///
+/// # Errors
+/// Where it is newer than this build: then so is the folder.
+pub(crate) fn recorded_analysis(folder: &Path) -> Result<Option<Analysis>, CheckError> {
+    #[derive(Deserialize)]
+    struct Record {
+        analysis: Analysis,
+    }
+    match text(folder) {
+        Err(error @ CheckError::Newer { .. }) => Err(error),
+        Err(_) | Ok(None) => Ok(None),
+        Ok(Some(text)) => {
+            let record = serde_json::from_slice(&text).ok();
+            Ok(Some(record.map(|Record { analysis }| analysis).unwrap_or_default()))
+        }
     }
 }
 
@@ -157,4 +217,45 @@ pub struct FinalStatus {
     pub state_hash: String,
     /// The chain hash at that index.
     pub chain: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<RunRecord, String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(RUN), text).unwrap();
+        RunRecord::read(folder.path()).map(Option::unwrap).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_newer_record_is_refused_with_what_to_do() {
+        // Of a form that nobody knows yet.
+        let error = read(r#"{"schema_version": 3, "verdict": []}"#).unwrap_err();
+        assert!(error.contains("run.json") && error.contains("use a newer whitewater"), "{error}");
+        assert!(error.contains("schema_version 3 is newer than 2"), "{error}");
+    }
+
+    #[test]
+    fn what_version_1_did_not_check_is_not_exercised() {
+        let check = |summary: &str| serde_json::json!({"name": "", "title": "", "verdict": "pass", "summary": summary, "findings": []});
+        let mut record = serde_json::to_value(RunRecord::default()).unwrap();
+        record["schema_version"] = 1.into();
+        record["analysis"]["checks"] =
+            serde_json::json!([check("not checked: no status.jsonl"), check("3 keys")]);
+        let checks = read(&record.to_string()).unwrap().analysis.checks;
+        assert_eq!(checks[0].state, CheckState::NotExercised);
+        assert_eq!(checks[0].summary, "no status.jsonl");
+        assert_eq!((checks[1].state, checks[1].summary.as_str()), (CheckState::Holds, "3 keys"));
+    }
+
+    #[test]
+    fn a_broken_record_names_its_line() {
+        let error = read("{\n  \"schema_version\": 2,\n  \"id\": 7\n}").unwrap_err();
+        assert!(error.contains("run.json:3:"), "{error}");
+        assert!(RunRecord::read(Path::new("/no/such/folder")).unwrap().is_none());
+    }
 }
