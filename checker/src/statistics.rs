@@ -182,6 +182,14 @@ impl Statistics {
         }
     }
 
+    /// The median time from losing a leader to electing the next, nanoseconds.
+    pub fn median_failover_ns(&self) -> Option<u64> {
+        let failovers = self.failovers.iter();
+        let mut times: Vec<u64> = failovers.map(|failover| failover.elected_after_ns).collect();
+        times.sort_unstable();
+        times.get(times.len().checked_sub(1)? / 2).copied()
+    }
+
     /// How many faults were seen to have an effect.
     pub fn effective_faults(&self) -> usize {
         self.faults.iter().filter(|fault| fault.effective).count()

@@ -30,6 +30,17 @@ pub(crate) fn sorted(analysis: &Analysis) -> Vec<&CheckResult> {
     checks
 }
 
+/// The tone a check is shown in: only what was looked at and held is green.
+pub(crate) fn state_class(state: CheckState) -> &'static str {
+    match state {
+        CheckState::Holds => "good",
+        CheckState::NotExercised => "idle",
+        CheckState::Undecided => "warn",
+        CheckState::Error => "error",
+        CheckState::Broken => "bad",
+    }
+}
+
 /// Something that a verdict says nothing about.
 pub(crate) struct Untested {
     pub(crate) what: String,

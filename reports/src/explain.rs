@@ -6,8 +6,8 @@ use whitewater_checker::analysis::Finding;
 
 use crate::clock::{Clock, duration};
 use crate::load::Run;
+use crate::plain::{clean, wrapped};
 use crate::story::Story;
-use crate::terminal::{clean, wrapped};
 use crate::text_timeline;
 
 const WIDTH: usize = 100;

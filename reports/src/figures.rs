@@ -4,7 +4,6 @@ use whitewater_checker::run_folder::Figures;
 use whitewater_checker::statistics::Statistics;
 
 use crate::load::Run;
-use crate::page::median_failover;
 use crate::story::Story;
 
 /// The figures of a run.
@@ -23,7 +22,7 @@ pub(crate) fn of(run: &Run, story: &Story<'_>) -> Figures {
         latency_p50_ns: statistics.latency.p50_ns,
         latency_p99_ns: statistics.latency.p99_ns,
         latency_p99_without_fault_ns: statistics.latency_without_fault.p99_ns,
-        failover_p50_ns: median_failover(statistics),
+        failover_p50_ns: statistics.median_failover_ns(),
         availability: statistics.availability.map(|availability| availability.share),
     }
 }

@@ -10,7 +10,7 @@ use whitewater_checker::statistics::{self, Recording, Statistics};
 use crate::clock::{counted, thousands};
 use crate::correlation::Correlation;
 use crate::load::Run;
-use crate::page::Extra;
+use crate::page::{Extra, KeyRow};
 use crate::story::{Command, Story};
 use crate::timeline;
 use whitewater_checker::run_folder::RunRecord;
@@ -19,14 +19,6 @@ use whitewater_checker::run_folder::RunRecord;
 const KEYS_MAX: usize = 1_000;
 /// Operations of the picture of a key at most: more hide each other.
 const PICTURE_MAX: usize = 40;
-
-/// A key of the history.
-pub(crate) struct KeyRow {
-    pub(crate) key: String,
-    pub(crate) operations: usize,
-    pub(crate) class: &'static str,
-    pub(crate) word: &'static str,
-}
 
 /// A run that holds a history alone. `name` is what the reader calls it.
 pub(crate) fn run_of(history: &History, analysis: &Analysis, name: &str) -> Run {

@@ -17,8 +17,8 @@ use whitewater_checker::run_folder::REPORT;
 use crate::checks;
 use crate::load::Run;
 use crate::story::Story;
+use crate::story::scenario;
 use crate::svg::escape;
-use crate::terminal::scenario;
 
 /// How a case ended, as the element in it.
 struct Ending {

@@ -10,7 +10,7 @@
 //!
 //! - `load` reads a run folder; `story` puts it into the words that all outputs share, `correlation`
 //!   adds where to look.
-//! - `page` and `templates/` make the HTML; `timeline` and `role_lanes` draw the violation as SVG.
+//! - `page` and `templates/` make the HTML, a section a file; `timeline` and `role_lanes` draw the violation as SVG.
 //! - `checks` orders the checks and lists what was not tested.
 //! - `summary`, `junit`, `explain`, `witness_history` and `terminal` are one output each, `text_timeline` is the
 //!   drawing in characters that three of them use.
@@ -44,6 +44,7 @@ mod load;
 mod log_time;
 mod page;
 mod palette;
+mod plain;
 mod role_lanes;
 mod story;
 mod summary;
@@ -170,7 +171,7 @@ fn write_some(
         write(path, &junit::render(run, story))?;
     }
     if let Some(path) = outputs.page {
-        write(path, &page::render(run, story, extra())?)?;
+        write(path, &page::render(run, story, &extra())?)?;
     }
     Ok(())
 }
@@ -183,7 +184,7 @@ pub fn sentences(record: &RunRecord) -> (String, String) {
 
 /// The nearest ASCII text, for a terminal whose locale is not UTF-8; colour codes stay.
 pub fn ascii(text: &str) -> String {
-    text_timeline::ascii(text)
+    plain::ascii(text)
 }
 
 /// Writes `index.html` of a folder of runs.
@@ -202,7 +203,7 @@ fn write_outputs(run: &Run) -> Result<(), ReportError> {
     write_json(&path, &figures::of(run, &story)).map_err(not_written(&path))?;
     write(
         &run.folder.join(REPORT),
-        &page::render(run, &story, Extra { has_folder: true, ..Extra::default() })?,
+        &page::render(run, &story, &Extra { has_folder: true, ..Extra::default() })?,
     )
 }
 

@@ -10,6 +10,7 @@ use whitewater_checker::statistics::Statistics;
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::correlation::{self, Correlation};
 use crate::load::Run;
+use crate::plain::clean;
 
 /// A run in words.
 #[derive(Debug)]
@@ -304,6 +305,16 @@ fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// What ran: `register · kill, pause, partition`.
+pub(crate) fn scenario(record: &RunRecord) -> String {
+    let settings = &record.settings;
+    let mut parts = vec![settings.workload.clone()];
+    parts.push(settings.faults.join(", "));
+    parts.extend(settings.mutant.as_ref().map(|mutant| format!("planted bug {mutant}")));
+    parts.retain(|part| !part.is_empty());
+    clean(&parts.join(" · "))
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 
 use crate::clock::{Clock, duration, thousands};
 use crate::load::Run;
-use crate::page::median_failover;
+use crate::story::scenario;
 use crate::story::{Story, lasted, state_sign, verdict_sign, verdict_word};
-use crate::terminal::scenario;
 use crate::text_timeline;
 use whitewater_checker::run_folder::REPORT;
 
@@ -133,7 +132,9 @@ fn figures(run: &Run) -> String {
         parts.push(format!("longest outage {}", duration(outage.end_ns - outage.start_ns)));
     }
     parts.extend(
-        median_failover(statistics).map(|median| format!("median failover {}", duration(median))),
+        statistics
+            .median_failover_ns()
+            .map(|median| format!("median failover {}", duration(median))),
     );
     format!("\n{}\n", parts.join(" · "))
 }

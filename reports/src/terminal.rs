@@ -10,9 +10,10 @@ use whitewater_checker::statistics::Statistics;
 use crate::TerminalStyle;
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::correlation;
-use crate::page::median_failover;
+use crate::plain::{ascii, clean, wrapped};
 use crate::story::{
-    Seen, checks_in_words, explanation, headline, lasted, main_finding, tagline, verdict_word,
+    Seen, checks_in_words, explanation, headline, lasted, main_finding, scenario, tagline,
+    verdict_word,
 };
 use crate::text_timeline;
 use whitewater_checker::run_folder::RunRecord;
@@ -44,7 +45,7 @@ pub(crate) fn render(record: &RunRecord, statistics: &Statistics, style: Termina
 /// take more room in ASCII.
 fn plain(text: &str, style: TerminalStyle) -> String {
     let text = clean(text);
-    if style.unicode { text } else { text_timeline::ascii(&text) }
+    if style.unicode { text } else { ascii(&text) }
 }
 
 /// `PASS  register · kill   98,732 ok operations  6/7 faults had effect  failover p50 1.38 s  [57.0 s]`,
@@ -81,20 +82,11 @@ fn head(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> Ve
 fn passed(statistics: &Statistics) -> String {
     let faults = statistics.faults.len();
     let effect = format!("{}/{faults} faults had effect", statistics.effective_faults());
-    let failover = median_failover(statistics)
+    let failover = statistics
+        .median_failover_ns()
         .map(|median| format!("  failover p50 {}", duration(median)))
         .unwrap_or_default();
     format!("{} ok operations  {effect}{failover}", thousands(statistics.operations.ok))
-}
-
-/// What ran: `register · kill, pause, partition`.
-pub(crate) fn scenario(record: &RunRecord) -> String {
-    let settings = &record.settings;
-    let mut parts = vec![settings.workload.clone()];
-    parts.push(settings.faults.join(", "));
-    parts.extend(settings.mutant.as_ref().map(|mutant| format!("planted bug {mutant}")));
-    parts.retain(|part| !part.is_empty());
-    clean(&parts.join(" · "))
 }
 
 fn story(record: &RunRecord, statistics: &Statistics, style: TerminalStyle) -> Vec<String> {
@@ -184,52 +176,6 @@ fn command(line: &str, width: usize) -> Vec<String> {
     parts.into_iter().enumerate().map(part).collect()
 }
 
-/// Text with control characters replaced, so that nothing recorded can steer the terminal.
-pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 fn painted(text: &str, style: Style, terminal: TerminalStyle) -> String {
     if terminal.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
-}
-
-/// Breaks a text into lines of at most `width` characters: at spaces, and within a word only where it
-/// is longer than a line.
-pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + length <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ if length <= width => lines.push(word.to_owned()),
-            _ => {
-                let characters: Vec<char> = word.chars().collect();
-                lines.extend(characters.chunks(width).map(|part| part.iter().collect::<String>()));
-            }
-        }
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_break_at_spaces() {
-        assert_eq!(wrapped("one two  three", 7), ["one two", "three"]);
-        assert_eq!(wrapped("", 7), Vec::<String>::new());
-        assert_eq!(wrapped("overlong x", 3), ["ove", "rlo", "ng", "x"]);
-        assert_eq!(wrapped("overlong x", 4), ["over", "long", "x"]);
-    }
-
-    #[test]
-    fn recorded_text_cannot_steer_the_terminal() {
-        assert_eq!(clean("a\u{1b}[2Jb\r"), "a\u{fffd}[2Jb\u{fffd}");
-        assert_eq!(text_timeline::ascii("read → 37 · n1"), "read -> 37 - n1");
-    }
 }

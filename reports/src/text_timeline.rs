@@ -11,6 +11,7 @@ use whitewater_checker::statistics::{FaultStatistics, Span, State, Statistics};
 use whitewater_raft::event::Role;
 
 use crate::clock::duration;
+use crate::plain::ascii;
 use crate::role_lanes::{Claim, with_claims};
 use crate::svg::{Scale, shortened};
 use lanes::Lane;
@@ -314,7 +315,7 @@ impl Page<'_> {
     /// An operation in full, in as many lines as it takes.
     fn told(&self, operation: &WitnessOperation, width: usize) -> Vec<String> {
         let text = self.plain(&format!("{} = {}", operation.label, operation.text));
-        crate::terminal::wrapped(&text, width)
+        crate::plain::wrapped(&text, width)
     }
 
     fn gap(&self, from_ns: u64, to_ns: u64, gap_ns: u64) -> String {
@@ -392,26 +393,4 @@ pub(crate) fn legend(clock_origin: &str) -> String {
         "[ ] an operation from its request to its reply · ━ leader  · follower  ‖ paused  ░ silent  ✝ down  ? candidate \
          · seconds since {clock_origin}"
     )
-}
-
-/// The nearest ASCII text; colour codes stay.
-pub(crate) fn ascii(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '·' => plain.push('-'),
-            '→' => plain.push_str("->"),
-            '…' => plain.push_str("..."),
-            '✕' | '×' => plain.push('x'),
-            '≥' => plain.push_str(">="),
-            '≤' => plain.push_str("<="),
-            'µ' => plain.push('u'),
-            '–' => plain.push('-'),
-            '\u{201c}' | '\u{201d}' => plain.push('"'),
-            '\u{2018}' | '\u{2019}' => plain.push('\''),
-            c if c.is_ascii() => plain.push(c),
-            _ => plain.push('?'),
-        }
-    }
-    plain
 }

@@ -8,8 +8,8 @@ use whitewater_checker::run_folder::{Figures, REPORT, RUN, RunRecord, is_run};
 
 use crate::ReportError;
 use crate::load::settings_of_plan;
+use crate::story::scenario;
 use crate::story::tagline;
-use crate::terminal::scenario;
 
 /// A run as the index shows it.
 #[derive(Clone, Debug, Default)]

@@ -3,15 +3,14 @@
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::CheckState;
 
-use super::Fact;
-use super::facts::state_class;
-use crate::checks;
+use super::section::Fact;
+use crate::checks::{self, state_class};
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::index;
 use crate::load::Run;
 use crate::palette::fault_class;
+use crate::story::scenario;
 use crate::story::{Story, lasted, short_title, state_sign, verdict_sign, verdict_word};
-use crate::terminal::scenario;
 
 /// A fault that ended longer ago than this is not worth a word beside the moment.
 const SHORTLY_NS: u64 = 2_000_000_000;

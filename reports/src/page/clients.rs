@@ -1,40 +1,51 @@
 //! What clients saw, where the servers' own account leads: a sentence, a picture and the operations in it.
 
+use askama::Template;
 use whitewater_checker::run_folder::WITNESS;
 
+use super::section::{Drawn, View, drawn};
 use crate::clock::{Clock, duration};
 use crate::load::Run;
 use crate::story::{Command, Story};
 use crate::timeline;
 
-/// The block below the banner.
-pub(super) struct Clients {
-    pub(super) headline: String,
-    pub(super) explanation: String,
+/// The block below the banner; none where a client's account leads anyway.
+pub(super) fn section(view: &View<'_>) -> Drawn {
+    match Clients::of(view.run, view.story) {
+        Some(clients) => drawn(&clients, &[("clients", "Clients")]),
+        None => Ok(None),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "parts/clients.html")]
+struct Clients {
+    headline: String,
+    explanation: String,
     /// How it hangs together with what leads.
-    pub(super) relation: String,
-    pub(super) note: String,
-    pub(super) picture: Option<String>,
-    pub(super) operations: Vec<Row>,
+    relation: String,
+    note: String,
+    picture: Option<String>,
+    operations: Vec<Row>,
     /// Judges the operations alone.
-    pub(super) command: Option<Command>,
+    command: Option<Command>,
 }
 
 /// One operation of the picture.
-pub(super) struct Row {
-    pub(super) label: String,
-    pub(super) client: u64,
-    pub(super) node: String,
-    pub(super) text: String,
-    pub(super) begin: String,
-    pub(super) took: String,
+struct Row {
+    label: String,
+    client: u64,
+    node: String,
+    text: String,
+    begin: String,
+    took: String,
     /// Shown beside the proof.
-    pub(super) is_context: bool,
-    pub(super) is_blocked: bool,
+    is_context: bool,
+    is_blocked: bool,
 }
 
 impl Clients {
-    pub(super) fn of(run: &Run, story: &Story<'_>) -> Option<Clients> {
+    fn of(run: &Run, story: &Story<'_>) -> Option<Clients> {
         let seen = story.seen.as_ref()?;
         let finding = seen.finding;
         let clock = Clock::new(run.record.origin_ns);

@@ -1,19 +1,20 @@
 //! The lines around a violation: node logs, traces, clients and the fault injector, merged on the
 //! one clock they share.
 
+use askama::Template;
 use whitewater_checker::analysis::Finding;
 use whitewater_checker::event::{Event, EventType, Process};
 use whitewater_checker::run_folder::LOGS;
 use whitewater_checker::statistics::Recording;
 use whitewater_raft::event::Event as Traced;
 
+use super::node_logs;
+use super::section::{Drawn, View, drawn};
 use crate::clock::{Clock, thousands};
 use crate::correlation::blocked_operation;
 use crate::history_window::{event_words, read_events};
 use crate::load::Run;
 use crate::svg::shortened;
-
-use super::node_logs;
 
 /// Rows shown at most: what a person reads. Rows of nodes far from the moment go first.
 const ROWS_MAX: usize = 240;
@@ -26,32 +27,41 @@ const FAULT_NS: u64 = 5_000_000_000;
 /// A line's text is cut here; the whole line stands in the log file.
 const TEXT_MAX: usize = 400;
 
+pub(super) fn section(view: &View<'_>) -> Drawn {
+    let logs = around(view.run, view.story.finding);
+    match logs.rows.is_empty() {
+        true => Ok(None),
+        false => drawn(&logs, &[("logs", "Logs")]),
+    }
+}
+
 /// The merged lines.
-#[derive(Default)]
-pub(super) struct Logs {
-    pub(super) title: &'static str,
-    pub(super) note: String,
-    pub(super) filters: Vec<String>,
-    pub(super) rows: Vec<Row>,
+#[derive(Default, Template)]
+#[template(path = "parts/logs.html")]
+struct Logs {
+    title: &'static str,
+    note: String,
+    filters: Vec<String>,
+    rows: Vec<Row>,
 }
 
 /// One line.
-pub(super) struct Row {
+struct Row {
     time_ns: u64,
-    pub(super) time: String,
+    time: String,
     /// Who tells: `n1`, `client 6`, `nemesis`.
-    pub(super) who: String,
+    who: String,
     /// What the filter buttons know it by: a node, `clients` or `faults`.
-    pub(super) group: String,
-    pub(super) kind: &'static str,
-    pub(super) class: &'static str,
-    pub(super) text: String,
+    group: String,
+    kind: &'static str,
+    class: &'static str,
+    text: String,
     /// Never left out.
     kept: bool,
 }
 
 /// Merges the lines around a finding, or around the end of a run that went wrong without one.
-pub(super) fn around(run: &Run, finding: Option<&Finding>) -> Logs {
+fn around(run: &Run, finding: Option<&Finding>) -> Logs {
     let Some((from_ns, to_ns)) = window(run, finding) else { return Logs::default() };
     let clock = Clock::new(run.record.origin_ns);
     let mut rows = Vec::new();

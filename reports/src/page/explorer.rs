@@ -1,16 +1,37 @@
 //! What the script needs beside the operations: names, faults, roles and marks, as one JSON island.
 
+use askama::Template;
 use serde_json::{Value, json};
 use whitewater_checker::statistics::{NodeRoles, fault_span};
 
 use super::columns::{Columns, GRID_COLUMNS, GRID_FASTEST_US, GRID_ROWS, GRID_ROWS_PER_DECADE};
-use super::details;
+use super::section::{Drawn, View, drawn};
+use super::{details, overview};
 use crate::clock::Clock;
 use crate::correlation::blocked_operation;
 use crate::load::Run;
 use crate::palette::fault_class;
 use crate::role_lanes::{Claim, kind, with_claims};
 use crate::story::{Story, words};
+
+pub(super) fn section(view: &View<'_>) -> Drawn {
+    let explorer = Explorer {
+        note: &view.columns.note,
+        overview: overview::draw(view.run, view.story.finding),
+        has_moment: view.story.finding.is_some_and(|finding| finding.at_ns.is_some()),
+        is_history: view.run.is_history(),
+    };
+    drawn(&explorer, &[("run", "Whole run")])
+}
+
+#[derive(Template)]
+#[template(path = "parts/explorer.html")]
+struct Explorer<'a> {
+    note: &'a str,
+    overview: String,
+    has_moment: bool,
+    is_history: bool,
+}
 
 /// The island's text. Safe inside a script element: every `<` is escaped.
 pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {

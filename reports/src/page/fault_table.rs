@@ -1,36 +1,52 @@
 //! The fault table: the plan beside what was observed.
 
+use askama::Template;
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
 use whitewater_checker::statistics::FaultStatistics;
 
+use super::section::{Drawn, View, drawn};
 use crate::clock::{Clock, duration};
 use crate::load::Run;
 use crate::palette::fault_class;
 use crate::story::Story;
 
-/// One fault as a row of texts.
-pub(super) struct Row {
-    pub(super) id: u32,
-    pub(super) kind: String,
-    pub(super) class: &'static str,
-    pub(super) name: String,
-    pub(super) target: String,
-    pub(super) struck: String,
-    /// Seconds from and to, for jumping to the chart; empty where it was never in force.
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) start: String,
-    pub(super) lasted: String,
-    pub(super) gap: String,
-    pub(super) first_ok: String,
-    /// Why it counts for nothing, or empty.
-    pub(super) weak: String,
-    pub(super) effects: String,
-    /// The fault nearest to the violation.
-    pub(super) near: bool,
+#[derive(Template)]
+#[template(path = "parts/faults.html")]
+struct Faults {
+    faults: Vec<Row>,
 }
 
-pub(super) fn rows(run: &Run, story: &Story<'_>) -> Vec<Row> {
+/// None for a history alone, which does not tell of faults.
+pub(super) fn section(view: &View<'_>) -> Drawn {
+    if view.run.is_history() {
+        return Ok(None);
+    }
+    drawn(&Faults { faults: rows(view.run, view.story) }, &[("faults", "Faults")])
+}
+
+/// One fault as a row of texts.
+struct Row {
+    id: u32,
+    kind: String,
+    class: &'static str,
+    name: String,
+    target: String,
+    struck: String,
+    /// Seconds from and to, for jumping to the chart; empty where it was never in force.
+    from: String,
+    to: String,
+    start: String,
+    lasted: String,
+    gap: String,
+    first_ok: String,
+    /// Why it counts for nothing, or empty.
+    weak: String,
+    effects: String,
+    /// The fault nearest to the violation.
+    near: bool,
+}
+
+fn rows(run: &Run, story: &Story<'_>) -> Vec<Row> {
     let clock = Clock::new(run.record.origin_ns);
     let figures = run.statistics.faults.iter();
     run.recording
