@@ -89,6 +89,26 @@ pub struct Event {
     pub command: Option<(u64, u64)>,
 }
 
+impl Event {
+    /// An event with nothing but who acts and how, yet without a time.
+    pub fn new(process: Process, kind: EventType, f: impl Into<String>, value: Value) -> Self {
+        let f = f.into();
+        Self {
+            process,
+            kind,
+            f,
+            key: None,
+            value,
+            time_ns: 0,
+            error: None,
+            saw: None,
+            node: None,
+            term: None,
+            command: None,
+        }
+    }
+}
+
 /// A value in a wrapper, so that "absent" and "not told" differ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seen {

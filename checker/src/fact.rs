@@ -59,19 +59,8 @@ impl Fact {
     /// The fact as an event of the history, yet without a time.
     pub fn event(&self) -> Event {
         let fact = serde_json::to_value(self).unwrap_or_default();
-        Event {
-            process: Process::Nemesis,
-            kind: EventType::Info,
-            f: fact["f"].as_str().unwrap_or_default().to_owned(),
-            key: None,
-            value: fact["value"].clone(),
-            time_ns: 0,
-            error: None,
-            saw: None,
-            node: None,
-            term: None,
-            command: None,
-        }
+        let f = fact["f"].as_str().unwrap_or_default();
+        Event::new(Process::Nemesis, EventType::Info, f, fact["value"].clone())
     }
 
     /// The fact of a nemesis event; `None`: it is another kind of event.

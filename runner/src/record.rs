@@ -14,16 +14,50 @@ use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use whitewater_checker::event::Event;
+use whitewater_checker::fact::Fact;
 use whitewater_checker::fault::FaultRecord;
 use whitewater_checker::observation::{ProcessChange, ProcessEvent, StatusPoll};
 use whitewater_checker::run_folder::{FAULTS, HISTORY, Lines, PROCESSES, STATUS};
-
 use whitewater_server::clock::monotonic_ns;
+
+use crate::nemesis::nemesis_event;
 
 /// What a kill -9 of the runner can lose at most.
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// Where a history goes: the file of a real run, the memory of a simulated one.
+pub(crate) trait HistoryWriter {
+    /// Stamps and writes an event; returns its time.
+    fn event(&mut self, event: Event) -> u64;
+
+    /// The nemesis does something.
+    fn nemesis(&mut self, f: &str, value: Value) -> u64 {
+        self.event(nemesis_event(f, value))
+    }
+
+    /// What a runner notes of its own run.
+    fn fact(&mut self, fact: &Fact) -> u64 {
+        self.event(fact.event())
+    }
+
+    /// A phase begins.
+    fn phase(&mut self, name: &str, deadline_ms: Option<u64>) -> u64 {
+        let mut value = json!({ "name": name });
+        if let Some(deadline_ms) = deadline_ms {
+            value["deadline_ms"] = deadline_ms.into();
+        }
+        self.nemesis("phase", value)
+    }
+}
+
+impl HistoryWriter for Recorder {
+    fn event(&mut self, event: Event) -> u64 {
+        Recorder::event(self, event)
+    }
+}
 
 /// The open files of a run. Clones share them.
 #[derive(Clone, Debug)]
@@ -145,25 +179,14 @@ fn flush<T: Serialize>(lines: &Mutex<Lines<T>>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use whitewater_checker::event::{EventType, Process};
 
     use super::*;
 
     fn event(process: u64) -> Event {
-        Event {
-            process: Process::Client(process),
-            kind: EventType::Invoke,
-            f: "write".into(),
-            key: Some("k1".into()),
-            value: json!(1),
-            time_ns: 0,
-            error: None,
-            saw: None,
-            node: None,
-            term: None,
-            command: None,
-        }
+        let write = EventType::Invoke;
+        let event = Event::new(Process::Client(process), write, "write", json!(1));
+        Event { key: Some("k1".into()), ..event }
     }
 
     #[test]

@@ -190,19 +190,7 @@ impl Injector {
 
 /// An event of the nemesis in the history; stamped by the recorder.
 pub(crate) fn nemesis_event(f: &str, value: serde_json::Value) -> Event {
-    Event {
-        process: Process::Nemesis,
-        kind: EventType::Info,
-        f: f.into(),
-        key: None,
-        value,
-        time_ns: 0,
-        error: None,
-        saw: None,
-        node: None,
-        term: None,
-        command: None,
-    }
+    Event::new(Process::Nemesis, EventType::Info, f, value)
 }
 
 fn skipped(

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -20,7 +19,7 @@ use crate::progress::{Moment, Progress};
 use crate::record::Recorder;
 use crate::sentence::failed;
 use crate::target::NodeStatus;
-use crate::workload::{Action, Client, Counts, Generator, Load, Operation, Tally, kinds, sweep};
+use crate::workload::{Action, Crew, Tally, kinds};
 use whitewater_server::clock::monotonic_ns;
 
 /// How long a cluster may take to elect its first leader. Loaded CI machines need a while.
@@ -77,7 +76,7 @@ pub(super) async fn live(
     progress: &mut Progress,
     log: &mut Log,
 ) -> Ending {
-    let mut run = Run { plan, stage, progress, log, tally: Arc::default() };
+    let mut run = Run { plan, stage, progress, log, crew: stage.crew(plan) };
     match run.live().await {
         Ok(()) => Ending::Complete,
         Err(reason) => Ending::Environment(reason),
@@ -120,22 +119,19 @@ struct Run<'a> {
     stage: &'a Stage,
     progress: &'a mut Progress,
     log: &'a mut Log,
-    tally: Arc<Tally>,
+    crew: Crew,
 }
 
 impl Run<'_> {
     async fn live(&mut self) -> Result<(), String> {
         self.start().await?;
-        let generator = Arc::new(Mutex::new(Generator::new(&self.plan.workload)));
-        let clients = self.stage.clients(self.plan);
-        let load = Load::start(clients, &generator, &self.tally, self.plan.workload.rate);
+        self.crew.load();
         self.warm_up().await?;
         self.faults().await;
         self.recover().await;
         let deadline = Duration::from_millis(self.plan.workload.operation_deadline_ms);
-        let clients = load.stop(deadline + STOP_LOAD_GRACE).await;
-        let last = generator.lock().unwrap_or_else(PoisonError::into_inner).final_operations();
-        self.finish_keys(clients, last).await;
+        self.crew.stop(deadline + STOP_LOAD_GRACE).await;
+        self.finish_keys().await;
         self.quiesce().await;
         Ok(())
     }
@@ -199,12 +195,15 @@ impl Run<'_> {
 
     async fn warm_up(&mut self) -> Result<(), String> {
         self.begin("warm-up", None);
-        if self.wait_ok(&BTreeMap::new(), |minimum| minimum.before, WARM_UP_DEADLINE).await {
+        if self.wait_ok(&Tally::default(), |minimum| minimum.before, WARM_UP_DEADLINE).await {
             return Ok(());
         }
-        let counts = self.tally.by_kind();
-        let counts: Vec<String> =
-            counts.iter().map(|(kind, counts)| format!("{} ok {kind}", counts.ok)).collect();
+        let tally = self.crew.tally();
+        let counts: Vec<String> = tally
+            .by_kind()
+            .iter()
+            .map(|(kind, counts)| format!("{} ok {kind}", counts.ok))
+            .collect();
         Err(format!(
             "the cluster did not serve enough operations of every kind within {} s before the first \
              fault: {}",
@@ -265,7 +264,7 @@ impl Run<'_> {
         self.log.unhealed.extend(trouble);
         self.begin("recovery", Some(RECOVERY_DEADLINE));
         let end = tokio::time::Instant::now() + RECOVERY_DEADLINE;
-        let since = self.tally.by_kind();
+        let since = self.crew.tally();
         let nodes = self.nodes();
         let left = end.saturating_duration_since(tokio::time::Instant::now());
         let is_healthy =
@@ -280,17 +279,14 @@ impl Run<'_> {
     }
 
     /// Changes every key in use once more, then reads every key there ever was.
-    async fn finish_keys(&mut self, mut clients: Vec<Client>, last: Vec<Operation>) {
+    async fn finish_keys(&mut self) {
         self.begin("final", None);
-        for client in &mut clients {
-            client.set_deadline(FINAL_OPERATION_DEADLINE);
-        }
+        let last = self.crew.final_operations();
         let (reads, changes): (Vec<_>, Vec<_>) =
             last.into_iter().partition(|operation| operation.action == Action::Read);
         let both = async {
-            let (clients, unchanged) = sweep(clients, changes, &self.tally).await;
-            let (_, unread) = sweep(clients, reads, &self.tally).await;
-            (unchanged, unread)
+            let unchanged = self.crew.sweep(changes, FINAL_OPERATION_DEADLINE).await;
+            (unchanged, self.crew.sweep(reads, FINAL_OPERATION_DEADLINE).await)
         };
         match tokio::time::timeout(FINAL_DEADLINE, both).await {
             Ok((0, 0)) => {}
@@ -330,18 +326,18 @@ impl Run<'_> {
     /// Waits until every kind was ok as often as the plan's strength asks for.
     async fn wait_ok(
         &self,
-        since: &BTreeMap<&'static str, Counts>,
+        since: &Tally,
         minimum: impl Fn(&whitewater_checker::strength::PhaseMinimum) -> u64,
         deadline: Duration,
     ) -> bool {
         let least = self.plan.requirements.operations_ok_min.values().map(minimum).max();
         let kinds = kinds(&self.plan.workload.name);
-        self.tally.wait_ok(kinds, since, least.unwrap_or(0), deadline).await
+        self.crew.has_served(kinds, since, least.unwrap_or(0), deadline).await
     }
 
     fn tick(&mut self, done: Option<Duration>) {
         let leader = self.stage.observer.view().leader(monotonic_ns());
-        self.progress.tick(Moment { counts: self.tally.total(), leader }, done);
+        self.progress.tick(Moment { counts: self.crew.tally().total(), leader }, done);
     }
 
     fn nodes(&self) -> usize {

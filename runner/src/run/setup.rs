@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -19,18 +18,17 @@ use crate::dice::Dice;
 use crate::environment;
 use crate::nemesis::Journal;
 use crate::observe::Observer;
-use crate::plan::{Plan, WorkloadPlan};
+use crate::plan::Plan;
 use crate::proxy::{Network, Party};
 use crate::record::Recorder;
 use crate::store::RunFolder;
 use crate::target::{self, NodeSetup, Target};
-use crate::workload::{Client, ClientSetup, Habit};
+use crate::workload::{Client, ClientSetup, Crew, Shared, Worker};
 use whitewater_processes::Reservation;
 use whitewater_server::clock::monotonic_ns;
 
-/// Separate the draws of the proxies and of client number 0, 1, … from the plan's.
+/// Separates the draws of the proxies from the plan's.
 const PROXY_PURPOSE: u64 = 2;
-const CLIENT_PURPOSE: u64 = 1000;
 
 /// A run that is ready to begin. Dropping it lifts all faults; the servers die with this process.
 pub(super) struct Stage {
@@ -101,23 +99,17 @@ impl Stage {
     }
 
     /// The clients of a plan, with nothing done yet.
-    pub(super) fn clients(&self, plan: &Plan) -> Vec<Client> {
-        (0..plan.workload.clients).map(|number| self.client(plan, &plan.workload, number)).collect()
-    }
-
-    fn client(&self, plan: &Plan, workload: &WorkloadPlan, number: u32) -> Client {
-        let reach = |node: &u32| Some((*node, self.network.address(Party::Client(number), *node)?));
-        Client::new(ClientSetup {
-            number,
-            clients: workload.clients,
-            habit: Habit::of(number, plan.nodes),
-            addresses: self.nodes.iter().filter_map(reach).collect(),
-            target: self.target.as_ref(),
-            recorder: self.recorder.clone(),
-            dice: Dice::new(plan.seed, CLIENT_PURPOSE + u64::from(number)),
-            deadline: Duration::from_millis(workload.operation_deadline_ms),
-            workload: workload.name.clone(),
-        })
+    pub(super) fn crew(&self, plan: &Plan) -> Crew {
+        let workers = (0..plan.workload.clients).map(|number| {
+            let reach =
+                |node: &u32| Some((*node, self.network.address(Party::Client(number), *node)?));
+            Worker {
+                client: Client::new(ClientSetup::of(plan, number)),
+                connections: self.target.client(self.nodes.iter().filter_map(reach).collect()),
+                recorder: self.recorder.clone(),
+            }
+        });
+        Crew::new(workers.collect(), Shared::new(&plan.workload))
     }
 }
 

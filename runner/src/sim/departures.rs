@@ -85,6 +85,6 @@ impl World<'_> {
         self.nemesis.operator.left.insert(node);
         self.recording.fact(self.now_ns, &Fact::Left { node: node_name(node) });
         self.crash_host(host_of(node), "signal 15", Crash::Process);
-        self.clients.iter_mut().for_each(|client| client.forget_home(node));
+        self.forget_home(node);
     }
 }

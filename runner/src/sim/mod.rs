@@ -9,7 +9,7 @@
 
 mod batch;
 mod chance;
-mod client;
+mod clients;
 mod deck;
 mod departures;
 mod folder;

@@ -1,13 +1,10 @@
 //! A simulated run from its first moment to its last: the same phases as a real one.
 
-use std::collections::BTreeMap;
-
 use whitewater_checker::fact::Fact;
 use whitewater_checker::run_folder::SCHEMA_VERSION;
 
-use super::client::Work;
 use super::world::World;
-use crate::workload::{Action, Operation, kinds};
+use crate::workload::{Action, Operation, Tally, Work, kinds};
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
@@ -34,7 +31,7 @@ impl<'a> World<'a> {
         self.start_clients();
         let before = self.least(|minimum| minimum.before);
         self.run(self.now_ns + START_DEADLINE_NS, |world| {
-            world.has_served(&BTreeMap::new(), before)
+            world.has_served(&Tally::default(), before)
         });
         self.recording.phase(self.now_ns, "faults", None);
         self.unleash();
@@ -60,7 +57,7 @@ impl<'a> World<'a> {
         let deadline_ms = RECOVERY_DEADLINE_NS / MILLISECOND;
         self.recording.phase(self.now_ns, "recovery", Some(deadline_ms));
         self.heal_everything();
-        let (since, after) = (self.ok.clone(), self.least(|minimum| minimum.after));
+        let (since, after) = (self.shared.tally.clone(), self.least(|minimum| minimum.after));
         self.run(self.now_ns + RECOVERY_DEADLINE_NS, |world| {
             world.is_healthy() && world.has_served(&since, after)
         });
@@ -68,10 +65,10 @@ impl<'a> World<'a> {
 
     /// Changes every key in use once more, then reads every key there ever was.
     fn finish(&mut self) {
-        self.work = Work::Nothing;
+        self.set_work(Work::Nothing, FINAL_DEADLINE_NS);
         self.run(self.now_ns + END_DEADLINE_NS, World::is_idle);
         self.recording.phase(self.now_ns, "final", None);
-        let operations = self.generator.final_operations();
+        let operations = self.shared.generator.final_operations();
         let (reads, changes): (Vec<_>, Vec<_>) =
             operations.into_iter().partition(|operation| operation.action == Action::Read);
         for list in [changes, reads] {
@@ -79,14 +76,8 @@ impl<'a> World<'a> {
         }
     }
 
-    fn sweep(&mut self, mut list: Vec<Operation>) {
-        list.reverse();
-        self.work = Work::List(list);
-        for client in 0..self.clients.len() {
-            self.clients[client].set_deadline(FINAL_DEADLINE_NS);
-            self.clients[client].resume();
-            self.wake_client(client, self.now_ns);
-        }
+    fn sweep(&mut self, list: Vec<Operation>) {
+        self.set_work(Work::list(list), FINAL_DEADLINE_NS);
         self.run(self.now_ns + END_DEADLINE_NS, World::is_idle);
     }
 
@@ -101,10 +92,6 @@ impl<'a> World<'a> {
                 self.recording.status.push(poll);
             }
         }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.clients.iter().all(super::client::Client::is_done)
     }
 
     /// Whether all nodes follow one leader, and belong.
@@ -134,10 +121,7 @@ impl<'a> World<'a> {
         self.plan.requirements.operations_ok_min.values().map(minimum).max().unwrap_or(0)
     }
 
-    fn has_served(&self, since: &BTreeMap<&'static str, u64>, least: u64) -> bool {
-        let ok = |counts: &BTreeMap<&'static str, u64>, kind| counts.get(kind).copied();
-        kinds(&self.plan.workload.name).iter().all(|(kind, _)| {
-            ok(&self.ok, *kind).unwrap_or(0) >= ok(since, *kind).unwrap_or(0) + least
-        })
+    fn has_served(&self, since: &Tally, least: u64) -> bool {
+        self.shared.tally.has_served(kinds(&self.plan.workload.name), since, least)
     }
 }

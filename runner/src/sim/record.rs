@@ -3,15 +3,15 @@
 
 use std::hash::{Hash, Hasher};
 
-use serde_json::{Value, json};
-use whitewater_checker::event::{Event, EventType, Process};
+use serde_json::Value;
+use whitewater_checker::event::Event;
 use whitewater_checker::fact::Fact;
 use whitewater_checker::fault::FaultRecord;
 use whitewater_checker::observation::{ProcessChange, ProcessEvent, StatusPoll};
 use whitewater_raft::event::Record;
 
 use crate::cluster::node_name;
-use crate::nemesis::nemesis_event;
+use crate::record::HistoryWriter;
 
 /// Everything recorded.
 #[derive(Debug, Default)]
@@ -32,32 +32,25 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// An event of the history.
-    pub(super) fn event(&mut self, event: Event) {
-        let kind = event.kind as u8;
-        (event.time_ns, kind, &event.key, event.term, event.command).hash(&mut self.hash);
-        event.value.hash(&mut self.hash);
-        self.history.push(event);
+    /// The history at a time.
+    pub(super) fn at(&mut self, now_ns: u64) -> Now<'_> {
+        Now { now_ns, recording: self }
     }
 
     /// A phase begins.
     pub(super) fn phase(&mut self, now_ns: u64, name: &str, deadline_ms: Option<u64>) {
-        let mut value = json!({ "name": name });
-        if let Some(deadline_ms) = deadline_ms {
-            value["deadline_ms"] = deadline_ms.into();
-        }
-        self.nemesis(now_ns, "phase", value);
+        self.at(now_ns).phase(name, deadline_ms);
         self.phases.push((name.to_owned(), now_ns));
     }
 
     /// What a runner notes of its own run.
     pub(super) fn fact(&mut self, now_ns: u64, fact: &Fact) {
-        self.event(Event { time_ns: now_ns, ..fact.event() });
+        self.at(now_ns).fact(fact);
     }
 
     /// The nemesis does something.
     pub(super) fn nemesis(&mut self, now_ns: u64, f: &str, value: Value) {
-        self.event(Event { time_ns: now_ns, ..nemesis_event(f, value) });
+        self.at(now_ns).nemesis(f, value);
     }
 
     /// A process begins or ends.
@@ -74,10 +67,22 @@ impl Recording {
     }
 }
 
-/// An event of a client, yet without outcome or value.
-pub(super) fn client_event(process: u64, kind: EventType, f: &str, key: &str) -> Event {
-    let blank = nemesis_event(f, Value::Null);
-    Event { process: Process::Client(process), kind, key: Some(key.to_owned()), ..blank }
+/// The history at one moment of virtual time.
+#[derive(Debug)]
+pub(super) struct Now<'a> {
+    now_ns: u64,
+    recording: &'a mut Recording,
+}
+
+impl HistoryWriter for Now<'_> {
+    fn event(&mut self, event: Event) -> u64 {
+        let event = Event { time_ns: self.now_ns, ..event };
+        let hash = &mut self.recording.hash;
+        (event.time_ns, event.kind as u8, &event.key, event.term, event.command).hash(hash);
+        event.value.hash(hash);
+        self.recording.history.push(event);
+        self.now_ns
+    }
 }
 
 /// FNV-1a over everything written to it: the same in every build, unlike the standard library's.

@@ -3,19 +3,16 @@
 //! One thread, one queue. Whatever a node wants done lands on its [`Deck`]; the world
 //! carries it to where it goes, in as much virtual time as weather and faults make it take.
 
-use std::collections::BTreeMap;
 use std::mem;
 
-use bytes::Bytes;
 use whitewater_checker::observation::{ProcessChange, StatusPoll};
 use whitewater_raft::event::Role;
 use whitewater_raft::{Body, Message, NodeId, Status};
-use whitewater_server::command::{Command, Operation as Change};
 use whitewater_server::node::Node;
 use whitewater_server::storage::Report;
 
 use super::chance::Chance;
-use super::client::{Client, ClientSetup, Doze, Input, Request, Shared, Step, Work};
+use super::clients::{Seat, hand_over};
 use super::deck::{Call, Deck};
 use super::host::{Batch, Build, Host, NotStarted, Process, is_reply};
 use super::nemesis::Nemesis;
@@ -29,18 +26,16 @@ use super::volume::{Crash, MemoryVolume};
 use super::weather::TICK_NS;
 use crate::cluster::node_name;
 use crate::plan::Plan;
-use crate::proxy::Party;
-use crate::workload::{Action, Generator};
+use crate::target::Request;
+use crate::workload::{Input, Shared};
 
 const MILLISECOND: u64 = 1_000_000;
 /// Pause between two rounds of status polls.
 const POLL_NS: u64 = 75 * MILLISECOND;
-/// A broken connection is noticed after this.
-const BREAK_NS: u64 = 200_000;
-/// What waited for a paused process reaches it within this.
-const RESUME_NS: u64 = 2 * MILLISECOND;
 /// No client: an operator, who does not wait.
 pub(super) const NOBODY: Call = Call { client: usize::MAX, number: 0, deadline_ns: 0 };
+/// What waited for a paused process reaches it within this.
+const RESUME_NS: u64 = 2 * MILLISECOND;
 
 /// Something that happens.
 #[derive(Debug)]
@@ -87,18 +82,14 @@ pub(super) struct World<'a> {
     pub(super) queue: Queue<Happening>,
     pub(super) hosts: Vec<Host>,
     pub(super) network: Network,
-    pub(super) clients: Vec<Client>,
-    pub(super) generator: Generator,
-    pub(super) ok: BTreeMap<&'static str, u64>,
-    pub(super) work: Work,
+    pub(super) seats: Vec<Seat>,
+    pub(super) shared: Shared,
     pub(super) recording: Recording,
     pub(super) nemesis: Nemesis,
     pub(super) plotter: Plotter,
     pub(super) chance: Chance,
     /// What waits for a paused process, by machine.
     held: Vec<Vec<Arrival>>,
-    /// The node each client waits for.
-    asked: Vec<Option<u32>>,
     /// Happenings so far.
     pub(super) happened: u64,
 }
@@ -126,16 +117,13 @@ impl<'a> World<'a> {
             now_ns: 0,
             queue: Queue::new(),
             network: Network::new(weather.links, Chance::new(seed, 2)),
-            clients: Vec::new(),
-            generator: Generator::new(&plan.workload),
-            ok: BTreeMap::new(),
-            work: Work::Load,
+            seats: Vec::new(),
+            shared: Shared::new(&plan.workload),
             recording: Recording::default(),
             nemesis: Nemesis::new(plan, weather.ambush, Chance::new(seed, 3)),
             plotter: Plotter::new(weather.plots, Chance::new(seed, 5)),
             chance,
             held: hosts.iter().map(|_| Vec::new()).collect(),
-            asked: Vec::new(),
             happened: 0,
             hosts,
             build,
@@ -177,35 +165,6 @@ impl<'a> World<'a> {
             self.start_host(host);
         }
         self.queue.push(self.now_ns + POLL_NS, Happening::Poll);
-    }
-
-    /// Sets the clients to work.
-    pub(super) fn start_clients(&mut self) {
-        let workload = &self.plan.workload;
-        let (clients, nodes) = (workload.clients, self.plan.nodes);
-        let pause_ns = match workload.rate {
-            0 => MILLISECOND,
-            rate => 1_000_000_000 * u64::from(clients) / u64::from(rate),
-        };
-        let deadline_ns = workload.operation_deadline_ms * MILLISECOND;
-        for number in 0..clients {
-            let first_ns = self.now_ns + pause_ns * u64::from(number) / u64::from(clients);
-            let seed = self.build.seed;
-            let doze = Doze {
-                in_a_million: self.build.weather.doze_in_a_million,
-                for_ns: self.build.weather.session_expiry_ms * MILLISECOND * 5 / 4,
-            };
-            let setup = ClientSetup { number, clients, nodes, deadline_ns, pause_ns, doze, seed };
-            self.clients.push(Client::new(setup, first_ns));
-            self.asked.push(None);
-            self.wake_client(self.clients.len() - 1, first_ns);
-        }
-    }
-
-    /// Lets a client go on at a time.
-    pub(super) fn wake_client(&mut self, client: usize, at_ns: u64) {
-        let turn = self.clients[client].turn;
-        self.queue.push(at_ns, Happening::Client { client, turn, input: Input::Woken });
     }
 
     /// Starts a machine's server, which first reads its disk.
@@ -268,13 +227,7 @@ impl<'a> World<'a> {
         let number = u32::try_from(*id).expect("a small cluster");
         self.hosts[host].crash(self.now_ns, crash);
         self.held[host].clear();
-        for client in 0..self.clients.len() {
-            if self.asked[client] == Some(number) {
-                let (turn, input) = (self.clients[client].turn, Input::Broken);
-                let broken = Happening::Client { client, turn, input };
-                self.queue.push(self.now_ns + BREAK_NS, broken);
-            }
-        }
+        self.break_connections(number);
     }
 
     /// Stops a process, or lets it go on. False: there is none.
@@ -307,7 +260,7 @@ impl<'a> World<'a> {
         let Some(process) = &machine.process else {
             if let Arrival::Request { call, .. } = arrival {
                 let node = u32::try_from(machine.id).expect("a small cluster");
-                self.answer_client(node, call, Input::Refused);
+                self.refuse(node, call);
             }
             return;
         };
@@ -388,7 +341,7 @@ impl<'a> World<'a> {
         self.carry_snapshots(host, snapshots);
         let own = u32::try_from(self.hosts[host].id).expect("a small cluster");
         for (call, answer) in answers {
-            self.answer_client(own, call, Input::Answered(answer));
+            self.answer_client(own, call, answer);
         }
         if let Some(batch) = batch {
             self.write(host, batch);
@@ -415,47 +368,6 @@ impl<'a> World<'a> {
             process.asked(message.request);
         }
         self.carry((message.from, message.to), None, message, Arrival::Message);
-    }
-
-    fn client(&mut self, client: usize, turn: u64, input: Input) {
-        if self.clients[client].turn != turn {
-            return;
-        }
-        self.asked[client] = None;
-        let mut shared = Shared {
-            generator: &mut self.generator,
-            recording: &mut self.recording,
-            ok: &mut self.ok,
-            work: &mut self.work,
-        };
-        let step = self.clients[client].step(self.now_ns, input, &mut shared);
-        let number = self.clients[client].turn;
-        match step {
-            Step::Rest => {}
-            Step::Wait { until_ns } => self.wake_client(client, until_ns),
-            Step::Ask { node: to, request, until_ns } => {
-                self.wake_client(client, until_ns);
-                self.asked[client] = Some(to);
-                let call = Call { client, number, deadline_ns: until_ns };
-                let from = party(client);
-                if let Some(at_ns) = self.network.client(self.now_ns, from, Party::Node(to)) {
-                    let host = usize::try_from(to - 1).expect("a small cluster");
-                    let arrival = Arrival::Request { call, request };
-                    self.queue.push(at_ns, Happening::At { host, boot: None, arrival });
-                }
-            }
-        }
-    }
-
-    fn answer_client(&mut self, from: u32, call: Call, input: Input) {
-        let Call { client, number, .. } = call;
-        if client == NOBODY.client {
-            return;
-        }
-        let way = (Party::Node(from), party(client));
-        if let Some(at_ns) = self.network.client(self.now_ns, way.0, way.1) {
-            self.queue.push(at_ns, Happening::Client { client, turn: number, input });
-        }
     }
 
     /// The status of a machine's node, where it would answer.
@@ -527,7 +439,7 @@ fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64, expiry_ms: u
         }
         Arrival::Request { call, request } => {
             if now_ns < call.deadline_ns {
-                ask(process, call, request, now_ns / MILLISECOND, expiry_ms);
+                hand_over(process, call, request, now_ns / MILLISECOND, expiry_ms);
             }
         }
         Arrival::Disk(reports) => process.written(reports),
@@ -536,31 +448,4 @@ fn take_input(process: &mut Process, arrival: Arrival, now_ns: u64, expiry_ms: u
         Arrival::Receipt(receipt) => process.take_receipt(&receipt),
         Arrival::ChunkOverdue { peer, attempt } => process.chunk_overdue(peer, attempt),
     }
-}
-
-/// Gives a client's request to a node.
-fn ask(process: &mut Process, call: Call, request: Request, time_ms: u64, expiry_ms: u64) {
-    match request {
-        Request::OpenSession => {
-            let command = Command::OpenSession { time_ms, expiry_ms };
-            process.node.write(command, call);
-        }
-        Request::Read { key, leader_only } => process.node.read(key, leader_only, call),
-        Request::Write { action, key, session, sequence } => {
-            let bytes = |value: u64| Bytes::from(value.to_string());
-            let operation = match action {
-                Action::Read => return process.node.read(key, false, call),
-                Action::Write(value) => Change::Put(bytes(value)),
-                Action::Cas(from, to) => {
-                    Change::Cas { expected: from.map(bytes), new: Some(bytes(to)) }
-                }
-                Action::Append(word) => Change::Append(Bytes::from(word)),
-            };
-            process.node.write(Command::Write { time_ms, session, sequence, key, operation }, call);
-        }
-    }
-}
-
-fn party(client: usize) -> Party {
-    Party::Client(u32::try_from(client).expect("a few clients"))
 }

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use whitewater_checker::Promises;
 use whitewater_checker::promises::ElectionSettings;
 use whitewater_proto::admin::admin_client::AdminClient;
-use whitewater_proto::admin::change_membership_request::Change;
+use whitewater_proto::admin::change_membership_request::Change as MemberChange;
 use whitewater_proto::admin::{
     ChangeMembershipRequest, ChangeReply, StatusReply, StatusRequest, TransferLeadershipRequest,
 };
@@ -19,16 +19,14 @@ use whitewater_proto::kv::kv_client::KvClient;
 use whitewater_proto::kv::{self, get_reply, open_session_reply, write_reply, write_request};
 
 use super::{
-    Answer, Answered, Build, Client, Command, Members, NodeSetup, NodeStatus, Operator, Pending,
-    Probe, Request, Setback, SetbackKind, Target, Wish,
+    ANSWER_GRACE, Answer, Answered, Build, Change, Client, Members, NodeSetup, NodeStatus,
+    Operator, Pending, Probe, Request, Setback, SetbackKind, Target, Wish,
 };
 use whitewater_processes::{Launch, OWN_PROGRAM};
 
 /// A connection that is not made by then is not going to be; short, so that a client of a dead node
 /// moves on.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// The server answers at its deadline with what it knows; this is the way back.
-const ANSWER_GRACE: Duration = Duration::from_millis(30);
 
 /// The name a user asks for.
 pub(super) const NAME: &str = "bundled";
@@ -103,7 +101,7 @@ impl Target for Bundled {
     }
 
     fn client(&self, addresses: BTreeMap<u32, SocketAddr>) -> Box<dyn Client> {
-        Box::new(BundledClient { channels: Channels::new(addresses), session: None, begun: None })
+        Box::new(BundledClient { channels: Channels::new(addresses) })
     }
 
     fn probe(&self, addresses: BTreeMap<u32, SocketAddr>) -> Arc<dyn Probe> {
@@ -155,59 +153,22 @@ fn lazy(address: SocketAddr) -> Channel {
 
 struct BundledClient {
     channels: Channels,
-    /// The session's id and the number of its last command.
-    session: Option<(u64, u64)>,
-    begun: Option<Request>,
 }
 
 impl Client for BundledClient {
-    fn open_session(&mut self, node: u32, deadline: Duration) -> Pending<'_, Result<(), Setback>> {
+    fn ask(
+        &mut self,
+        node: u32,
+        request: Request,
+        deadline: Duration,
+    ) -> Pending<'_, Result<Answer, Setback>> {
         Box::pin(async move {
-            self.session = None;
-            let mut client = KvClient::new(self.channels.to(node)?);
-            let reply = within(deadline, client.open_session(kv::OpenSessionRequest {})).await;
-            let reply = reply.inspect_err(|_| self.channels.close(node))?;
-            match reply.outcome {
-                Some(open_session_reply::Outcome::SessionId(id)) => {
-                    self.session = Some((id, 0));
-                    Ok(())
-                }
-                Some(open_session_reply::Outcome::Failure(failure)) => Err(setback(failure)),
-                None => Err(empty_reply()),
-            }
-        })
-    }
-
-    fn has_session(&self) -> bool {
-        self.session.is_some()
-    }
-
-    fn drop_session(&mut self) {
-        self.session = None;
-    }
-
-    fn begin(&mut self, request: Request) -> Option<(u64, u64)> {
-        let is_read = request.command.is_read();
-        self.begun = Some(request);
-        if is_read {
-            return None;
-        }
-        let (_, sequence) = self.session.as_mut()?;
-        *sequence += 1;
-        self.session
-    }
-
-    fn call(&mut self, node: u32, deadline: Duration) -> Pending<'_, Result<Answer, Setback>> {
-        Box::pin(async move {
-            let request = self.begun.clone().expect("begin comes before call");
             let client = KvClient::new(self.channels.to(node)?);
-            let result = match request.command {
-                Command::Get { leader_only } => {
-                    get(client, request.key, leader_only, deadline).await
-                }
-                command => {
-                    let operation = operation(command);
-                    write(client, request.key, operation, self.session, deadline).await
+            let result = match request {
+                Request::OpenSession => open_session(client, deadline).await,
+                Request::Get { key, leader_only } => get(client, key, leader_only, deadline).await,
+                Request::Write { key, change, command } => {
+                    write(client, key, operation(change), command, deadline).await
                 }
             };
             if let Err(Setback { kind: SetbackKind::Unreachable, .. }) = &result {
@@ -221,14 +182,25 @@ impl Client for BundledClient {
     }
 }
 
-fn operation(command: Command) -> Option<write_request::Operation> {
-    match command {
-        Command::Get { .. } => None,
-        Command::Put(value) => Some(write_request::Operation::Put(kv::Put { value })),
-        Command::Cas { expected, new } => {
-            Some(write_request::Operation::Cas(kv::Cas { expected, new: Some(new) }))
+fn operation(change: Change) -> write_request::Operation {
+    match change {
+        Change::Put(value) => write_request::Operation::Put(kv::Put { value }),
+        Change::Cas { expected, new } => {
+            write_request::Operation::Cas(kv::Cas { expected, new: Some(new) })
         }
-        Command::Append(suffix) => Some(write_request::Operation::Append(kv::Append { suffix })),
+        Change::Append(suffix) => write_request::Operation::Append(kv::Append { suffix }),
+    }
+}
+
+async fn open_session(
+    mut client: KvClient<Channel>,
+    deadline: Duration,
+) -> Result<Answer, Setback> {
+    let reply = within(deadline, client.open_session(kv::OpenSessionRequest {})).await?;
+    match reply.outcome {
+        Some(open_session_reply::Outcome::SessionId(id)) => Ok(answer(Answered::Opened(id), None)),
+        Some(open_session_reply::Outcome::Failure(failure)) => Err(setback(failure)),
+        None => Err(empty_reply()),
     }
 }
 
@@ -252,12 +224,11 @@ async fn get(
 async fn write(
     mut client: KvClient<Channel>,
     key: String,
-    operation: Option<write_request::Operation>,
-    session: Option<(u64, u64)>,
+    operation: write_request::Operation,
+    (session_id, sequence): (u64, u64),
     deadline: Duration,
 ) -> Result<Answer, Setback> {
-    let (session_id, sequence) = session.unwrap_or_default();
-    let deadline_ms = millis(deadline);
+    let (deadline_ms, operation) = (millis(deadline), Some(operation));
     let request = kv::WriteRequest { key, session_id, sequence, deadline_ms, operation };
     let reply = within(deadline, client.write(request)).await?;
     match reply.outcome {
@@ -288,11 +259,7 @@ async fn within<T>(
     match tokio::time::timeout(deadline + ANSWER_GRACE, call).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(transport_setback(&status)),
-        Err(_) => Err(Setback {
-            is_indefinite: true,
-            kind: SetbackKind::Unreachable,
-            reason: format!("no answer within {} ms", deadline.as_millis()),
-        }),
+        Err(_) => Err(Setback::silence(deadline)),
     }
 }
 
@@ -304,7 +271,7 @@ fn transport_setback(status: &Status) -> Setback {
         Some(source) => format!("{}: {source}", status.message()),
         None => format!("{}: {}", status.code(), status.message()),
     };
-    Setback { is_indefinite: !was_never_sent, kind: SetbackKind::Unreachable, reason }
+    Setback::unreachable(!was_never_sent, reason)
 }
 
 fn has_connect_error(status: &Status) -> bool {
@@ -372,9 +339,9 @@ impl Operator for BundledAdmin {
                     let call = client.transfer_leadership(request);
                     return answered(deadline, call).await;
                 }
-                Wish::AddLearner(node) => (Change::AddLearner, node),
-                Wish::Promote(node) => (Change::Promote, node),
-                Wish::Remove(node) => (Change::Remove, node),
+                Wish::AddLearner(node) => (MemberChange::AddLearner, node),
+                Wish::Promote(node) => (MemberChange::Promote, node),
+                Wish::Remove(node) => (MemberChange::Remove, node),
             };
             // No address: every node was told at its start how it reaches each other one, which is
             // through its own proxies.
@@ -466,11 +433,12 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let target = Bundled::new(Build::default());
         let mut client = target.client(BTreeMap::from([(1, address)]));
-        client.begin(Request { key: "k".into(), command: Command::Put("1".into()) });
-        let silent = client.call(1, Duration::from_millis(50)).await.unwrap_err();
+        let change = Change::Put("1".into());
+        let request = Request::Write { key: "k".into(), change, command: (5, 1) };
+        let silent = client.ask(1, request.clone(), Duration::from_millis(50)).await.unwrap_err();
         assert!(silent.is_indefinite, "{silent:?}");
         drop(listener);
-        let refused = client.call(1, Duration::from_millis(500)).await.unwrap_err();
+        let refused = client.ask(1, request, Duration::from_millis(500)).await.unwrap_err();
         assert!(!refused.is_indefinite, "{refused:?}");
         assert_eq!(refused.kind, SetbackKind::Unreachable);
     }

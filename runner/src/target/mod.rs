@@ -106,23 +106,32 @@ pub(crate) struct NodeSetup {
     pub(crate) joins: bool,
 }
 
-/// What a client asks for.
+/// What a client asks of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    /// The key.
-    pub(crate) key: String,
-    /// What to do with it.
-    pub(crate) command: Command,
+pub(crate) enum Request {
+    /// A new session, in which a change that is sent again is applied once.
+    OpenSession,
+    /// The value of a key, linearizably.
+    Get {
+        /// The key.
+        key: String,
+        /// Only where the asked node leads; other nodes refuse.
+        leader_only: bool,
+    },
+    /// A change of a key.
+    Write {
+        /// The key.
+        key: String,
+        /// The change.
+        change: Change,
+        /// The session, and the change's number in it, from 1.
+        command: (u64, u64),
+    },
 }
 
 /// What to do with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    /// Read it, linearizably.
-    Get {
-        /// Only where the asked node leads; other nodes refuse.
-        leader_only: bool,
-    },
+pub(crate) enum Change {
     /// Set it.
     Put(Bytes),
     /// Set it to `new` where it holds `expected`.
@@ -134,13 +143,6 @@ pub(crate) enum Command {
     },
     /// Append to it.
     Append(Bytes),
-}
-
-impl Command {
-    /// A read changes nothing, so that its failure is always definite.
-    pub(crate) fn is_read(&self) -> bool {
-        matches!(self, Command::Get { .. })
-    }
 }
 
 /// A definite answer.
@@ -157,6 +159,8 @@ pub(crate) struct Answer {
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
+    /// The new session's id.
+    Opened(u64),
     /// The value read; `None`: absent.
     Value(Option<Bytes>),
     /// The change took effect.
@@ -176,6 +180,18 @@ pub(crate) struct Setback {
     pub(crate) reason: String,
 }
 
+impl Setback {
+    /// The node was not reached, or has not answered.
+    pub(crate) fn unreachable(is_indefinite: bool, reason: impl Into<String>) -> Self {
+        Self { is_indefinite, kind: SetbackKind::Unreachable, reason: reason.into() }
+    }
+
+    /// Nothing came back for so long.
+    pub(crate) fn silence(deadline: Duration) -> Self {
+        Self::unreachable(true, format!("no answer within {} ms", deadline.as_millis()))
+    }
+}
+
 /// What a setback asks of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SetbackKind {
@@ -191,23 +207,18 @@ pub(crate) enum SetbackKind {
     Hopeless,
 }
 
-/// A client of the cluster.
+/// A node answers at a request's deadline with what it knows; this is the way back.
+pub(crate) const ANSWER_GRACE: Duration = Duration::from_millis(30);
+
+/// A client's connections to the cluster.
 pub(crate) trait Client: Send {
-    /// Opens a new session, so that retried commands are applied once.
-    fn open_session(&mut self, node: u32, deadline: Duration) -> Pending<'_, Result<(), Setback>>;
-
-    /// Whether a session is open.
-    fn has_session(&self) -> bool;
-
-    /// Gives the session up, after a command whose outcome nobody knows.
-    fn drop_session(&mut self);
-
-    /// Begins a new command; until the next call, [`Client::call`] repeats this one. Returns the
-    /// session and the command's number in it, where there are such.
-    fn begin(&mut self, request: Request) -> Option<(u64, u64)>;
-
-    /// Sends the command begun last to a node and waits for its answer.
-    fn call(&mut self, node: u32, deadline: Duration) -> Pending<'_, Result<Answer, Setback>>;
+    /// Sends a request to a node, which may take that long, and waits for its answer.
+    fn ask(
+        &mut self,
+        node: u32,
+        request: Request,
+        deadline: Duration,
+    ) -> Pending<'_, Result<Answer, Setback>>;
 }
 
 /// Asks nodes about themselves, past every proxy.

@@ -1,142 +1,144 @@
-//! Keeps clients busy: at a rate while the run lasts, and once through a list at its end.
+//! Does on a real cluster what clients want: asks over the target's connections, sleeps, and feeds back.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{sleep, timeout};
+use whitewater_server::clock::monotonic_ns;
 
-use super::{Client, Generator, Operation, Outcome, Tally};
+use super::{Client, Input, Operation, Shared, Step, Tally, Work};
+use crate::record::Recorder;
+use crate::target;
 
-/// A client that fell further behind than this does not make up for it: the rate is a limit, and a
-/// burst after every fault would be a load of its own.
-const LAG_MAX: Duration = Duration::from_millis(100);
-/// Attempts at one operation of the final list. Each is an operation of its own.
-const SWEEP_ATTEMPTS: u32 = 3;
-
-/// Clients at work; they end when this is dropped.
-pub(crate) struct Load {
-    stop: watch::Sender<bool>,
-    clients: JoinSet<Client>,
+/// A client with what it acts through.
+pub(crate) struct Worker {
+    /// What decides.
+    pub(crate) client: Client,
+    /// Its connections.
+    pub(crate) connections: Box<dyn target::Client>,
+    /// Where the history goes.
+    pub(crate) recorder: Recorder,
 }
 
-impl Load {
-    /// Sets clients to work, `rate` operations a second all together (0: no limit).
-    pub(crate) fn start(
-        clients: Vec<Client>,
-        generator: &Arc<Mutex<Generator>>,
-        tally: &Arc<Tally>,
-        rate: u32,
-    ) -> Self {
-        let stop = watch::Sender::new(false);
-        let pause = match rate {
-            0 => Duration::ZERO,
-            rate => Duration::from_secs_f64(clients.len() as f64 / f64::from(rate)),
-        };
-        let mut tasks = JoinSet::new();
-        for (position, client) in clients.into_iter().enumerate() {
-            let (generator, tally) = (generator.clone(), tally.clone());
-            let stopped = stop.subscribe();
-            // Spread over one pause, so that clients do not march in step.
-            let first = Instant::now() + pause.mul_f64(0.1 * (position % 10) as f64);
-            tasks.spawn(work(client, generator, tally, stopped, first, pause));
-        }
-        Self { stop, clients: tasks }
+/// The clients of a run and what they share. Those at work end when this is dropped.
+pub(crate) struct Crew {
+    /// Whoever waits for a count waits here: every operation that ends is told.
+    shared: Arc<watch::Sender<Shared>>,
+    idle: Vec<Worker>,
+    busy: JoinSet<Worker>,
+}
+
+impl Crew {
+    /// Clients with nothing to do yet.
+    pub(crate) fn new(workers: Vec<Worker>, shared: Shared) -> Self {
+        Self { shared: Arc::new(watch::Sender::new(shared)), idle: workers, busy: JoinSet::new() }
     }
 
-    /// Lets every client finish its operation, and returns those that did so within the deadline.
-    /// An operation that is cut off has no completion: its outcome is unknown.
-    pub(crate) async fn stop(mut self, deadline: Duration) -> Vec<Client> {
-        self.stop.send_replace(true);
-        let mut clients = Vec::new();
-        let join = async {
-            while let Some(client) = self.clients.join_next().await {
-                // A client that panicked is told by the panic hook and missed below.
-                clients.extend(client.ok());
+    /// What clients got so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.shared.borrow().tally.clone()
+    }
+
+    /// Waits until each of `kinds` was ok `least` times more than at `since`; `false` where the deadline
+    /// passed first.
+    pub(crate) async fn has_served(
+        &self,
+        kinds: &[(&'static str, u32)],
+        since: &Tally,
+        least: u64,
+        deadline: Duration,
+    ) -> bool {
+        let mut shared = self.shared.subscribe();
+        let enough = shared.wait_for(|shared| shared.tally.has_served(kinds, since, least));
+        timeout(deadline, enough).await.is_ok()
+    }
+
+    /// Sets every client to work on whatever the workload says.
+    pub(crate) fn load(&mut self) {
+        self.begin(Work::Load);
+    }
+
+    /// Lets every client finish its operation. Who does not do so within the deadline is cut off: its
+    /// operation has no completion, so that its outcome is unknown.
+    pub(crate) async fn stop(&mut self, deadline: Duration) {
+        self.begin(Work::Nothing);
+        let _ = timeout(deadline, self.rest()).await;
+        self.busy.shutdown().await;
+    }
+
+    /// Has all clients together perform a list of operations, each of which may take that long, and returns the
+    /// operations that are known to have ended and how many were not answered.
+    pub(crate) async fn sweep(&mut self, operations: Vec<Operation>, each: Duration) -> usize {
+        let deadline_ns = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX);
+        self.idle.iter_mut().for_each(|worker| worker.client.set_deadline(deadline_ns));
+        self.shared.send_modify(|shared| shared.unanswered = 0);
+        self.begin(Work::list(operations));
+        self.rest().await;
+        // Where no client is left, all of it is.
+        let shared = self.shared.borrow();
+        let left = if let Work::List(list) = &shared.work { list.len() } else { 0 };
+        shared.unanswered + left
+    }
+
+    /// How the workload ends: the operations of the final list.
+    pub(crate) fn final_operations(&self) -> Vec<Operation> {
+        let mut operations = Vec::new();
+        self.shared.send_modify(|shared| operations = shared.generator.final_operations());
+        operations
+    }
+
+    fn begin(&mut self, work: Work) {
+        self.shared.send_modify(|shared| shared.work = work);
+        for worker in self.idle.drain(..) {
+            self.busy.spawn(drive(worker, self.shared.clone()));
+        }
+    }
+
+    /// Until every client has nothing left to do.
+    async fn rest(&mut self) {
+        while let Some(worker) = self.busy.join_next().await {
+            // A client that panicked is told by the panic hook and missed from then on.
+            self.idle.extend(worker.ok());
+        }
+    }
+}
+
+/// Does what a client wants until it wants nothing.
+async fn drive(mut worker: Worker, shared: Arc<watch::Sender<Shared>>) -> Worker {
+    let mut input = Input::Woken;
+    loop {
+        input = match worker.step(input, &shared) {
+            Step::Rest => return worker,
+            Step::Wait { until_ns } => {
+                match time_until(until_ns) {
+                    Duration::ZERO => tokio::task::yield_now().await,
+                    time => sleep(time).await,
+                }
+                Input::Woken
+            }
+            Step::Ask { node, request, deadline_ns } => {
+                let ask = worker.connections.ask(node, request, time_until(deadline_ns));
+                Input::Settled(ask.await)
             }
         };
-        let _ = tokio::time::timeout(deadline, join).await;
-        clients
     }
 }
 
-async fn work(
-    mut client: Client,
-    generator: Arc<Mutex<Generator>>,
-    tally: Arc<Tally>,
-    stopped: watch::Receiver<bool>,
-    first: Instant,
-    pause: Duration,
-) -> Client {
-    let mut due = first;
-    while !*stopped.borrow() {
-        tokio::time::sleep_until(due).await;
-        let may_change = client.may_change().await;
-        let operation = lock(&generator).next(may_change, client.dice());
-        let outcome = client.perform(&operation).await;
-        lock(&generator).learn(&operation, &outcome);
-        tally.count(operation.action.f(), &outcome);
-        let now = Instant::now();
-        due += pause;
-        if due + LAG_MAX < now {
-            due = now;
-        }
-        if pause.is_zero() {
-            tokio::task::yield_now().await;
-        }
+impl Worker {
+    /// One client at a time has what they share.
+    fn step(&mut self, input: Input, shared: &watch::Sender<Shared>) -> Step {
+        let mut step = Step::Rest;
+        shared.send_if_modified(|shared| {
+            let before = shared.tally.total();
+            step = self.client.step(monotonic_ns(), input, shared, &mut self.recorder);
+            shared.tally.total() != before
+        });
+        step
     }
-    client
 }
 
-fn lock(generator: &Mutex<Generator>) -> std::sync::MutexGuard<'_, Generator> {
-    generator.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Performs a list of operations, divided among the clients. Returns how many were not answered.
-pub(crate) async fn sweep(
-    clients: Vec<Client>,
-    operations: Vec<Operation>,
-    tally: &Arc<Tally>,
-) -> (Vec<Client>, usize) {
-    let lists = clients.len().max(1);
-    let mut shares: Vec<Vec<Operation>> = vec![Vec::new(); lists];
-    for (position, operation) in operations.into_iter().enumerate() {
-        shares[position % lists].push(operation);
-    }
-    let mut tasks = JoinSet::new();
-    for (client, share) in clients.into_iter().zip(shares) {
-        tasks.spawn(sweep_share(client, share, tally.clone()));
-    }
-    let (mut back, mut unanswered) = (Vec::new(), 0);
-    while let Some(result) = tasks.join_next().await {
-        if let Ok((client, missing)) = result {
-            back.push(client);
-            unanswered += missing;
-        }
-    }
-    (back, unanswered)
-}
-
-async fn sweep_share(
-    mut client: Client,
-    share: Vec<Operation>,
-    tally: Arc<Tally>,
-) -> (Client, usize) {
-    let mut unanswered = 0;
-    for operation in share {
-        let mut is_answered = false;
-        for _ in 0..SWEEP_ATTEMPTS {
-            client.ensure_session().await;
-            let outcome = client.perform(&operation).await;
-            tally.count(operation.action.f(), &outcome);
-            is_answered = matches!(outcome, Outcome::Ok(_));
-            // A change may not be repeated as a new operation: its value would not be unique.
-            if is_answered || outcome == Outcome::Info {
-                break;
-            }
-        }
-        unanswered += usize::from(!is_answered);
-    }
-    (client, unanswered)
+fn time_until(at_ns: u64) -> Duration {
+    Duration::from_nanos(at_ns.saturating_sub(monotonic_ns()))
 }

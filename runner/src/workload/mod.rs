@@ -1,7 +1,8 @@
 //! What clients ask of the cluster.
 //!
-//! A workload's [`Generator`] is pure: it says what to do next and learns from answers. Who asks, when,
-//! and of which node is the [`client`]'s business; in a simulation it is somebody else's.
+//! Everything but the [`driver`] is pure. A workload's [`Generator`] says what to do next and learns from
+//! answers; who asks, when, and of which node is a [`Client`]'s business. The driver does what clients want
+//! on a real cluster, the simulator's queue on a virtual one.
 
 mod append;
 mod client;
@@ -9,16 +10,18 @@ mod driver;
 mod generator;
 mod keys;
 mod register;
+mod shared;
 mod tally;
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::target::Command;
+use crate::target::Change;
 
-pub(crate) use client::{Client, ClientSetup, Habit};
-pub(crate) use driver::{Load, sweep};
+pub(crate) use client::{Client, ClientSetup, Doze, Habit, Input, Step};
+pub(crate) use driver::{Crew, Worker};
 pub(crate) use generator::Generator;
+pub(crate) use shared::{Shared, Task, Work};
 pub(crate) use tally::{Counts, Tally};
 
 /// The workloads a user may ask for.
@@ -77,15 +80,15 @@ impl Action {
         }
     }
 
-    /// What to send.
-    pub(crate) fn command(&self, leader_only: bool) -> Command {
+    /// What to send; `None`: a read changes nothing.
+    pub(crate) fn change(&self) -> Option<Change> {
         let bytes = |value: u64| Bytes::from(value.to_string());
-        match self {
-            Action::Read => Command::Get { leader_only },
-            Action::Write(value) => Command::Put(bytes(*value)),
-            Action::Cas(from, to) => Command::Cas { expected: from.map(bytes), new: bytes(*to) },
-            Action::Append(word) => Command::Append(Bytes::from(word.clone())),
-        }
+        Some(match self {
+            Action::Read => return None,
+            Action::Write(value) => Change::Put(bytes(*value)),
+            Action::Cas(from, to) => Change::Cas { expected: from.map(bytes), new: bytes(*to) },
+            Action::Append(word) => Change::Append(Bytes::from(word.clone())),
+        })
     }
 }
 
