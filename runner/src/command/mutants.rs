@@ -144,34 +144,6 @@ fn simulate(
     Ok(batch.run(|_| work.step(mutant.card().name)).map_err(Refusal::Usage)?)
 }
 
-/// Where the bug is put in.
-fn seam(mutant: Mutant) -> &'static str {
-    match mutant {
-        Mutant::VoteVolatile
-        | Mutant::TermVolatile
-        | Mutant::AckBeforeFlush
-        | Mutant::PurgeBeforeDurable
-        | Mutant::SnapshotInPlace
-        | Mutant::TornTailFatal => "`Disk`",
-        Mutant::FsyncRetried => "`Volume`",
-        Mutant::NoDedupe | Mutant::SnapshotDropsSessions | Mutant::AppliedOffByOne => "`Sessions`",
-        Mutant::CasAtPropose => "`Intake`",
-        Mutant::LeaseAcrossPause => "read mode",
-        _ => "`Rules`",
-    }
-}
-
-/// Whether `server/raft/tests/model` finds it.
-fn is_model_checked(mutant: Mutant) -> bool {
-    matches!(
-        mutant,
-        Mutant::VoteVolatile
-            | Mutant::VoteErased
-            | Mutant::StaleVoteCounted
-            | Mutant::CommitOldTerm
-    )
-}
-
 fn row(card: &Card, outcome: Outcome<'_>) -> String {
     let found = outcome.simulated.map_or(String::new(), |it| format!("  {}", found(it)));
     let real = outcome.real.map_or(String::new(), |it| format!("  real runs: {}", it.cell()));
@@ -210,13 +182,13 @@ fn row_markdown(card: &Card, outcome: Outcome<'_>) -> String {
         }
     };
     let real = outcome.real.map_or("not run".to_owned(), RealSummary::cell);
-    let model = if is_model_checked(card.mutant) { "found" } else { "" };
+    let model = if card.is_model_checked { "found" } else { "" };
     format!(
         "| `{}` | {} | {} | {} | {} | {simulator} | {check} | {real} | {model} |\n",
         card.name,
         card.broken,
         card.rule,
-        seam(card.mutant),
+        card.bug.seam(),
         card.expose
     )
 }
@@ -240,7 +212,7 @@ fn row_json(card: &Card, outcome: Outcome<'_>) -> serde_json::Value {
             "seed": run.seed, "check": run.found.as_ref().map(|it| &it.0),
             "after_s": run.found.as_ref().map(|it| it.1), "failed": run.failed,
         })).collect::<Vec<_>>()),
-        "model_checked": is_model_checked(card.mutant),
+        "model_checked": card.is_model_checked,
     })
 }
 

@@ -4,13 +4,26 @@ use std::time::Duration;
 
 use whitewater_raft::{HardState, Index, Persist, SnapshotMeta};
 
+use super::{BLANK, Bug, Card, Real, SNAPSHOT_ENTRIES};
 use crate::storage::{Disk, FileDisk, Recovered, StorageError, snapshot};
 
 /// How long a window of a disk mutant stays open: long enough for a kill to fall into it.
 const WINDOW: Duration = Duration::from_millis(300);
 
+pub(super) const VOTE_VOLATILE: Card = Card {
+    name: "vote-volatile",
+    broken: "a vote is not written to disk",
+    rule: "thesis 3.8",
+    expose: "kill -9 and restart voters at once during elections",
+    leads: &["boot-equals-disk", "vote-once"],
+    bug: Bug::Disk(|disk| Box::new(VoteVolatile(disk))),
+    real: Real { workload: "register", faults: "kill", rate: 1_000, snapshot_entries: None },
+    is_model_checked: true,
+    ..BLANK
+};
+
 /// Writes terms and leaves the votes out.
-pub(super) struct VoteVolatile(pub(super) FileDisk);
+struct VoteVolatile(FileDisk);
 
 impl Disk for VoteVolatile {
     fn append(&mut self, persist: &Persist) -> Result<(), StorageError> {
@@ -31,8 +44,19 @@ impl Disk for VoteVolatile {
     }
 }
 
+pub(super) const TERM_VOLATILE: Card = Card {
+    name: "term-volatile",
+    broken: "after a restart the term is the last entry's",
+    rule: "thesis 3.8",
+    expose: "kill -9 after an election without a new entry",
+    leads: &["boot-equals-disk"],
+    bug: Bug::Disk(|disk| Box::new(TermVolatile(disk))),
+    real: Real { workload: "register", faults: "kill", rate: 1_000, snapshot_entries: None },
+    ..BLANK
+};
+
 /// Takes the last entry's term for the own one.
-pub(super) struct TermVolatile(pub(super) FileDisk);
+struct TermVolatile(FileDisk);
 
 impl Disk for TermVolatile {
     fn recover(&mut self) -> Result<Recovered, StorageError> {
@@ -56,14 +80,25 @@ impl Disk for TermVolatile {
     }
 }
 
+pub(super) const ACK_BEFORE_FLUSH: Card = Card {
+    name: "ack-before-flush",
+    broken: "entries are acknowledged before they are on disk",
+    rule: "thesis 3.8",
+    expose: "kill -9 a majority at once",
+    leads: &["boot-equals-disk"],
+    bug: Bug::Disk(|disk| Box::new(AckBeforeFlush::new(disk))),
+    real: Real { workload: "register", faults: "kill", rate: 1_000, snapshot_entries: None },
+    ..BLANK
+};
+
 /// Says that a flush is done and does it with a later one.
-pub(super) struct AckBeforeFlush {
+struct AckBeforeFlush {
     disk: FileDisk,
     flushed: Duration,
 }
 
 impl AckBeforeFlush {
-    pub(super) fn new(disk: FileDisk) -> AckBeforeFlush {
+    fn new(disk: FileDisk) -> AckBeforeFlush {
         AckBeforeFlush { flushed: disk.volume().elapsed(), disk }
     }
 }
@@ -91,8 +126,24 @@ impl Disk for AckBeforeFlush {
     }
 }
 
+pub(super) const PURGE_BEFORE_DURABLE: Card = Card {
+    name: "purge-before-durable",
+    broken: "the log is dropped before the snapshot is on disk",
+    rule: "7",
+    expose: "kill -9 while a snapshot is written",
+    leads: &["processes"],
+    bug: Bug::Disk(|disk| Box::new(PurgeBeforeDurable(disk))),
+    real: Real {
+        workload: "register",
+        faults: "kill",
+        rate: 1_000,
+        snapshot_entries: Some(SNAPSHOT_ENTRIES),
+    },
+    ..BLANK
+};
+
 /// Drops the log first, and writes the snapshot that should replace it a moment later.
-pub(super) struct PurgeBeforeDurable(pub(super) FileDisk);
+struct PurgeBeforeDurable(FileDisk);
 
 impl Disk for PurgeBeforeDurable {
     fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
@@ -114,8 +165,24 @@ impl Disk for PurgeBeforeDurable {
     }
 }
 
+pub(super) const SNAPSHOT_IN_PLACE: Card = Card {
+    name: "snapshot-in-place",
+    broken: "a snapshot is written under its final name",
+    rule: "7",
+    expose: "kill -9 while a snapshot is written",
+    leads: &["processes"],
+    bug: Bug::Disk(|disk| Box::new(SnapshotInPlace(disk))),
+    real: Real {
+        workload: "register",
+        faults: "kill",
+        rate: 1_000,
+        snapshot_entries: Some(SNAPSHOT_ENTRIES),
+    },
+    ..BLANK
+};
+
 /// Writes half of a snapshot under its final name, and the rest a moment later.
-pub(super) struct SnapshotInPlace(pub(super) FileDisk);
+struct SnapshotInPlace(FileDisk);
 
 impl Disk for SnapshotInPlace {
     fn save_snapshot(&mut self, meta: &SnapshotMeta, data: &[u8]) -> Result<(), StorageError> {
@@ -146,8 +213,19 @@ impl Disk for SnapshotInPlace {
     }
 }
 
+pub(super) const TORN_TAIL_FATAL: Card = Card {
+    name: "torn-tail-fatal",
+    broken: "a half-written last frame stops the start for good",
+    rule: "thesis 3.8",
+    expose: "kill -9, cut the last bytes of the log",
+    leads: &["processes"],
+    bug: Bug::Disk(|disk| Box::new(TornTailFatal(disk))),
+    real: Real { workload: "register", faults: "kill", rate: 1_000, snapshot_entries: None },
+    ..BLANK
+};
+
 /// Takes a torn tail for corruption, and leaves it there.
-pub(super) struct TornTailFatal(pub(super) FileDisk);
+struct TornTailFatal(FileDisk);
 
 impl Disk for TornTailFatal {
     fn recover(&mut self) -> Result<Recovered, StorageError> {

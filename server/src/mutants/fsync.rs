@@ -8,14 +8,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::{BLANK, Bug, Card, Real};
 use crate::storage::{Volume, VolumeFile};
 
 /// So often, before the failure is believed.
 const RETRIES: u32 = 3;
 
+pub(super) const FSYNC_RETRIED: Card = Card {
+    name: "fsync-retried",
+    broken: "a failed fsync is tried again, and its success is believed",
+    rule: "Rebello et al., ATC 2020",
+    expose: "a disk that fails an fsync, and a power loss later",
+    leads: &["processes", "boot-equals-disk"],
+    bug: Bug::Volume(|volume| Arc::new(FsyncRetried(volume))),
+    real: Real { workload: "register", faults: "kill", rate: 1_000, snapshot_entries: None },
+    ..BLANK
+};
+
 /// A volume that tries its syncs again.
 #[derive(Debug)]
-pub(super) struct FsyncRetried(pub(super) Arc<dyn Volume>);
+struct FsyncRetried(Arc<dyn Volume>);
 
 #[derive(Debug)]
 struct Retrying(Box<dyn VolumeFile>);

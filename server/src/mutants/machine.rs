@@ -3,15 +3,32 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use super::{BLANK, Bug, Card, Real, SNAPSHOT_ENTRIES};
 use crate::command::{Command, Operation, SessionId};
 use crate::intake::Intake;
 use crate::kv::Effect;
 use crate::machine::{Machine, Reply};
 use crate::session::{Seen, Session, SessionTable, Sessions};
 
+pub(super) const NO_DEDUPE: Card = Card {
+    name: "no-dedupe",
+    broken: "a retried command is applied again",
+    rule: "thesis 6.3",
+    expose: "kill the leader; append with retries",
+    leads: &["exactly-once"],
+    bug: Bug::Sessions(|| Box::new(NoDedupe(SessionTable::default()))),
+    real: Real {
+        workload: "append",
+        faults: "kill,partition",
+        rate: 1_000,
+        snapshot_entries: None,
+    },
+    ..BLANK
+};
+
 /// Sessions are kept, and every command counts as new.
 #[derive(Debug)]
-pub(super) struct NoDedupe(pub(super) SessionTable);
+struct NoDedupe(SessionTable);
 
 impl Sessions for NoDedupe {
     fn seen(&self, id: SessionId, sequence: u64) -> Seen {
@@ -40,9 +57,25 @@ impl Sessions for NoDedupe {
     }
 }
 
+pub(super) const SNAPSHOT_DROPS_SESSIONS: Card = Card {
+    name: "snapshot-drops-sessions",
+    broken: "a snapshot forgets what clients were answered",
+    rule: "thesis 6.3",
+    expose: "frequent snapshots; restart between try and retry",
+    leads: &["state-machine-safety"],
+    bug: Bug::Sessions(|| Box::new(SnapshotDropsSessions(SessionTable::default()))),
+    real: Real {
+        workload: "append",
+        faults: "kill,partition",
+        rate: 1_000,
+        snapshot_entries: Some(SNAPSHOT_ENTRIES),
+    },
+    ..BLANK
+};
+
 /// Sessions survive a snapshot, and what they were answered does not.
 #[derive(Debug)]
-pub(super) struct SnapshotDropsSessions(pub(super) SessionTable);
+struct SnapshotDropsSessions(SessionTable);
 
 impl Sessions for SnapshotDropsSessions {
     fn save(&self) -> BTreeMap<SessionId, Session> {
@@ -72,10 +105,26 @@ impl Sessions for SnapshotDropsSessions {
     }
 }
 
+pub(super) const APPLIED_OFF_BY_ONE: Card = Card {
+    name: "applied-off-by-one",
+    broken: "after a restart the first command behind the snapshot counts as applied",
+    rule: "thesis 5.1",
+    expose: "kill -9 any node once it has a snapshot",
+    leads: &["exactly-once"],
+    bug: Bug::Sessions(|| Box::<AppliedOffByOne>::default()),
+    real: Real {
+        workload: "append",
+        faults: "kill,partition",
+        rate: 1_000,
+        snapshot_entries: Some(SNAPSHOT_ENTRIES),
+    },
+    ..BLANK
+};
+
 /// Takes the applied index that a restart finds for one more than it is: the first command of a session
 /// behind the snapshot counts as applied before, and is left out. Other nodes apply it.
 #[derive(Debug, Default)]
-pub(super) struct AppliedOffByOne {
+struct AppliedOffByOne {
     table: SessionTable,
     /// Something was applied in this life, so that a snapshot that is loaded now is a leader's.
     is_running: bool,
@@ -112,9 +161,25 @@ impl Sessions for AppliedOffByOne {
     }
 }
 
+pub(super) const CAS_AT_PROPOSE: Card = Card {
+    name: "cas-at-propose",
+    broken: "a cas is decided when it is proposed, not when it is applied",
+    rule: "8",
+    expose: "several clients on one key, no fault",
+    leads: &["linearizability"],
+    bug: Bug::Intake(|| Box::new(CasAtPropose)),
+    real: Real {
+        workload: "register",
+        faults: "kill,pause,partition",
+        rate: 1_000,
+        snapshot_entries: None,
+    },
+    ..BLANK
+};
+
 /// Compares when the command comes in, and proposes the outcome.
 #[derive(Debug)]
-pub(super) struct CasAtPropose;
+struct CasAtPropose;
 
 impl Intake for CasAtPropose {
     fn admit(&self, command: Command, machine: &Machine) -> Result<Command, Reply> {

@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use whitewater_checker::ranking;
 use whitewater_checker::run_folder::RunRecord;
 use whitewater_server::Mutant;
+use whitewater_server::mutants::Real;
 
 use crate::exit::Exit;
 use crate::long_work::LongWork;
@@ -27,64 +28,6 @@ use whitewater_processes::OWN_PROGRAM;
 const BEYOND_FAULTS: Duration = Duration::from_secs(240);
 /// A run that was asked to end heals and stops its servers within this.
 const ENDING: Duration = Duration::from_secs(60);
-
-/// What a bug needs of a real run to show: the machine's form of [`whitewater_server::mutants::Card::expose`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hint {
-    pub(super) workload: &'static str,
-    pub(super) faults: &'static str,
-    /// Operations a second: many where an old leader has to be left with entries of its own.
-    pub(super) rate: u32,
-    /// A snapshot after so many entries, where snapshots are what is broken.
-    pub(super) snapshot_entries: Option<u64>,
-}
-
-/// So few entries that every node takes a snapshot, and a late follower is sent one, many times a run.
-const SNAPSHOT_ENTRIES: u64 = 100;
-
-/// What a bug needs.
-pub(super) fn hint(mutant: Mutant) -> Hint {
-    let of = |workload, faults, rate| Hint { workload, faults, rate, snapshot_entries: None };
-    let with_snapshots = |hint| Hint { snapshot_entries: Some(SNAPSHOT_ENTRIES), ..hint };
-    match mutant {
-        Mutant::NoDedupe => of("append", "kill,partition", 1_000),
-        Mutant::SnapshotDropsSessions | Mutant::AppliedOffByOne => {
-            with_snapshots(of("append", "kill,partition", 1_000))
-        }
-        Mutant::PurgeBeforeDurable | Mutant::SnapshotInPlace => {
-            with_snapshots(of("register", "kill", 1_000))
-        }
-        Mutant::SnapshotRegress => with_snapshots(of("register", "pause,partition", 1_000)),
-        Mutant::LeaseNoVoteRefusal => of("register", "partition,transfer", 1_000),
-        Mutant::JointOneMajority => of("register", "kill,partition,membership", 1_000),
-        Mutant::NoLogCheck | Mutant::LengthBeforeTerm | Mutant::LeaderCountsUnsynced => {
-            of("register", "kill,partition", 2_000)
-        }
-        Mutant::CommitNoMin
-        | Mutant::NoTruncate
-        | Mutant::AckBeyondMatch
-        | Mutant::NoBacktrack
-        | Mutant::AckOnAppend
-        | Mutant::CommitOldTerm => of("register", "partition", 2_000),
-        Mutant::QuorumOffByOne | Mutant::LeaderLocalRead | Mutant::NoPreVoteCheckQuorum => {
-            of("register", "partition", 1_000)
-        }
-        Mutant::NoPrevCheck | Mutant::LeaseAcrossPause => of("register", "pause,partition", 1_000),
-        Mutant::VoteVolatile
-        | Mutant::TermVolatile
-        | Mutant::AckBeforeFlush
-        | Mutant::TornTailFatal
-        | Mutant::FsyncRetried
-        | Mutant::FixedTimeout => of("register", "kill", 1_000),
-        Mutant::ReadindexNoNoop | Mutant::VoteErased | Mutant::StaleVoteCounted => {
-            of("register", "kill,link", 1_000)
-        }
-        Mutant::TermRegress | Mutant::TruncateAlways | Mutant::CommitRegress => {
-            of("register", "partition,link", 1_000)
-        }
-        Mutant::CasAtPropose => of("register", "kill,pause,partition", 1_000),
-    }
-}
 
 /// How real runs are made.
 #[derive(Clone, Debug)]
@@ -199,7 +142,7 @@ impl RealRuns {
     }
 
     fn command(&self, mutant: Mutant, seed: u64) -> tokio::process::Command {
-        let Hint { workload, faults, rate, snapshot_entries } = hint(mutant);
+        let Real { workload, faults, rate, snapshot_entries } = mutant.card().real;
         let mut command = tokio::process::Command::new(OWN_PROGRAM);
         command
             .args(["run", "--json", "--quiet", "--workload", workload, "--faults", faults])
@@ -263,11 +206,11 @@ mod tests {
     use crate::workload;
 
     #[test]
-    fn every_hint_names_what_a_run_can_do() {
+    fn every_card_names_what_a_run_can_do() {
         for card in &CATALOGUE {
-            let hint = hint(card.mutant);
-            assert!(workload::NAMES.contains(&hint.workload), "{}: {hint:?}", card.name);
-            for family in hint.faults.split(',') {
+            let real = card.real;
+            assert!(workload::NAMES.contains(&real.workload), "{}: {real:?}", card.name);
+            for family in real.faults.split(',') {
                 assert!(ALL_FAMILIES.contains(&family), "{}: {family}", card.name);
             }
         }
