@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::linear::NOTE;
 use crate::verdict::Verdict;
+
+/// The nemesis event of a witness file that says which operations are the proof.
+pub(crate) const NOTE: &str = "witness";
 
 /// Everything that is known about a run after checking it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

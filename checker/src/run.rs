@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
 use crate::error::CheckError;
 use crate::history::{self, History, Operation, Outcome, Source, Value};
+use crate::key_report::KeyReport;
 use crate::options::{ModelKind, Options};
 use crate::verdict::Verdict;
 use crate::{detect_model, hint, linear};
@@ -45,26 +46,6 @@ pub struct HistoryReport {
     pub notes: Vec<String>,
     /// The keys that took longest, slowest first; at most 20.
     pub slowest: Vec<KeyReport>,
-}
-
-/// How one key was decided.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct KeyReport {
-    /// The key.
-    pub key: String,
-    /// Its operations.
-    pub operations: u64,
-    /// What decided it.
-    pub method: String,
-    /// Configurations visited by its searches; 0 for the zone path.
-    pub configurations: u64,
-    /// Time it took, milliseconds.
-    pub ms: f64,
-    /// What it came to.
-    pub verdict: Verdict,
-    /// Where undecided: how far the search got.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress: Option<String>,
 }
 
 /// Judges one history file: JSON lines, Jepsen's EDN or a Knossos-style log, gzip accepted.

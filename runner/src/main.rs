@@ -16,6 +16,7 @@ mod conformance;
 mod dice;
 mod environment;
 mod exit;
+mod flags;
 mod invocation;
 mod long_work;
 mod nemesis;

@@ -188,15 +188,6 @@ fn describe(word: &str, record: &FaultRecord) -> String {
     format!("{word} {} {}: {effect}", record.id, record.name)
 }
 
-/// Columns for text on stdout: those of the terminal, or what `COLUMNS` asks for, or enough for a log.
-pub(crate) fn width() -> usize {
-    const WIDTH_DEFAULT: usize = 100;
-    let terminal = terminal_size::terminal_size_of(io::stdout())
-        .map(|(terminal_size::Width(columns), _)| usize::from(columns));
-    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    terminal.or_else(asked).filter(|columns| *columns > 0).unwrap_or(WIDTH_DEFAULT)
-}
-
 /// Prints one JSON object on a line of stdout; a reader that is gone is not an error of the run.
 pub(crate) fn print_json(value: &Value) {
     let mut stdout = io::stdout().lock();

@@ -9,8 +9,6 @@ use std::sync::OnceLock;
 use indicatif::ProgressStyle;
 use whitewater_reports::TerminalStyle;
 
-use crate::progress::width;
-
 /// Whether the locale is UTF-8.
 pub(crate) fn is_unicode() -> bool {
     static IS_UNICODE: OnceLock<bool> = OnceLock::new();
@@ -55,6 +53,15 @@ fn inked(style: ProgressStyle, unicode: bool) -> ProgressStyle {
         true => style,
         false => style.progress_chars("##-").tick_chars("|/-\\ "),
     }
+}
+
+/// Columns for text on stdout: those of the terminal, or what `COLUMNS` asks for, or enough for a log.
+pub(crate) fn width() -> usize {
+    const WIDTH_DEFAULT: usize = 100;
+    let terminal = terminal_size::terminal_size_of(std::io::stdout())
+        .map(|(terminal_size::Width(columns), _)| usize::from(columns));
+    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    terminal.or_else(asked).filter(|columns| *columns > 0).unwrap_or(WIDTH_DEFAULT)
 }
 
 #[cfg(test)]

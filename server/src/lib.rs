@@ -20,6 +20,7 @@ pub mod chunks;
 pub mod clock;
 pub mod command;
 mod config;
+mod inbox;
 pub mod intake;
 pub mod journal;
 pub mod kv;

@@ -27,7 +27,7 @@ use whitewater_raft::{Index, Persist, SnapshotMeta};
 
 use crate::ServeError;
 use crate::answer::{FailureKind, Outcome};
-use crate::run::{ClientRequest, NodeView};
+use crate::inbox::{ClientRequest, NodeView};
 use crate::storage::{Disk, Recovered, StorageError};
 
 /// Seconds: from a write to a fast device's cache up to a disk in trouble.

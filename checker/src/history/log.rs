@@ -12,6 +12,7 @@
 use std::ops::Range;
 
 use super::edn;
+use super::edn_value::Edn;
 use super::entry::{Actor, Entry};
 use super::line::{Chunk, LineError};
 use crate::event::EventType;
@@ -40,14 +41,14 @@ fn take(chunk: &mut Chunk, line: &[u8]) -> Result<(), (u32, String)> {
     let rest = std::str::from_utf8(&line[found.rest.clone()])
         .map_err(|_| (column(&found.rest), "not UTF-8".to_owned()))?;
     let mut reader = edn::Reader::new(rest);
-    let mut value = edn::Edn::Nil;
+    let mut value = Edn::Nil;
     let mut error = None;
     if let Some(first) =
         reader.next().map_err(|error| (column(&found.rest), error.message.clone()))?
     {
         match first {
             // `:timed-out` and the like stand where the value would be.
-            edn::Edn::Keyword(word) => error = Some(word),
+            Edn::Keyword(word) => error = Some(word),
             other => value = other,
         }
     }

@@ -10,6 +10,7 @@ mod assemble;
 mod detect;
 mod drain;
 mod edn;
+mod edn_value;
 mod entry;
 pub mod export;
 mod interner;

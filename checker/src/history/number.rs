@@ -1,6 +1,6 @@
 //! Whole numbers and ratios as Clojure writes them.
 
-use super::edn::Edn;
+use super::edn_value::Edn;
 
 /// A whole number, or a ratio; `None` if the token is neither. What is too large for 64 bits stays the word it
 /// is: equal words are equal numbers, and nothing is added up.

@@ -11,8 +11,8 @@ use super::search::Budget;
 use super::witness::{Confirmed, Known, Traces};
 use crate::analysis::Finding;
 use crate::history::{ByKey, History};
+use crate::key_report::KeyReport;
 use crate::options::{ModelKind, Options, Progress};
-use crate::run::KeyReport;
 use crate::verdict::Verdict;
 
 /// Steps of each search in the first look at every key. Nearly all keys need fewer, and the hard ones

@@ -38,5 +38,4 @@ mod zones;
 pub use calls::{Interval, Judgement, check_calls};
 pub(crate) use check::{Linearizability, check};
 pub(crate) use object::whole;
-pub(crate) use witness::known::NOTE;
 pub(crate) use witness::{Effect, Traces};

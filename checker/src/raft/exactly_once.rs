@@ -10,14 +10,11 @@ use hashbrown::{HashMap, HashSet};
 use whitewater_raft::event::Event;
 use whitewater_raft::{Index, NodeId};
 
-use super::finding::{Draft, Findings, Place, name};
+use super::finding::{CommandId, Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
 use crate::history::Function;
 use crate::run::grouped;
-
-/// A command's session, and its number there.
-pub(crate) type CommandId = (u64, u64);
 
 /// A command that a client was told the end of.
 #[derive(Clone, Copy, Debug)]

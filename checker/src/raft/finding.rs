@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use whitewater_raft::{Index, NodeId};
 
-use super::exactly_once::CommandId;
 use crate::analysis::{CheckResult, CheckState, Finding, OperationId};
 use crate::run::grouped;
+
+/// A command's session, and its number there.
+pub(crate) type CommandId = (u64, u64);
 
 /// Findings shown of one check. A broken rule is broken over and over; the first ones tell most.
 const SHOWN_MAX: usize = 8;

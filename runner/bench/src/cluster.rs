@@ -15,7 +15,8 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::{Contender, READY_DEADLINE, node_name};
-use crate::direct::{DirectClient, Refused, Standing};
+use crate::direct::{DirectClient, Refused};
+use crate::standing::Standing;
 use whitewater_processes::Refusal;
 use whitewater_processes::Reservation;
 use whitewater_processes::{Child, Launch, Spawner};

@@ -16,6 +16,7 @@ use whitewater_proto::kv::{Failure, GetRequest, Put, WriteRequest, get_reply, wr
 
 use super::channel::Channel;
 use super::etcd::EtcdClient;
+use super::standing::Standing;
 
 /// The protocol a node speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,17 +58,6 @@ impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
         Refused::Failure { kind: failure.kind().as_str_name(), message: failure.message }
     }
-}
-
-/// What a node says of the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// Whether the node itself leads.
-    pub(crate) is_leader: bool,
-    /// Whether it knows a leader.
-    pub(crate) has_leader: bool,
-    /// Its Raft term.
-    pub(crate) term: u64,
 }
 
 /// From where to where a node's log goes.

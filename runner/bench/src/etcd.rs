@@ -17,7 +17,7 @@ use whitewater_proto::etcd::maintenance_client::MaintenanceClient;
 use whitewater_proto::etcd::{PutRequest, RangeRequest, StatusRequest};
 
 use super::channel::Channel;
-use super::direct::Standing;
+use super::standing::Standing;
 use whitewater_processes::Refusal;
 
 /// The program's name, looked for on PATH.

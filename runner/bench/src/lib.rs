@@ -22,6 +22,7 @@ mod etcd;
 mod harness;
 mod load;
 mod machine;
+mod standing;
 mod statistics;
 pub mod table;
 

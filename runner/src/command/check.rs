@@ -2,16 +2,18 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
 use serde_json::{Value, json};
 use whitewater_checker::analysis::{Analysis, Witness};
 use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
 use whitewater_checker::objectives::Outcomes;
-use whitewater_checker::options::{FailedCas, Format, Initial, Progress, ProgressSink};
+use whitewater_checker::options::{FailedCas, Format, Initial, ModelKind, Progress, ProgressSink};
 use whitewater_checker::run_folder::{HISTORY, RUN};
 use whitewater_checker::{
     CheckError, HistoryReport, Options, Verdict, check_history, check_reader,
@@ -21,9 +23,9 @@ use whitewater_checker::{
 use super::allocator;
 use super::check_text::Told;
 use super::rejudge::Judgement;
-use crate::cli::CheckArguments;
 use crate::conformance;
-use crate::exit::{Exit, Refusal, expected};
+use crate::exit::{Exit, Expectation, Refusal, expected};
+use crate::flags::{StoreArguments, duration};
 use crate::long_work::LongWork;
 use crate::progress::{Loudness, print, print_error, print_json};
 use crate::sentence::failed;
@@ -34,6 +36,79 @@ const MEMORY_DEFAULT_BYTES: u64 = 2 << 30;
 
 /// Stands for standard input, as everywhere.
 const STANDARD_INPUT: &str = "-";
+
+/// `whitewater check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// A run (a folder, the beginning of its id, latest, last-failed), a history file, or - for
+    /// standard input
+    #[arg(value_name = "RUN|FILE")]
+    pub(crate) subject: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// How long the checker may search
+    #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) budget: Duration,
+    /// How much memory the searches may take, for example 4GiB [default: 2GiB]
+    #[arg(long, value_parser = bytes, value_name = "SIZE")]
+    pub(crate) memory: Option<u64>,
+    /// Worker threads; 0: one per core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    /// How a history file is written; told by its content if not given
+    #[arg(long, value_name = "FORMAT", value_parser = Format::ALL.map(Format::word))]
+    pub(crate) format: Option<String>,
+    /// What the objects are: register, append, set, counter, queue, unordered-queue, mutex,
+    /// owner-aware-mutex, reentrant-mutex or semaphore=N (of N permits). Told by the operations if not given
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<ModelKind>,
+    /// What every key holds before its first operation (JSON, or a word), or one key: KEY=VALUE.
+    /// May be given several times; null if not given
+    #[arg(long, value_name = "VALUE|KEY=VALUE")]
+    pub(crate) initial: Vec<String>,
+    /// What a cas says that failed without an error: the value was another (mismatch; JSON), or
+    /// nothing (EDN, logs). Told by the format if not given
+    #[arg(long, value_name = "MEANING", value_parser = ["mismatch", "nothing"])]
+    pub(crate) failed_cas: Option<String>,
+    /// Also write the report as one page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Also write the checks as a JUnit file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Also write the history as Jepsen's history.edn, for a second opinion
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+    /// Write a made-up history to FILE instead, for example operations=1000000,keys=10000,seed=1
+    #[arg(long, value_name = "SETTINGS")]
+    pub(crate) generate: Option<whitewater_checker::generate::Generate>,
+    /// Expect a violation, of this check if one is named (a positive control): exit 0 where it is found, 3
+    /// where it is not
+    #[arg(long, value_name = "violation[:CHECK]")]
+    pub(crate) expect: Option<Expectation>,
+    /// Of a run: replace the verdict in run.json by this one, and draw its reports and the index again
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Tell of every check, every finding, and the lines that prove it
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Reads an amount of memory: `512MiB`, `4GiB`, or plain bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+    let (number, unit) = units
+        .iter()
+        .find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))
+        .unwrap_or((text, 1));
+    let number: u64 = number.trim().parse().map_err(|_| {
+        format!("{text:?} is no amount of memory; write for example 512MiB or 4GiB")
+    })?;
+    number.checked_mul(unit).ok_or_else(|| format!("{text:?} is more than 64 bits of bytes"))
+}
 
 /// Carries out `check`.
 pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {

@@ -12,11 +12,12 @@ use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit};
 use serde_json::json;
 
-use crate::cli::DoctorArguments;
 use crate::environment;
 use crate::exit::Exit;
+use crate::flags::StoreArguments;
 use crate::plan::NODES_MAX;
 use crate::progress::{print, print_json};
+use clap::Args;
 use whitewater_processes::{PORT_DEFAULT, Reservation};
 
 /// Descriptors of a run with the default settings, with room to spare.
@@ -34,6 +35,16 @@ enum Finding {
         what: String,
         mend: String,
     },
+}
+
+/// `whitewater doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Carries out `doctor`.

@@ -1,14 +1,28 @@
 //! `whitewater ls`: lists the stored runs, newest last.
 
+use clap::Args;
 use serde_json::json;
 use whitewater_checker::Verdict;
 use whitewater_checker::run_folder::{RUN, RunRecord};
 use whitewater_reports::verdict_without_record;
 
-use crate::cli::LsArguments;
 use crate::exit::Exit;
+use crate::flags::StoreArguments;
 use crate::progress::{print, print_error, print_json};
 use crate::store::{RunFolder, Store, read_record};
+
+/// `whitewater ls`.
+#[derive(Debug, Args)]
+pub(crate) struct LsArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Only runs that did not pass
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Carries out `ls`.
 pub(crate) fn run(arguments: &LsArguments) -> anyhow::Result<Exit> {

@@ -16,8 +16,8 @@ use whitewater_server::Mutant;
 use whitewater_server::mutants::{CATALOGUE, Card};
 
 use super::sim::{seeds, workload_of};
-use crate::cli::StoreArguments;
 use crate::exit::{Exit, Refusal};
+use crate::flags::StoreArguments;
 use crate::long_work::LongWork;
 use crate::progress::{Loudness, print, print_error, print_json};
 use crate::sim::{Batch, Summary};
@@ -31,14 +31,14 @@ pub(crate) struct MutantsArguments {
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     pub(crate) seeds: Option<RangeInclusive<u64>>,
     /// Length of each seed's fault phase, in simulated time
-    #[arg(long, default_value = "60s", value_parser = crate::cli::duration, value_name = "DURATION")]
+    #[arg(long, default_value = "60s", value_parser = crate::flags::duration, value_name = "DURATION")]
     pub(crate) time: Duration,
     /// Run a real cluster with each mutant under these seeds, one after the other, with the faults and the
     /// workload that it needs
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     pub(crate) real: Option<RangeInclusive<u64>>,
     /// Length of each real run's fault phase
-    #[arg(long, default_value = "40s", value_parser = crate::cli::duration, value_name = "DURATION")]
+    #[arg(long, default_value = "40s", value_parser = crate::flags::duration, value_name = "DURATION")]
     pub(crate) real_time: Duration,
     /// Only these mutants, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]

@@ -10,9 +10,9 @@ use serde_json::json;
 use whitewater_server::Mutant;
 use whitewater_server::journal::{JournalError, Replayed, UnderRules, replay};
 
-use crate::cli::StoreArguments;
 use crate::conformance::{journals, lines, name};
 use crate::exit::{Exit, Refusal};
+use crate::flags::StoreArguments;
 use crate::invocation;
 use crate::long_work::LongWork;
 use crate::progress::{Loudness, print, print_error, print_json};

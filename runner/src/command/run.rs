@@ -3,27 +3,137 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use whitewater_checker::objectives::Objective;
 use whitewater_checker::run_folder::{LATEST, PLAN};
+use whitewater_processes::{Block, PORT_DEFAULT};
+use whitewater_server::mutants::CATALOGUE;
 
-use crate::cli::{CANARY, NO_FAULTS, RunArguments};
-use crate::exit::{Exit, Refusal};
+use crate::exit::{Exit, Expectation, Refusal};
+use crate::flags::{CANARY, NO_FAULTS, StoreArguments, duration};
 use crate::invocation::{command, program, quoted};
-use crate::nemesis::REQUEST_FAMILIES;
-use crate::plan::{Plan, PlanSettings, WorkloadPlan};
+use crate::nemesis::{self, REQUEST_FAMILIES};
+use crate::plan::{CLIENTS_MAX, KEYS_MAX, NODES_MAX, Plan, PlanSettings, WorkloadPlan};
 use crate::progress::Loudness;
-use crate::run::{Order, execute, seen_from_here};
+use crate::run::{KeepData, Order, execute, seen_from_here};
 use crate::sentence::{failed, reason};
 use crate::store::Store;
 use crate::target::{self, BUNDLED, Build, Target};
+use crate::workload;
 
 /// A key of our workloads is checked in microseconds up to here, and a report can still show it.
 const OPERATIONS_PER_KEY: u32 = 300;
 /// The general search doubles with each; the path for unique values does not mind.
 const UNKNOWN_PER_KEY: u32 = 20;
+
+/// `whitewater run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunArguments {
+    /// Number of nodes
+    #[arg(long, env = "WHITEWATER_NODES", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=NODES_MAX as i64))]
+    pub(crate) nodes: u32,
+    /// Length of the fault phase, such as 20s or 5m
+    #[arg(long, env = "WHITEWATER_TIME", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) time: Duration,
+    /// Where everything random comes from; drawn and printed where not given
+    #[arg(long, env = "WHITEWATER_SEED", value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// What clients do
+    #[arg(long, env = "WHITEWATER_WORKLOAD", default_value = "register", value_parser = PossibleValuesParser::new(workload::NAMES))]
+    pub(crate) workload: String,
+    /// Fault families, separated by commas; `none` for a run without faults. `membership` and `transfer`
+    /// need a target that can be asked for such changes
+    #[arg(long, env = "WHITEWATER_FAULTS", value_delimiter = ',', default_value = "kill,pause,partition", value_parser = PossibleValuesParser::new(fault_names()), value_name = "FAMILIES")]
+    pub(crate) faults: Vec<String>,
+    /// Concurrent clients; every other one keeps to one node
+    #[arg(long, env = "WHITEWATER_CLIENTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=CLIENTS_MAX as i64))]
+    pub(crate) clients: u32,
+    /// Keys in use at a time; each is left for a new one after a few hundred operations
+    #[arg(long, env = "WHITEWATER_KEYS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=KEYS_MAX as i64))]
+    pub(crate) keys: u32,
+    /// Operations a second, all clients together; 0: as fast as they are answered
+    #[arg(long, env = "WHITEWATER_RATE", default_value_t = 1000, value_name = "N")]
+    pub(crate) rate: u32,
+    /// Entries after which a node takes a snapshot and drops its log; small, so that slow nodes have to
+    /// be sent one. The server's own default where not given
+    #[arg(long, env = "WHITEWATER_SNAPSHOT_ENTRIES", value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
+    pub(crate) snapshot_entries: Option<u64>,
+    /// How long one operation may take before its outcome counts as unknown
+    #[arg(long, env = "WHITEWATER_OPERATION_DEADLINE", default_value = "1s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) operation_deadline: Duration,
+    /// Seed a bug into the bundled server: a positive control. `canary` makes the checker itself
+    /// report a violation
+    #[arg(long, env = "WHITEWATER_MUTANT", value_parser = PossibleValuesParser::new(mutant_names()), hide_possible_values = true, value_name = "NAME")]
+    pub(crate) mutant: Option<String>,
+    /// Another build of the server to test, instead of this executable
+    #[arg(long, env = "WHITEWATER_SERVER", value_name = "PATH")]
+    pub(crate) server: Option<PathBuf>,
+    /// An argument passed on to every server, such as --server-arg=--read-mode=lease (repeatable)
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    pub(crate) server_arg: Vec<String>,
+    /// The kind of server under test
+    #[arg(long, env = "WHITEWATER_TARGET", default_value = "bundled", value_parser = PossibleValuesParser::new(target::NAMES))]
+    pub(crate) target: String,
+    /// Execute a stored plan (a run's plan.json) instead of drawing one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "faults", "time", "nodes", "workload", "clients", "keys", "rate", "operation_deadline", "snapshot_entries"])]
+    pub(crate) plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Keep the nodes' data folders
+    #[arg(long, env = "WHITEWATER_KEEP_DATA", default_value = "failed", value_name = "WHEN")]
+    pub(crate) keep_data: KeepData,
+    /// Have every node note the inputs and outputs of its core in the run's folder, and replay them at the
+    /// end by the paper's rules (bundled server only)
+    #[arg(long, env = "WHITEWATER_JOURNAL")]
+    pub(crate) journal: bool,
+    /// First three numbers of the loopback addresses to use, such as 127.7.1; a free block is found
+    /// where not given
+    #[arg(long, env = "WHITEWATER_ADDRESS_BLOCK", value_name = "127.X.Y")]
+    pub(crate) address_block: Option<Block>,
+    /// Port of every node
+    #[arg(long, env = "WHITEWATER_PORT", default_value_t = PORT_DEFAULT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// How long the checker may search
+    #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) check_budget: Duration,
+    /// What the run is to come to beside being right, such as 'failover_p95<3s' or 'served>=99%'
+    /// (repeatable): a miss leaves the verdict and makes a pass exit 5
+    #[arg(long, env = "WHITEWATER_SLO", value_delimiter = ',', value_name = "OBJECTIVE")]
+    pub(crate) slo: Vec<Objective>,
+    /// Expect a violation, of this check if one is named (a positive control): exit 0 where it is found, 3
+    /// where it is not
+    #[arg(long, value_name = "violation[:CHECK]")]
+    pub(crate) expect: Option<Expectation>,
+    /// Print one JSON object a line on stdout; the last one is the verdict
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Tell people nothing but the verdict
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  whitewater run --time 20s --seed 1                     a short run that can be repeated
+  whitewater run --mutant leader-local-read --time 40s   a server with a seeded bug: must be caught
+  whitewater run --faults partition --nodes 3            one kind of fault only
+  whitewater run --plan runs/latest/plan.json            the same faults at the same times again";
+
+fn fault_names() -> Vec<PossibleValue> {
+    nemesis::ALL_FAMILIES.iter().chain([&NO_FAULTS]).map(PossibleValue::new).collect()
+}
+
+fn mutant_names() -> Vec<PossibleValue> {
+    let of_server = CATALOGUE.iter().map(|card| PossibleValue::new(card.name).help(card.broken));
+    let canary = PossibleValue::new(CANARY).help("the checker is told to report a violation");
+    of_server.chain([canary]).collect()
+}
 
 /// Carries out `run`.
 pub(crate) fn run(arguments: RunArguments) -> anyhow::Result<Exit> {
@@ -209,7 +319,7 @@ fn command_line(arguments: &RunArguments, seed: u64) -> String {
     words.join(" ")
 }
 
-/// `1m30s`, as [`crate::cli::duration`] reads it.
+/// `1m30s`, as [`crate::flags::duration`] reads it.
 pub(super) fn in_words(time: Duration) -> String {
     let time = jiff::SignedDuration::try_from(time).unwrap_or_default();
     format!("{time:#}").replace(' ', "")

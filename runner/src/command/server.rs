@@ -297,7 +297,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "h" => number.checked_mul(3_600_000),
         _ => None,
     };
-    crate::cli::within_longest(millis.map(Duration::from_millis).ok_or_else(wrong)?)
+    crate::flags::within_longest(millis.map(Duration::from_millis).ok_or_else(wrong)?)
 }
 
 #[cfg(test)]

@@ -1,14 +1,28 @@
 //! `whitewater show`: prints a stored run as text.
 
-use whitewater_checker::run_folder::REPORT;
+use clap::Args;
+use whitewater_checker::run_folder::{LATEST, REPORT};
 use whitewater_checker::statistics::Statistics;
 
-use crate::cli::ShowArguments;
 use crate::exit::Exit;
+use crate::flags::StoreArguments;
 use crate::progress::{print, print_json};
 use crate::run::footer;
 use crate::store::{Store, any_record};
 use crate::terminal;
+
+/// `whitewater show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// A run: a folder, the beginning of its id, latest, last-failed
+    #[arg(default_value = LATEST)]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Print the run's record as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Carries out `show`.
 pub(crate) fn run(arguments: &ShowArguments) -> anyhow::Result<Exit> {

@@ -15,8 +15,8 @@ use whitewater_checker::run_folder::REPORT;
 use whitewater_server::Mutant;
 
 use super::run::in_words;
-use crate::cli::StoreArguments;
 use crate::exit::{Exit, Expectation, Refusal, expected};
+use crate::flags::StoreArguments;
 use crate::invocation::program;
 use crate::long_work::LongWork;
 use crate::plan::WorkloadPlan;
@@ -44,7 +44,7 @@ pub(crate) struct SimArguments {
     #[arg(long, value_name = "NAME")]
     pub(crate) mutant: Option<Mutant>,
     /// Length of each seed's fault phase, in simulated time
-    #[arg(long, default_value = "60s", value_parser = crate::cli::duration, value_name = "DURATION")]
+    #[arg(long, default_value = "60s", value_parser = crate::flags::duration, value_name = "DURATION")]
     pub(crate) time: Duration,
     /// Number of nodes; each seed draws 3 to 6 of its own where it is not given
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=15))]

@@ -192,7 +192,7 @@ fn final_of(status: &NodeStatus) -> FinalStatus {
 fn settings(order: &Order, target: &str) -> Settings {
     let workload = &order.plan.workload;
     let mutant =
-        order.build.mutant.clone().or_else(|| order.canary.then(|| crate::cli::CANARY.into()));
+        order.build.mutant.clone().or_else(|| order.canary.then(|| crate::flags::CANARY.into()));
     Settings {
         target: target.into(),
         simulated: false,

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what is missing here fails the test")]
 
+mod circles;
 mod literals;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -151,6 +153,70 @@ fn the_checker_takes_only_event_types_from_the_protocol() {
         }
     }
     assert_none("more than the trace vocabulary", offenders);
+}
+
+/// The sources of each crate.
+const CRATES: [&str; 7] = [
+    "server/raft/src",
+    "server/src",
+    "checker/src",
+    "reports/src",
+    "runner/src",
+    "runner/processes/src",
+    "runner/bench/src",
+];
+
+/// The circles that there are.
+const CIRCLES: [(&str, &[&str]); 5] = [
+    // The roles of the protocol are one value, a file for each.
+    ("server/raft/src", &["leader.rs", "raft.rs", "read.rs"]),
+    // These are to fall.
+    ("checker/src", &["linear/oracle/case.rs", "linear/oracle/random.rs"]),
+    ("checker/src", &["linear/search/budget.rs", "linear/search/looks.rs"]),
+    (
+        "runner/src",
+        &["nemesis/act.rs", "nemesis/membership.rs", "nemesis/operate.rs", "nemesis/partition.rs"],
+    ),
+    (
+        "runner/src",
+        &[
+            "sim/departures.rs",
+            "sim/host.rs",
+            "sim/nemesis.rs",
+            "sim/operate.rs",
+            "sim/plots.rs",
+            "sim/snapshots.rs",
+            "sim/weather.rs",
+            "sim/world.rs",
+        ],
+    ),
+];
+
+#[test]
+fn files_form_no_circle_that_is_not_named() {
+    let sources = sources();
+    let mut found = BTreeSet::new();
+    for folder in CRATES {
+        let own = sources.iter().filter_map(|(path, text)| {
+            let name = path.to_str()?.strip_prefix(folder)?.strip_prefix('/')?;
+            Some((name, text.as_str()))
+        });
+        let circles = circles::Crate::new(own).circles();
+        found.extend(circles.into_iter().map(|circle| (folder, circle)));
+    }
+    let named: BTreeSet<(&str, BTreeSet<String>)> = CIRCLES
+        .into_iter()
+        .map(|(folder, files)| (folder, files.iter().map(|file| (*file).to_owned()).collect()))
+        .collect();
+    let told = |(folder, circle): &(&str, BTreeSet<String>)| format!("{folder}: {circle:?}");
+    assert_none(
+        "files that need each other (move what both need to a file of its own)",
+        found.difference(&named).map(told).collect(),
+    );
+    assert_none(
+        "circles that are no more (strike them from the list)",
+        named.difference(&found).map(told).collect(),
+    );
 }
 
 #[test]

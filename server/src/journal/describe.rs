@@ -6,7 +6,7 @@
 use whitewater_raft::event::Traced;
 use whitewater_raft::{Body, Input, MembershipChange, Message, Position, Refused};
 
-use super::replay::Divergence;
+use super::divergence::Divergence;
 use super::step::{Entries, Kept, Outline, Output, Sent};
 
 /// Two outputs of the same step that differ.

@@ -30,6 +30,7 @@
 //! replays alike.
 
 mod describe;
+mod divergence;
 mod reader;
 mod recorder;
 mod replay;
@@ -43,9 +44,10 @@ use serde::{Deserialize, Serialize};
 use whitewater_raft::{Config, NodeId, ReadMode, Restored};
 
 use crate::mutants::Mutant;
+pub use divergence::Divergence;
 pub use reader::Torn;
 pub use recorder::{Recorder, path_of_boot};
-pub use replay::{Divergence, Replayed, UnderRules, replay, replay_bytes};
+pub use replay::{Replayed, UnderRules, replay, replay_bytes};
 pub(crate) use seam::Core;
 
 /// The first bytes of every journal.

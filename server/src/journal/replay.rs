@@ -11,6 +11,7 @@ use std::path::Path;
 use whitewater_raft::{Input, Raft};
 
 use super::describe;
+use super::divergence::Divergence;
 use super::reader::{Reader, Torn};
 use super::step::{Outline, Output};
 use super::{Header, JournalError};
@@ -45,24 +46,6 @@ pub struct Replayed {
     pub torn: Option<Torn>,
     /// The first difference.
     pub divergence: Option<Divergence>,
-}
-
-/// A step that came out differently.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Divergence {
-    /// Its number, from 1; 0: the core could not even begin.
-    pub step: u64,
-    /// In one sentence.
-    pub headline: String,
-    /// The inputs that led to it, in order, the last one being the step's own; those before it are the ones
-    /// since the last output that went out.
-    pub inputs: Vec<String>,
-    /// What only the recorded node did.
-    pub recorded: Vec<String>,
-    /// What only the replayed core did.
-    pub replayed: Vec<String>,
-    /// What both did, as a number of lines.
-    pub alike: usize,
 }
 
 /// Replays a journal.

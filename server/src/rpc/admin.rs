@@ -11,8 +11,8 @@ use whitewater_raft::MembershipChange;
 use super::Doors;
 use crate::answer::{Failure, FailureKind, Outcome};
 use crate::clock;
+use crate::inbox::{Client, ClientRequest, NodeView};
 use crate::log::role_name;
-use crate::run::{Client, ClientRequest, NodeView};
 
 /// The service.
 #[derive(Debug)]

@@ -16,9 +16,9 @@ use super::{Doors, KEY_BYTES_MAX};
 use crate::answer::{Answer, Failure, FailureKind, Outcome};
 use crate::clock;
 use crate::command::{Command, Operation};
+use crate::inbox::{Client, ClientRequest};
 use crate::kv::{Effect, VALUE_BYTES_MAX};
 use crate::machine::Reply;
-use crate::run::{Client, ClientRequest};
 
 /// Longest deadline a request may ask for.
 const DEADLINE_MAX: Duration = Duration::from_secs(60);

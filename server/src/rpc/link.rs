@@ -20,8 +20,8 @@ use wire::raft_client::RaftClient;
 
 use super::tls::{self, Tls};
 use super::{MESSAGE_BYTES_MAX, convert, install, root_cause};
+use crate::inbox::PeerInput;
 use crate::log::Log;
-use crate::run::PeerInput;
 
 /// Most messages that wait for a peer. The core keeps far fewer appends on their way; what fills the
 /// queue is a peer that does not answer, and its old messages are worth nothing.

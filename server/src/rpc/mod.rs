@@ -26,7 +26,7 @@ use whitewater_raft::NodeId;
 
 use crate::ServeError;
 use crate::config::Config;
-use crate::run::{ClientRequest, PeerInput};
+use crate::inbox::{ClientRequest, PeerInput};
 
 pub use caller::{CallError, Caller, NodeReport, PeerReport};
 pub(crate) use convert::is_reply;

@@ -11,7 +11,7 @@ use whitewater_raft::{Body, Message, Position};
 use super::Doors;
 use super::convert;
 use super::install::Incoming;
-use crate::run::PeerInput;
+use crate::inbox::PeerInput;
 
 /// The service, and the snapshots that are on their way to this node.
 #[derive(Debug)]

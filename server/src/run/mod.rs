@@ -11,17 +11,16 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
-use bytes::Bytes;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use whitewater_raft::Membership;
 use whitewater_raft::event::Role;
-use whitewater_raft::{Chain, Membership, MembershipChange, Message, NodeId, Status};
 
 use crate::ServeError;
 use crate::answer::{Answer, Failure, FailureKind, Outcome};
-use crate::command::Command;
 use crate::config::Config;
+use crate::inbox::{Client, ClientRequest, NodeView, PeerInput};
 use crate::journal::{Recorder, path_of_boot};
 use crate::log::Log;
 use crate::machine::Machine;
@@ -46,45 +45,6 @@ const PERSISTS_MAX: u64 = 1_024;
 const GOODBYE: Duration = Duration::from_millis(200);
 /// A gap between two ticks that is worth a line in the log.
 const PAUSE_TOLD: Duration = Duration::from_millis(250);
-
-/// A client that waits for its answer.
-#[derive(Debug)]
-pub(crate) struct Client {
-    pub(crate) reply: oneshot::Sender<Answer>,
-    pub(crate) deadline: Instant,
-}
-
-/// What clients and operators ask of the loop.
-#[derive(Debug)]
-pub(crate) enum ClientRequest {
-    Write { command: Command, client: Client },
-    Read { key: String, leader_only: bool, client: Client },
-    Transfer { target: Option<NodeId>, client: Client },
-    Membership { change: MembershipChange, address: Option<String>, client: Client },
-    Compact(Client),
-    Status(oneshot::Sender<NodeView>),
-}
-
-/// What peers, and the links to them, tell the loop.
-#[derive(Debug)]
-pub(crate) enum PeerInput {
-    /// A peer asks, and waits.
-    Request { message: Message, snapshot: Option<Bytes>, reply: oneshot::Sender<Message> },
-    /// A peer answered.
-    Reply(Message),
-    /// A snapshot was delivered, or not.
-    SnapshotSent { peer: NodeId, delivered: bool },
-}
-
-/// What `status` tells.
-#[derive(Debug)]
-pub(crate) struct NodeView {
-    pub(crate) status: Status,
-    pub(crate) state_hash: Chain,
-    pub(crate) chain: Chain,
-    pub(crate) boot: u64,
-    pub(crate) waiting: usize,
-}
 
 /// Starts everything, and runs until `stop` is ready or something fails.
 pub(crate) async fn serve(

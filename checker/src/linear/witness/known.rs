@@ -5,11 +5,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{OperationId, WitnessEffect, WitnessNote};
+use crate::analysis::{NOTE, OperationId, WitnessEffect, WitnessNote};
 use crate::history::History;
-
-/// The nemesis event of a witness file that says which operations are the proof.
-pub(crate) const NOTE: &str = "witness";
 
 /// What traces tell of an acknowledged command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
