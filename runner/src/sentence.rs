@@ -7,9 +7,8 @@
 use std::io::{self, ErrorKind};
 
 use whitewater_checker::CheckError;
+use whitewater_processes::Refusal;
 use whitewater_reports::ReportError;
-
-use crate::exit::Refusal;
 
 /// The system's and the libraries' words, and ours.
 const REASONS: [(&str, &str); 19] = [
