@@ -32,7 +32,11 @@ pub(crate) fn model(
 ) -> Result<ModelKind, CheckError> {
     let model = asked.unwrap_or_else(|| tell(history));
     let known = known(model);
-    let stray = history.operations.iter().find(|operation| !known.contains(&operation.function));
+    let is_stray = |operation: &&Operation| !known.contains(&operation.function);
+    let stray = match history.census().has_only(known) {
+        true => None,
+        false => history.operations.iter().find(is_stray),
+    };
     match stray {
         None => {
             if model == ModelKind::Counter {
@@ -104,6 +108,10 @@ fn initial_fits(file: &str, history: &History, model: ModelKind) -> Result<(), C
 
 /// Whether operations have the values that the model needs: what would be read as something else is refused.
 fn values_fit(file: &str, history: &History, model: ModelKind) -> Result<(), CheckError> {
+    use ModelKind::{Queue, Set, UnorderedQueue};
+    if !history.census().has_untold_write && !matches!(model, Queue | Set | UnorderedQueue) {
+        return Ok(());
+    }
     let is_list = |value: Value| value == Value::NIL || history.values.is_list(value);
     let trouble = |operation: &Operation| {
         let value = operation.value;
@@ -161,11 +169,7 @@ fn all_whole(file: &str, history: &History) -> Result<(), CheckError> {
 }
 
 fn tell(history: &History) -> ModelKind {
-    let mut seen = [false; Function::WORDS.len()];
-    for operation in &history.operations {
-        seen[operation.function as usize] = true;
-    }
-    let has = |function: Function| seen[function as usize];
+    let has = |function: Function| history.census().has(function);
     if has(Function::Append) {
         ModelKind::Append
     } else if has(Function::Drain) {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
 use crate::error::CheckError;
-use crate::history::{self, History, Operation, Outcome, Source, Value};
+use crate::history::{self, History, Operation, Outcome, Source};
 use crate::key_report::KeyReport;
 use crate::options::{ModelKind, Options};
 use crate::verdict::Verdict;
@@ -95,7 +95,7 @@ fn judge_history(
 /// was, every order is as good as any other, and a pass would say nothing.
 fn acknowledged(history: &History) -> CheckResult {
     let operations = history.operations.len() as u64;
-    let answered = answered(history);
+    let answered = history.census().answered;
     let result = CheckResult {
         name: "acknowledged".to_owned(),
         title: "an operation was acknowledged".to_owned(),
@@ -134,16 +134,6 @@ fn acknowledged(history: &History) -> CheckResult {
     }
 }
 
-/// The operations that somebody was answered: a rejected cas that says what it saw is one too.
-fn answered(history: &History) -> u64 {
-    let is_answered = |operation: &&Operation| match operation.outcome {
-        Outcome::Ok => true,
-        Outcome::Rejected => operation.saw != Value::UNTOLD,
-        Outcome::Fail | Outcome::Info => false,
-    };
-    history.operations.iter().filter(is_answered).count() as u64
-}
-
 /// Runs with as many workers as the options ask for.
 pub(crate) fn in_pool<R: Send>(options: &Options, run: impl FnOnce() -> R + Send) -> R {
     match rayon::ThreadPoolBuilder::new().num_threads(options.worker_threads()).build() {
@@ -179,7 +169,7 @@ pub(crate) fn linearizability(
         notes: notes(history, model, &found, options, begun + options.budget),
         slowest: found.slowest.clone(),
     };
-    if found.verdict == Verdict::Pass && answered(history) == 0 {
+    if found.verdict == Verdict::Pass && history.census().answered == 0 {
         let exercise = "a history in which an operation is acknowledged";
         let why = "no operation was acknowledged";
         return Ok((CheckResult::not_exercised(NAME, TITLE, why, exercise), report));
@@ -214,8 +204,9 @@ fn notes(
 
 fn summary(found: &linear::Linearizability, report: &HistoryReport, model: ModelKind) -> String {
     let mut summary = format!(
-        "{} keys, {} operations on {}, ",
+        "{} {}, {} operations on {}, ",
         grouped(report.keys),
+        if report.keys == 1 { "key" } else { "keys" },
         grouped(report.operations),
         model.plural()
     );

@@ -17,9 +17,12 @@ impl Clock {
         (i128::from(time_ns) - i128::from(self.origin_ns)) as f64 / 1e9
     }
 
-    /// `71.842 s`.
+    /// `71.842 s`; `0.000042 s` right behind the origin, where some histories happen as a whole.
     pub(crate) fn moment(self, time_ns: u64) -> String {
-        format!("{:.3} s", self.seconds(time_ns))
+        match self.seconds(time_ns) {
+            near if near != 0.0 && near.abs() < 0.001 => format!("{near:.6} s"),
+            seconds => format!("{seconds:.3} s"),
+        }
     }
 
     /// `71.842`, for table columns whose head names the unit.
@@ -89,6 +92,8 @@ mod tests {
     #[test]
     fn moments_before_the_origin_are_negative() {
         assert_eq!(Clock::new(2_000_000_000).moment(1_500_000_000), "-0.500 s");
+        assert_eq!(Clock::new(1_000).moment(58_000), "0.000057 s");
+        assert_eq!(Clock::new(1_000).moment(1_000), "0.000 s");
     }
 
     #[test]

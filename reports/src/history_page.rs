@@ -10,7 +10,7 @@ use whitewater_checker::statistics::{self, Recording, Statistics};
 use crate::clock::{counted, thousands};
 use crate::correlation::Correlation;
 use crate::load::Run;
-use crate::page::{Extra, KeyRow};
+use crate::page::{Extra, KeyRow, Lanes};
 use crate::story::{Command, Story};
 use crate::timeline;
 use whitewater_checker::run_folder::RunRecord;
@@ -150,7 +150,7 @@ fn keys(analysis: &Analysis, history: &History) -> (Vec<KeyRow>, usize) {
 }
 
 /// The first operations of the key with the most, a lane for each client.
-fn picture(run: &Run, history: &History) -> Option<String> {
+fn picture(run: &Run, history: &History) -> Option<Lanes> {
     if run.record.analysis.checks.iter().any(|check| !check.findings.is_empty()) {
         return None;
     }
@@ -176,7 +176,17 @@ fn picture(run: &Run, history: &History) -> Option<String> {
         })
         .collect();
     let witness = Some(Witness { operations, ..Witness::default() });
-    timeline::draw(run, &Finding { witness, ..Finding::default() })
+    let picture = timeline::draw(run, &Finding { witness, ..Finding::default() })?;
+    let all = by_key.operations(key).len();
+    let which = match all.min(PICTURE_MAX) {
+        shown if shown == all => format!("all its {}", counted(all as u64, "operation")),
+        shown => format!("the first {shown} of its {}", counted(all as u64, "operation")),
+    };
+    let name = match history.key(key) {
+        "" => String::new(),
+        name => format!("{name} · "),
+    };
+    Some(Lanes { note: format!("{name}{which}, a lane for each client"), picture })
 }
 
 fn text(history: &History, one: &Operation) -> String {

@@ -35,7 +35,7 @@ use crate::palette;
 use crate::story::Story;
 use section::{Drawn, Section, View};
 
-pub(crate) use section::{Extra, KeyRow};
+pub(crate) use section::{Extra, KeyRow, Lanes};
 
 /// The sections in the order of the page. One that has nothing to show of a run is left out.
 const SECTIONS: [fn(&View<'_>) -> Drawn; 13] = [
@@ -106,7 +106,7 @@ fn draw(run: &Run, story: &Story<'_>, extra: &Extra) -> askama::Result<String> {
         meta: explorer::meta(run, story, &columns),
         embedded: format!(
             "{} operations in {} KiB",
-            thousands(run.recording.operations.len() as u64),
+            thousands(run.statistics.operations.total()),
             thousands(columns.text.len() as u64 / 1024)
         ),
         columns: columns.text,

@@ -237,11 +237,11 @@ pub(crate) fn explanation(record: &RunRecord, statistics: &Statistics) -> String
     }
     if record.verdict == Verdict::Pass {
         return format!(
-            "{} of {} client processes on {} keys were judged, across {}. A pass covers the recorded \
+            "{} of {} client processes on {} were judged, across {}. A pass covers the recorded \
              history and nothing else; what was tested stands below.",
             counted(statistics.operations.total(), "operation"),
             thousands(statistics.processes),
-            thousands(statistics.keys),
+            counted(statistics.keys, "key"),
             counted(statistics.elections.won, "won election"),
         );
     }

@@ -147,7 +147,7 @@ fn faults(run: &Run) -> String {
     let clock = Clock::new(run.record.origin_ns);
     let mut text = format!(
         "\n<details><summary>{} faults, {} with an observed effect</summary>\n\n| # | fault | struck | at | longest gap | observed |\n|---:|---|---|---:|---:|---|\n",
-        faults.len(),
+        run.statistics.faults.len(),
         run.statistics.effective_faults()
     );
     for (fault, figures) in faults.iter().zip(&run.statistics.faults).take(FAULTS_MAX) {

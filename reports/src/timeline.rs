@@ -1,5 +1,5 @@
 //! The picture of a violation: clients as lanes, the nodes' roles below, faults as bands across, on
-//! a real time axis.
+//! a time axis to scale.
 //!
 //! A finding with a witness shows its operations. One without (two leaders, a panic) shows the roles
 //! of all nodes around the moment. Nothing here decides what is wrong; it places what was found.

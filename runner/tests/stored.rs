@@ -267,3 +267,74 @@ fn a_newer_version_is_refused_with_both_named() {
     let refused = stored.call("check - --write");
     assert_eq!(refused.0, 2, "{refused:?}");
 }
+
+/// A run of eight operations on three keys (five ok, one rejected, two unknown, of which one has no
+/// completion) and three faults (two with an effect, one skipped). A read of k2 saw `seen`.
+fn write_counted(run: &Path, seen: u64) {
+    let mut lines = vec![serde_json::to_string(&RECORDING.event()).unwrap()];
+    let mut line = |process: u64, kind: &str, f: &str, key: &str, value: &str| {
+        let time_ns = 1_000 * (lines.len() as u64 + 1);
+        lines.push(format!(
+            r#"{{"process":{process},"type":"{kind}","f":"{f}","key":"{key}","value":{value},"time_ns":{time_ns}}}"#
+        ));
+    };
+    let operations = [
+        ("ok", "write", "k1", "1", "1"),
+        ("ok", "read", "k1", "null", "1"),
+        ("ok", "write", "k2", "2", "2"),
+        ("ok", "cas", "k2", "[2,3]", "[2,3]"),
+        ("ok", "read", "k2", "null", &seen.to_string()),
+        ("fail", "cas", "k2", "[7,8]", "[7,8]"),
+        ("info", "write", "k3", "4", "4"),
+    ];
+    for (process, (outcome, f, key, asked, answered)) in (0..).zip(operations) {
+        line(process, "invoke", f, key, asked);
+        line(process, outcome, f, key, answered);
+    }
+    line(7, "invoke", "write", "k3", "5");
+    lines.push(serde_json::to_string(&Fact::End {}.event()).unwrap());
+    fs::write(run.join("history.jsonl"), lines.join("\n") + "\n").unwrap();
+    let fault = |id: u32, status: &str, is_effective: bool| {
+        let at = if is_effective { "3000" } else { "null" };
+        format!(
+            r#"{{"id":{id},"kind":"kill","scope":"process-down","name":"kill -9 leader","target":"leader","nodes":["n1"],"detail":"n1","planned_at_ns":2000,"started_at_ns":{at},"effective_at_ns":{at},"healed_at_ns":{at},{status},"effects":[],"effective":{is_effective},"leader_hit":true}}"#
+        )
+    };
+    let skipped = r#""status":"skipped","reason":"no node led""#;
+    let installed = r#""status":"installed""#;
+    let faults = [fault(1, installed, true), fault(2, skipped, false), fault(3, installed, true)];
+    fs::write(run.join("faults.jsonl"), faults.join("\n") + "\n").unwrap();
+}
+
+#[test]
+fn every_surface_counts_the_same() {
+    for (seen, verdict) in [(3, "undecided"), (9, "violation")] {
+        let stored = Stored::new();
+        write_counted(&stored.run(), seen);
+        let checked = stored.json(&format!("check {ID} --json"));
+        assert_eq!(
+            (&checked["verdict"], &checked["operations"], &checked["keys"]),
+            (&verdict.into(), &8.into(), &3.into())
+        );
+        assert!(stored.call(&format!("check {ID}")).1.contains("8 operations, 3 keys"));
+        assert_eq!(stored.call(&format!("report {ID}")).0, 0);
+        let read = |name: &str| fs::read_to_string(stored.run().join(name)).unwrap();
+        let summary = read("summary.md");
+        let words = ["5 ok, 1 rejected, 2 unknown", "3 faults, 2 with an observed effect"];
+        words.iter().for_each(|words| assert!(summary.contains(words), "{words}: {summary}"));
+        let figures = stored.json("ls --json");
+        let counted = ["ok", "fail", "info", "faults", "faults_effective"];
+        assert_eq!(counted.map(|name| figures["figures"][name].as_u64().unwrap()), [5, 1, 2, 3, 2]);
+        let report = read("report.html");
+        let found = checked["findings_total"].as_u64().unwrap_or_default();
+        let mut words = vec!["3 recorded, 2 with an observed effect", "8 operations"];
+        if verdict == "violation" {
+            words.push("of 8, by");
+            words.push("3 faults in the run");
+            assert_eq!(found, 1, "{checked}");
+        }
+        words.iter().for_each(|words| assert!(report.contains(words), "{words}\n{report}"));
+        let failures = read("junit.xml").matches("<failure").count() as u64;
+        assert_eq!(failures, found, "one check with one finding");
+    }
+}

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::drain;
-use super::line::{Chunk, Initially, NONE, RawEvent};
+use super::compact::{NONE, RawEvent};
+use super::line::{Chunk, Initially};
 use super::operation::{Function, NEVER, NEVER_NS, NO_NODE, Operation, Outcome};
 use super::order::{self, By, Disorder, Member, Moment, Watch};
 use super::value::Value;
@@ -62,6 +63,9 @@ pub(crate) struct Assembler {
     waiting_commands: HashMap<(u32, u32), (u64, u64)>,
     /// Completions with another value than their invocation's, and the first one's line.
     replaced: (u64, u64),
+    has_drain: bool,
+    /// An operation does not say when it began.
+    has_untold_time: bool,
     history: History,
     dense: Vec<Doing>,
     sparse: HashMap<u64, Doing>,
@@ -84,6 +88,8 @@ impl Assembler {
             waiting: Vec::new(),
             waiting_commands: HashMap::new(),
             replaced: (0, 0),
+            has_drain: false,
+            has_untold_time: false,
             history: History::default(),
             dense: Vec::new(),
             sparse: HashMap::new(),
@@ -115,15 +121,24 @@ impl Assembler {
         let mut commands = chunk.commands.iter().peekable();
         let base = self.base as u32;
         for (number, raw) in chunk.events.iter().enumerate() {
+            let place = chunk.places.of(number, raw);
             let event = RawEvent {
+                process: raw.process,
+                time_ns: raw.time_ns,
+                index: place.index,
+                line: base + place.line,
+                column: place.column,
+                position: base + raw.position,
                 key: keys[raw.key as usize],
-                node: nodes.get(usize::from(raw.node)).copied().unwrap_or(NO_NODE),
                 value: translated(raw.value),
                 second: translated(raw.second),
                 saw: translated(raw.saw),
-                position: base + raw.position,
-                line: base + raw.line,
-                ..*raw
+                term: raw.term,
+                node: nodes.get(usize::from(raw.node)).copied().unwrap_or(NO_NODE),
+                function: raw.function,
+                kind: raw.kind,
+                has_error: raw.has_error,
+                is_rejected: raw.is_rejected,
             };
             if self.manner.is_sorted {
                 while let Some(&(_, session, sequence)) =
@@ -165,13 +180,16 @@ impl Assembler {
         self.take_sorted()?;
         self.begin_keys(asked)?;
         self.settle_times();
-        drain::expand(&mut self.history, &mut self.counts);
+        if self.has_drain {
+            drain::expand(&mut self.history, &mut self.counts);
+        }
         self.history.events = self.base;
         self.history.operations.shrink_to_fit();
         // The invocation and the completion may both tell the command.
         self.history.commands.sort_unstable_by_key(|command| command.operation);
         self.history.commands.dedup();
-        self.history.by_key = ByKey::new(&self.history.operations, &self.counts);
+        (self.history.by_key, self.history.census) =
+            ByKey::new(&self.history.operations, &self.counts);
         Ok(self.history)
     }
 
@@ -249,10 +267,9 @@ impl Assembler {
         let told = |&at: &u64| at != NONE;
         let mut times = operations.iter().map(|operation| operation.invoked_at_ns).filter(told);
         let first = times.next();
-        let all_told = operations.iter().all(|operation| told(&operation.invoked_at_ns));
         // A clock that never moves is none: everything would overlap.
         let moves = self.moment.is_later || times.any(|at| Some(at) != first);
-        self.history.has_times = all_told && first.is_some() && moves;
+        self.history.has_times = !self.has_untold_time && first.is_some() && moves;
         if self.watch.by == By::Time && self.moment.is_later {
             let moved = self.moment.rearranged();
             self.move_all(moved);
@@ -353,6 +370,8 @@ impl Assembler {
             Doing::Retired(last) => return Err(self.after_info(event, last)),
         }
         self.counts[event.key as usize] += 1;
+        self.has_drain |= event.function == Function::Drain;
+        self.has_untold_time |= event.time_ns == NONE;
         self.history.operations.push(Operation {
             process: event.process,
             invoked_at_ns: event.time_ns,

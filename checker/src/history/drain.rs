@@ -15,9 +15,6 @@ pub(super) fn expand(history: &mut History, counts: &mut [u32]) {
     let is_several = |operation: &Operation| {
         operation.function == Function::Drain && operation.outcome == Outcome::Ok
     };
-    if !history.operations.iter().any(is_several) {
-        return;
-    }
     let before = std::mem::take(&mut history.operations);
     let mut moved: Vec<u32> = Vec::with_capacity(before.len());
     let mut after = Vec::with_capacity(before.len());

@@ -6,41 +6,13 @@
 use memchr::memchr;
 use serde_json::Value as Json;
 
+use super::compact::{CompactEvent, EventPlaces, NONE, Place};
 use super::entry::{Actor, Entry, INITIAL, words};
 use super::interner::Interner;
 use super::operation::{Function, NO_NODE};
 use super::scan::{Cursor, Fields, scan};
 use super::value::{Value, Values};
 use crate::event::{Event, EventType};
-
-/// An event in compact form. Numbers are the chunk's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RawEvent {
-    pub(crate) process: u64,
-    /// [`NONE`] if the file does not tell it.
-    pub(crate) time_ns: u64,
-    /// The event's place in the order of events; [`NONE`] if the file does not tell it.
-    pub(crate) index: u64,
-    /// Where it begins in the chunk: the line, from 1, and the byte in it, from 1.
-    pub(crate) line: u32,
-    pub(crate) column: u32,
-    /// The event's position: for lines, the line's number in the chunk, from 1.
-    pub(crate) position: u32,
-    pub(crate) key: u32,
-    pub(crate) value: Value,
-    pub(crate) second: Value,
-    pub(crate) saw: Value,
-    pub(crate) term: u32,
-    pub(crate) node: u16,
-    pub(crate) function: Function,
-    pub(crate) kind: EventType,
-    pub(crate) has_error: bool,
-    /// It says of itself that the value was another than the expected one.
-    pub(crate) is_rejected: bool,
-}
-
-/// A number that a file does not tell.
-pub(crate) const NONE: u64 = u64::MAX;
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +36,9 @@ pub(crate) struct Initially {
 /// The parsed form of a piece of a history.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
-    pub(crate) events: Vec<RawEvent>,
+    pub(crate) events: Vec<CompactEvent>,
+    /// Where they stand.
+    pub(crate) places: EventPlaces,
     /// Index into `events`, session, sequence.
     pub(crate) commands: Vec<(u32, u64, u64)>,
     /// The nemesis's events with their line numbers.
@@ -161,13 +135,10 @@ impl Chunk {
             self.commands.push((self.events.len() as u32, session, sequence));
         }
         let (position, has_error) = (self.positions, fields.has_error);
-        let (line, column) = self.place.unwrap_or((position, 1));
-        self.events.push(RawEvent {
+        self.stands(fields.index);
+        self.events.push(CompactEvent {
             process,
             time_ns,
-            index: fields.index.unwrap_or(NONE),
-            line,
-            column,
             position,
             key,
             value,
@@ -256,13 +227,10 @@ impl Chunk {
         if let Some((session, sequence)) = event.command {
             self.commands.push((self.events.len() as u32, session, sequence));
         }
-        let (line, column) = self.place.unwrap_or((self.positions, 1));
-        self.events.push(RawEvent {
+        self.stands(event.index);
+        self.events.push(CompactEvent {
             process,
             time_ns: event.time_ns.unwrap_or(NONE),
-            index: event.index.unwrap_or(NONE),
-            line,
-            column,
             position: self.positions,
             key,
             value,
@@ -276,6 +244,14 @@ impl Chunk {
             is_rejected: event.rejected == Some(true),
         });
         Ok(())
+    }
+
+    /// Notes where the event stands that is pushed next.
+    #[inline]
+    fn stands(&mut self, index: Option<u64>) {
+        let (line, column) = self.place.unwrap_or((self.positions, 1));
+        let place = Place { index: index.unwrap_or(NONE), line, column };
+        self.places.push(&self.events, self.positions, place);
     }
 
     fn initially(&mut self, event: Entry) -> Result<(), (&'static str, String)> {

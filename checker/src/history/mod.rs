@@ -7,6 +7,8 @@
 
 mod array;
 mod assemble;
+mod census;
+mod compact;
 mod detect;
 mod drain;
 mod edn;
@@ -28,6 +30,7 @@ mod value;
 use std::collections::HashMap;
 
 use crate::event::Event;
+pub(crate) use census::Census;
 use interner::Interner;
 
 pub use operation::{Function, NEVER, NEVER_NS, Operation, Outcome};
@@ -66,6 +69,7 @@ pub struct History {
     keys: Interner,
     nodes: Interner,
     by_key: ByKey,
+    census: Census,
     /// What each key holds before its first operation; empty where all begin absent.
     initial: Vec<Value>,
     /// Whether the operations' times are the file's. If not, they only count events and say no durations.
@@ -107,7 +111,7 @@ impl History {
 
     /// The `index` that the file gives the event at a position, if it has them.
     pub fn index(&self, position: u32) -> Option<u64> {
-        self.indices.get(position as usize).copied().filter(|&index| index != line::NONE)
+        self.indices.get(position as usize).copied().filter(|&index| index != compact::NONE)
     }
 
     /// What a key holds before its first operation: null unless the file or the caller says otherwise.
@@ -126,6 +130,11 @@ impl History {
         (operation.node != operation::NO_NODE).then(|| self.nodes.text(u32::from(operation.node)))
     }
 
+    /// What there is in it.
+    pub(crate) fn census(&self) -> &Census {
+        &self.census
+    }
+
     /// For each key, its operations' indices, in order of invocation.
     pub fn by_key(&self) -> &ByKey {
         &self.by_key
@@ -140,8 +149,8 @@ pub struct ByKey {
 }
 
 impl ByKey {
-    /// Groups operations; `counts` says how many each key has.
-    fn new(operations: &[Operation], counts: &[u32]) -> ByKey {
+    /// Groups operations, and counts what there is; `counts` says how many each key has.
+    fn new(operations: &[Operation], counts: &[u32]) -> (ByKey, Census) {
         let mut starts = Vec::with_capacity(counts.len() + 1);
         let mut next = 0;
         for count in counts {
@@ -151,12 +160,14 @@ impl ByKey {
         starts.push(next);
         let mut places = starts.clone();
         let mut indices = vec![0u32; operations.len()];
+        let mut census = Census::default();
         for (index, operation) in operations.iter().enumerate() {
             let place = &mut places[operation.key as usize];
             indices[*place as usize] = index as u32;
             *place += 1;
+            census.count(operation);
         }
-        ByKey { starts, indices }
+        (ByKey { starts, indices }, census)
     }
 
     /// The operations of one key.

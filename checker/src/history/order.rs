@@ -4,7 +4,7 @@
 //! back the reader begins again and sorts. Events of the same time keep the order of their lines, but a call comes
 //! before a return: intervals are closed, so what ends at the moment at which another begins overlaps it.
 
-use super::line::{NONE, RawEvent};
+use super::compact::{NONE, RawEvent};
 
 /// What the order of a file's events goes by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -149,7 +149,7 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
     }
     let total = run.statistics.operations.total();
     let witness = story.witnessed().and_then(|finding| finding.witness.as_ref());
-    let faults = counted(run.recording.faults.len() as u64, "fault");
+    let faults = counted(run.statistics.faults.len() as u64, "fault");
     let size = match witness {
         Some(witness) => {
             format!("{} operations → {}", thousands(total), witness.operations.len())

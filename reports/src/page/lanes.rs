@@ -2,12 +2,12 @@
 
 use askama::Template;
 
-use super::section::{Drawn, View, drawn};
+use super::section::{self, Drawn, View, drawn};
 
 #[derive(Template)]
 #[template(path = "parts/lanes.html")]
 struct Lanes<'a> {
-    lanes: &'a str,
+    lanes: &'a section::Lanes,
 }
 
 pub(super) fn section(view: &View<'_>) -> Drawn {

@@ -21,8 +21,8 @@ pub(super) fn section(view: &View<'_>) -> Drawn {
     let Some(picture) = finding.and_then(|finding| timeline::draw(run, finding)) else {
         return Ok(None);
     };
-    let operations = run.recording.operations.len() as u64;
-    let faults = (!run.is_history()).then_some(run.recording.faults.len());
+    let operations = run.statistics.operations.total();
+    let faults = (!run.is_history()).then_some(run.statistics.faults.len());
     let is_violation = run.record.verdict == Verdict::Violation;
     let picture = Picture { is_violation, note: note(finding, operations, faults), picture };
     drawn(&picture, &[("witness", if is_violation { "Violation" } else { "Moment" })])
@@ -32,7 +32,7 @@ pub(super) fn section(view: &View<'_>) -> Drawn {
 fn note(finding: Option<&Finding>, operations: u64, faults: Option<usize>) -> String {
     let Some(finding) = finding else { return String::new() };
     let Some(witness) = &finding.witness else {
-        return "the nodes around the moment, on a real time axis".to_owned();
+        return "the nodes around the moment, times to scale".to_owned();
     };
     let count = witness.operations.len();
     let context = witness.operations.iter().filter(|operation| !operation.essential).count();
@@ -53,6 +53,6 @@ fn note(finding: Option<&Finding>, operations: u64, faults: Option<usize>) -> St
     text.push_str(&faults.map_or(String::new(), |faults| {
         format!(" · {} in the run", counted(faults as u64, "fault"))
     }));
-    text.push_str(" · real time axis");
+    text.push_str(" · times to scale");
     text
 }

@@ -37,9 +37,16 @@ pub(crate) struct Extra {
     pub(crate) keys: Vec<KeyRow>,
     pub(crate) keys_left_out: usize,
     /// The operations of one key as a picture.
-    pub(crate) lanes: Option<String>,
+    pub(crate) lanes: Option<Lanes>,
     /// The page lies in the run's folder, so that it can link to its files.
     pub(crate) has_folder: bool,
+}
+
+/// The operations of one key, a lane for each client.
+pub(crate) struct Lanes {
+    /// What is drawn, in words.
+    pub(crate) note: String,
+    pub(crate) picture: String,
 }
 
 /// A key of the history.

@@ -68,10 +68,10 @@ fn tested(run: &Run) -> Vec<Fact> {
         facts.push(Fact::new("by kind", by_kind(statistics)));
     }
     let load = format!(
-        "{} client processes, {}, {:.0} ok operations a second",
+        "{} client processes, {}, {} ok operations a second",
         thousands(statistics.processes),
         counted(statistics.keys, "key"),
-        statistics.rate_per_s
+        thousands(statistics.rate_per_s.round() as u64)
     );
     facts.push(Fact::new("load", load));
     if !statistics.phases.is_empty() {
@@ -80,11 +80,11 @@ fn tested(run: &Run) -> Vec<Fact> {
     if run.is_history() {
         return facts;
     }
-    let faults = run.recording.faults.len() as u64;
+    let faults = statistics.faults.len() as u64;
     let effective = statistics.effective_faults();
     facts.push(Fact::new(
         "faults",
-        format!("{} planned, {effective} with an observed effect", thousands(faults)),
+        format!("{} recorded, {effective} with an observed effect", thousands(faults)),
     ));
     let elections = statistics.elections;
     facts.push(Fact::new(
@@ -99,7 +99,11 @@ fn tested(run: &Run) -> Vec<Fact> {
         facts.push(Fact::new("by a stale leader", text));
     }
     facts.extend(objectives(run));
-    facts.push(Fact::new("clocks", "one host, CLOCK_MONOTONIC for clients, nodes and faults"));
+    let clocks = match run.record.settings.is_simulated() {
+        true => "virtual time: one clock for clients and faults, and each node's own beside it",
+        false => "one host, CLOCK_MONOTONIC for clients, nodes and faults",
+    };
+    facts.push(Fact::new("clocks", clocks));
     facts
 }
 

@@ -351,14 +351,19 @@ function drawRate(data) {
   foreground(lane);
   label(g, Math.round(most / 1.08) + "/s", 2, 12, width);
   const span = view.to - view.from;
-  const step = [1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600]
+  const step = [1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600]
     .find((s) => span / s <= Math.max(3, width / 80)) ?? 7200;
   g.fillStyle = colours.muted;
   for (let tick = Math.ceil(view.from / step); tick * step <= view.to; tick++) {
     const px = x(tick * step);
     g.fillRect(px, height - 16, 1, 4);
-    g.fillText(+(tick * step).toFixed(3) + " s", px + 3, height - 3);
+    g.fillText(+moment(tick * step) + " s", px + 3, height - 3);
   }
+}
+
+// Seconds, as fine as the part in view asks for.
+function moment(seconds) {
+  return seconds.toFixed(view.to - view.from < 0.01 ? 6 : 3);
 }
 
 // The whole run in small, with the part in view.

@@ -1,6 +1,7 @@
 // Zooming, panning, pointing: one window of time shared by all lanes.
 
-const SHORTEST = 0.001;
+// Never less than a thousandth of the whole: some histories last for microseconds.
+const SHORTEST = Math.min(0.001, (meta.to - meta.from) / 1000);
 
 function start(data) {
   const tip = one("#tip"), lanes = ["#lane-faults", "#lane-roles", "#lane-latency", "#lane-rate"].map(one);
@@ -22,7 +23,7 @@ function start(data) {
     drawWindow(data);
     const count = firstFrom(data, view.to) - firstFrom(data, view.from);
     one("#range").textContent =
-      `${view.from.toFixed(3)} – ${view.to.toFixed(3)} s · ${count.toLocaleString("en")} operations one by one`;
+      `${moment(view.from)} – ${moment(view.to)} s · ${count.toLocaleString("en")} operations one by one`;
   }
   const redraw = () => {
     if (!queued) requestAnimationFrame(draw);
@@ -156,7 +157,7 @@ function start(data) {
 
 // What lies under the pointer: the time, the nearest operation, the fault, the roles.
 function describe(data, time, lane, y) {
-  const lines = [time.toFixed(3) + " s"];
+  const lines = [moment(time) + " s"];
   if (lane.id === "lane-latency") {
     const nearest = nearestOperation(data, time, lane, y);
     if (nearest !== null) lines.push(...operationWords(data, nearest));
