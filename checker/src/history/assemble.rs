@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::drain;
 use super::compact::{NONE, RawEvent};
+use super::drain;
 use super::line::{Chunk, Initially};
 use super::operation::{Function, NEVER, NEVER_NS, NO_NODE, Operation, Outcome};
 use super::order::{self, By, Disorder, Member, Moment, Watch};
