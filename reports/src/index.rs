@@ -2,7 +2,7 @@
 //!
 //! One row for every run that left something behind, newest first; a grid of scenarios over time;
 //! trends; failures grouped by signature, so that ten red runs with one cause read as one problem. A
-//! run with a planted bug is a canary: it must fail, and one that passes is the bad news.
+//! run of a mutant is a canary: it must fail, and one that passes is the bad news.
 
 mod entries;
 mod spark;
@@ -168,8 +168,8 @@ fn news(entries: &[Entry]) -> (&'static str, String, String, String, String) {
     let scenario = &newest.scenario;
     let (class, badge) = (tone(newest), format!("{} {}", sign(newest), word(newest)));
     let headline = match (newest.verdict, newest.is_canary()) {
-        (Verdict::Violation, true) => format!("The planted bug was found: {scenario}"),
-        (Verdict::Pass, true) => format!("The planted bug was missed: {scenario}"),
+        (Verdict::Violation, true) => format!("The mutant was found: {scenario}"),
+        (Verdict::Pass, true) => format!("The mutant was missed: {scenario}"),
         (Verdict::Violation, false) if earlier.is_empty() => format!("{scenario} fails"),
         (Verdict::Violation, false) if failed == 0 => {
             format!("{scenario} fails for the first time in {} runs", earlier.len() + 1)
@@ -262,7 +262,7 @@ fn state(runs: &[&Entry]) -> (&'static str, String) {
     let bad = |entry: &&&Entry| tone(entry) == "violation";
     let failures = runs.iter().filter(bad).count();
     let newest_bad = runs.last().is_some_and(|entry| tone(entry) == "violation");
-    // Of a planted bug, the bad news is that it went unseen.
+    // Of a mutant, the bad news is that it went unseen.
     let what = if runs.iter().all(|entry| entry.is_canary()) { "missed " } else { "" };
     match (failures, newest_bad) {
         (0, _) => ("", String::new()),
@@ -309,11 +309,11 @@ fn signatures(entries: &[Entry]) -> Vec<Signature> {
                 own.iter().map(|entry| entry.scenario.as_str()).collect();
             scenarios.sort_unstable();
             scenarios.dedup();
-            let planted = own.iter().all(|entry| entry.is_canary());
+            let are_mutants = own.iter().all(|entry| entry.is_canary());
             let is_newest =
                 own.last().zip(entries.last()).is_some_and(|(own, all)| own.id == all.id);
-            let (state, class) = match (planted, own.len(), is_newest) {
-                (true, ..) => ("planted", "good"),
+            let (state, class) = match (are_mutants, own.len(), is_newest) {
+                (true, ..) => ("mutant", "good"),
                 (false, 1, true) => ("✕ new", "bad"),
                 _ => ("! seen before", "warn"),
             };
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_bug_that_passes_is_the_bad_news() {
+    fn a_mutant_that_passes_is_the_bad_news() {
         let found = entry("1", Verdict::Violation, Some("vote-volatile"));
         let missed = entry("2", Verdict::Pass, Some("vote-volatile"));
         assert_eq!((tone(&found), word(&found)), ("pass", "FOUND"));
@@ -441,7 +441,7 @@ mod tests {
         assert_eq!(news(&runs).2, "register · kill fails for the first time in 2 runs");
         let shown = page(&runs, 0);
         let verdicts: Vec<&str> = shown.rows.iter().map(|row| row.verdict.as_str()).collect();
-        assert_eq!(verdicts, ["✕ FAIL", "… INCOMPLETE", "✓ PASS"]);
+        assert_eq!(verdicts, ["✕ VIOLATION", "… INCOMPLETE", "✓ PASS"]);
     }
 
     #[test]

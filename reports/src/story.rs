@@ -143,7 +143,7 @@ pub(crate) fn lasted(record: &RunRecord) -> String {
 pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "PASS",
-        Verdict::Violation => "FAIL",
+        Verdict::Violation => "VIOLATION",
         Verdict::Undecided => "UNDECIDED",
         Verdict::Error => "ERROR",
     }
@@ -215,7 +215,7 @@ pub(crate) fn headline(record: &RunRecord, statistics: &Statistics) -> String {
         }
         Some((check, finding)) => format!("{}: {}", check.title, words(&finding.anomaly)),
         None if record.verdict == Verdict::Pass && record.settings.mutant.is_some() => format!(
-            "The planted bug was not seen in {} ok operations under {} with an effect",
+            "The mutant was not seen in {} ok operations under {} with an effect",
             thousands(statistics.operations.ok),
             counted(statistics.effective_faults() as u64, "fault")
         ),
@@ -261,7 +261,7 @@ fn weaknesses(run: &Run) -> Vec<String> {
         found.push(format!("{} skipped", counted(skipped as u64, "fault")));
     }
     if run.record.settings.mutant.is_some() {
-        found.push("the server ran with a planted bug".to_owned());
+        found.push("the server was a mutant".to_owned());
     }
     found
 }
@@ -312,7 +312,7 @@ pub(crate) fn scenario(record: &RunRecord) -> String {
     let settings = &record.settings;
     let mut parts = vec![settings.workload.clone()];
     parts.push(settings.faults.join(", "));
-    parts.extend(settings.mutant.as_ref().map(|mutant| format!("planted bug {mutant}")));
+    parts.extend(settings.mutant.as_ref().map(|mutant| format!("mutant {mutant}")));
     parts.retain(|part| !part.is_empty());
     clean(&parts.join(" · "))
 }

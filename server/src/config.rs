@@ -44,7 +44,7 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How linearizable reads are served.
     pub read_mode: ReadMode,
-    /// A seeded bug. Never set but to test a checker.
+    /// The mutant to run as. Never set but to test a checker.
     pub mutant: Option<Mutant>,
     /// When to take a snapshot.
     pub snapshots: SnapshotPolicy,

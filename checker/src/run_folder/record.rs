@@ -145,7 +145,7 @@ pub struct Settings {
     pub simulated: bool,
     /// The server's executable, where one was given.
     pub server: Option<String>,
-    /// The seeded bug, if any.
+    /// The mutant, if any.
     pub mutant: Option<String>,
     /// Number of nodes.
     pub nodes: u32,

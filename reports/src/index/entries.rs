@@ -34,7 +34,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Whether a bug was planted: then a violation is what was hoped for.
+    /// Whether a mutant ran: then a violation is what was hoped for.
     pub(super) fn is_canary(&self) -> bool {
         self.mutant.is_some()
     }

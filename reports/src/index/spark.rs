@@ -29,7 +29,7 @@ struct Chart {
 }
 
 /// The charts of the newest run's scenario and length, oldest first; none for fewer than two runs.
-/// Another scenario, or a longer run, has other figures by its nature, and a planted bug proves nothing.
+/// Another scenario, or a longer run, has other figures by its nature, and a mutant proves nothing.
 pub(super) fn trends(entries: &[Entry]) -> Vec<Trend> {
     let charts = [
         Chart {

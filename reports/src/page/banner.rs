@@ -145,7 +145,7 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
         facts.extend(seen.map(|(runs, same)| Fact::new("New?", novelty(runs, same))));
     }
     if let Some(mutant) = &record.settings.mutant {
-        facts.push(Fact::code("Planted bug", mutant.clone()));
+        facts.push(Fact::code("Mutant", mutant.clone()));
     }
     let total = run.statistics.operations.total();
     let witness = story.witnessed().and_then(|finding| finding.witness.as_ref());

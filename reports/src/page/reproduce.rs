@@ -72,7 +72,7 @@ fn environment(run: &Run) -> Vec<Fact> {
     let facts = [
         ("server", joined(&[&environment.server_version, &digest])),
         ("executable", settings.server.clone().unwrap_or_default()),
-        ("planted bug", settings.mutant.clone().unwrap_or_default()),
+        ("mutant", settings.mutant.clone().unwrap_or_default()),
         ("tool", tool),
         ("seed", record.known_seed().map(|seed| seed.to_string()).unwrap_or_default()),
         ("target", settings.target.clone()),

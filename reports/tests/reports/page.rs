@@ -86,7 +86,7 @@ fn the_banner_carries_the_verdict_by_word_and_sign() {
         let reported = Reported::new(shape, OPERATIONS);
         let expected = match reported.record.verdict {
             Verdict::Pass => "✓ PASS",
-            Verdict::Violation => "✕ FAIL",
+            Verdict::Violation => "✕ VIOLATION",
             Verdict::Undecided => "? UNDECIDED",
             Verdict::Error => "! ERROR",
         };

@@ -1,4 +1,4 @@
-//! The long checks of a release, one after the other: failure runs of seeded bugs, clean runs, thousands of
+//! The long checks of a release, one after the other: failure runs of mutants, clean runs, thousands of
 //! simulated clusters, the exhaustive oracle. What has run is noted, so that it can be ended at any time and
 //! goes on where it stopped; a table tells what has run and what came of it.
 //!

@@ -30,15 +30,15 @@ const CLEAN_SEEDS: std::ops::RangeInclusive<u64> = 1..=30;
 /// Steps that are asked for together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
-    /// Failure runs of ten seeded bugs in the simulator
+    /// Failure runs of ten mutants in the simulator
     Simulated,
-    /// Failure runs of six seeded bugs on real clusters
+    /// Failure runs of six mutants on real clusters
     Real,
     /// Clean runs of real clusters
     Clean,
     /// Runs that are too short, or disturbed by hand
     Edges,
-    /// Thousands of simulated clusters, clean and with every seeded bug
+    /// Thousands of simulated clusters, clean and with every mutant
     Sim,
     /// The checker against brute force
     Oracle,

@@ -1,4 +1,4 @@
-//! `whitewater mutants`: the seeded bugs, and which of them the simulator and real runs find, how often and
+//! `whitewater mutants`: the mutants, and which of them the simulator and real runs find, how often and
 //! how soon.
 
 mod real;

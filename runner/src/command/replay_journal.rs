@@ -25,7 +25,7 @@ pub(crate) struct ReplayJournalArguments {
     /// A journal, or a run with journals: a folder, the beginning of its id, latest, last-failed
     #[arg(value_name = "FILE|RUN")]
     pub(crate) subject: String,
-    /// Replay by other rules than those recorded under: a seeded bug's, or `none` for the paper's
+    /// Replay by other rules than those recorded under: a mutant's, or `none` for the paper's
     #[arg(long, value_name = "NAME")]
     pub(crate) mutant: Option<Rules>,
     #[command(flatten)]

@@ -31,7 +31,7 @@ pub(crate) struct Batch {
     pub(crate) workload: WorkloadPlan,
     /// The fault families.
     pub(crate) families: Vec<String>,
-    /// The seeded bug.
+    /// The mutant.
     pub(crate) mutant: Option<Mutant>,
     /// Worker threads.
     pub(crate) threads: usize,

@@ -31,7 +31,7 @@ const LOG_VERBOSITY: u8 = 1;
 pub(crate) struct Origin {
     /// The command line that repeats it.
     pub(crate) command: String,
-    /// The seeded bug.
+    /// The mutant.
     pub(crate) mutant: Option<String>,
 }
 

@@ -26,7 +26,7 @@ use super::weather::Weather;
 pub(super) struct Build {
     /// Number of nodes.
     pub(super) nodes: u64,
-    /// The seeded bug.
+    /// The mutant.
     pub(super) mutant: Option<Mutant>,
     /// The seed of the run.
     pub(super) seed: u64,

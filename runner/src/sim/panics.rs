@@ -1,4 +1,4 @@
-//! A simulated server may panic: a seeded bug breaks an invariant that the core asserts. On a real
+//! A simulated server may panic: a mutant breaks an invariant that the core asserts. On a real
 //! machine the process ends and its log says why; here the panic is caught and becomes that.
 
 use std::cell::RefCell;

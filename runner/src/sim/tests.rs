@@ -331,7 +331,7 @@ fn a_fault_on_a_node_that_is_down_already_has_no_effect() {
     assert!(!in_vain.is_empty(), "in 24 seeds no fault came too late");
 }
 
-/// The report of every seeded bug begins with what the bug breaks, not with what comes of that. The rare ones may
+/// The report of every mutant begins with what the bug breaks, not with what comes of that. The rare ones may
 /// need more seeds than these.
 #[test]
 fn what_a_card_names_leads_the_report() {

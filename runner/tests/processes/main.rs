@@ -1,4 +1,4 @@
-//! The real binary with real processes: whole runs, planted bugs, and everything people do wrong.
+//! The real binary with real processes: whole runs, mutants, and everything people do wrong.
 
 #![expect(clippy::unwrap_used, reason = "what is missing here fails the test")]
 

@@ -1,5 +1,5 @@
-//! Seeded bugs on real processes: each is found, and explained as what it is. A tool that cannot see a
-//! planted bug proves nothing by a pass.
+//! Mutants on real processes: each is found, and explained as what it is. A tool that cannot see a
+//! mutant proves nothing by a pass.
 
 use crate::harness::Bench;
 use serde_json::Value;

@@ -74,7 +74,7 @@ pub enum Event {
         applied: Index,
         /// Hash of the state machine at `applied`.
         state_hash: Chain,
-        /// The seeded bug in force; `None` for the correct server.
+        /// The mutant in force; `None` for the correct server.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mutant: Option<String>,
         /// The membership in force.

@@ -23,7 +23,7 @@
 //! # A tour
 //!
 //! **Rules** (`rules.rs`). Every decision that the promises hang on is a small method of the trait
-//! [`Rules`], with its section. [`Paper`] is Raft as published; a seeded bug overrides one method. Read
+//! [`Rules`], with its section. [`Paper`] is Raft as published; a mutant overrides one method. Read
 //! this file first: it is the paper's Figure 2 in Rust.
 //!
 //! **The log** (`log.rs`, `chain.rs`). Entries since the last compaction, with their chain hashes. An

@@ -16,7 +16,7 @@ use crate::message::{Chain, Entry, Index, Payload, Position, Term};
 /// - nothing at or before the base is ever truncated.
 ///
 /// That terms never fall and that committed entries stay are the protocol's properties, not this
-/// type's: a seeded bug must be able to break them and leave a trace that shows it.
+/// type's: a mutant must be able to break them and leave a trace that shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Log {
     base: Position,

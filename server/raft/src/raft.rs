@@ -397,7 +397,7 @@ impl Raft {
 
     fn tell_commit_at(&mut self, index: Index, matched: Vec<(NodeId, Index)>) {
         self.commit_told = index;
-        // Only a seeded bug brings the commit index back behind the base.
+        // Only a mutant brings the commit index back behind the base.
         if let (Some(to), Some(chain)) = (self.log.position_at(index), self.log.chain_at(index)) {
             self.emit(Event::Commit { to, chain, matched });
         }

@@ -68,7 +68,7 @@ pub struct Header {
     pub build: String,
     /// Counts the node's starts, from 1.
     pub boot: u64,
-    /// The seeded bug in force.
+    /// The mutant in force.
     pub mutant: Option<String>,
     /// The core's settings.
     pub settings: Settings,
@@ -171,8 +171,8 @@ pub enum JournalError {
         /// What is wrong there.
         why: String,
     },
-    /// It was written under a seeded bug that this build does not have.
-    #[error("{} was written under the seeded bug {name:?}, which this build does not know", path.display())]
+    /// It was written under a mutant that this build does not have.
+    #[error("{} was written by the mutant {name:?}, which this build does not know", path.display())]
     UnknownMutant {
         /// The file.
         path: PathBuf,

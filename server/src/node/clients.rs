@@ -36,7 +36,7 @@ impl<E: Effects> Node<E> {
         self.uncommitted.proposed(position, bytes);
         if self.raft.acknowledges(position.index) {
             // Only a success is acknowledged early. Any other answer depends on what is applied before
-            // it, and would turn one seeded bug into several.
+            // it, and would turn one mutant into several.
             let preview = self.machine.preview(&command, position.index);
             if matches!(preview, Reply::Effect(Effect::Written { .. })) {
                 return self.reply(client, Outcome::Reply(preview), position.index);

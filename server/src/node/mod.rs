@@ -39,7 +39,7 @@ pub struct Setup {
     pub raft: Config,
     /// Counts the starts, for the trace.
     pub boot: u64,
-    /// The seeded bug's name, for the trace.
+    /// The mutant's name, for the trace.
     pub mutant: Option<String>,
     /// The membership of a cluster that is just being made.
     pub bootstrap: Membership,

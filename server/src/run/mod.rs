@@ -76,7 +76,7 @@ pub(crate) async fn serve(
     let journal = open_journal(&config, directory.boot())?;
     let node = Node::new(setup(&config, &directory, journal), recovered, world)?;
     if let Some(mutant) = config.mutant {
-        log.warn(format_args!("runs with the seeded bug {mutant}: {}", mutant.card().broken));
+        log.warn(format_args!("runs as the mutant {mutant}: {}", mutant.card().broken));
     }
     log.info(format_args!(
         "serves cluster {:?} on {}, boot {}",

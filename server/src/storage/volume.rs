@@ -31,9 +31,9 @@ pub trait Volume: Debug + Send + Sync {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes names durable: what was created, renamed or removed.
     fn sync(&self) -> io::Result<()>;
-    /// Time since some moment. Only seeded bugs ask.
+    /// Time since some moment. Only mutants ask.
     fn elapsed(&self) -> Duration;
-    /// Lets time pass between two operations. Only seeded bugs do.
+    /// Lets time pass between two operations. Only mutants do.
     fn wait(&self, time: Duration);
 }
 

@@ -24,7 +24,7 @@ struct Table {
     files: BTreeMap<String, File>,
     /// The names that a power loss leaves.
     durable: BTreeMap<String, File>,
-    /// What was in it when a seeded bug last waited.
+    /// What was in it when a mutant last waited.
     at_wait: Option<Files>,
 }
 
@@ -111,7 +111,7 @@ impl Memory {
         copy(&self.table().files)
     }
 
-    /// Another volume, with what was in this one when a seeded bug last waited.
+    /// Another volume, with what was in this one when a mutant last waited.
     pub(crate) fn at_last_wait(&self) -> Option<Memory> {
         self.table().at_wait.clone().map(Memory::of)
     }

@@ -1,4 +1,4 @@
-//! Seeded bugs on real clusters: one `whitewater run` after the other, each with the workload and the
+//! Mutants on real clusters: one `whitewater run` after the other, each with the workload and the
 //! faults that its bug needs.
 //!
 //! Every run is a process of its own, so that whatever a bug does to it ends with it. Ctrl-C goes to the

@@ -1,4 +1,4 @@
-//! Seeded bugs that must be caught: an invariant that nothing can break checks nothing.
+//! Mutants that must be caught: an invariant that nothing can break checks nothing.
 //!
 //! Random schedules catch most of them within some hundred; the rare ones have a script each.
 
@@ -32,7 +32,7 @@ fn is_caught(plan: &Plan, by: &[&str]) {
         }
         others.push(broken);
     }
-    panic!("no schedule caught the seeded bug by {by:?}; other finds: {others:#?}");
+    panic!("no schedule caught the mutant by {by:?}; other finds: {others:#?}");
 }
 
 #[derive(Debug)]

@@ -25,7 +25,7 @@ enum Step {
         /// Fewest entries of an append that leaves while another one is unanswered.
         #[arg(key)]
         gathers: Option<usize>,
-        /// A seeded bug of `mutants`.
+        /// A mutant of `mutants`.
         #[arg(key, optional)]
         rules: String,
     },

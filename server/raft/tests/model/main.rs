@@ -2,7 +2,7 @@
 //! repetitions, by the crate stateright.
 //!
 //! The clean core keeps the promises of Figure 3 that speak of states (election safety, log matching,
-//! leader completeness, state machine safety) in every state within the bounds, and four seeded bugs
+//! leader completeness, state machine safety) in every state within the bounds, and four mutants
 //! are found to break one. `cargo test --release -p whitewater-raft --test model -- --nocapture` prints
 //! bounds and state counts; `-- --ignored` takes larger bounds, and minutes.
 

@@ -1,4 +1,4 @@
-//! The rules of a model: the paper's, or one of four seeded bugs.
+//! The rules of a model: the paper's, or one of four mutants.
 
 use whitewater_raft::{HardState, NodeId, Rules, Term};
 
