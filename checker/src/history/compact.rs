@@ -53,8 +53,13 @@ impl Place {
 pub(crate) struct EventPlaces(Vec<Place>);
 
 impl EventPlaces {
-    /// Takes the place of the event behind `events`.
+    /// Whether no event told one.
     #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the place of the event behind `events`.
     pub(crate) fn push(&mut self, events: &[CompactEvent], position: u32, place: Place) {
         if self.0.is_empty() {
             if place == Place::of_line(position) {

@@ -18,12 +18,12 @@ pub(crate) struct Interner {
 impl Interner {
     /// The number of a text; a new one if it was not seen before.
     pub(crate) fn intern(&mut self, text: &str) -> u32 {
-        let hash = self.hasher.hash_one(text);
+        let hash = self.hasher.hash_one(text.as_bytes());
         let Interner { bytes, ends, table, hasher } = self;
         let entry = table.entry(
             hash,
-            |&number| slice(bytes, ends, number) == text,
-            |&number| hasher.hash_one(slice(bytes, ends, number)),
+            |&number| &bytes.as_bytes()[span(ends, number)] == text.as_bytes(),
+            |&number| hasher.hash_one(&bytes.as_bytes()[span(ends, number)]),
         );
         match entry {
             hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
@@ -37,15 +37,27 @@ impl Interner {
         }
     }
 
+    /// The number of a text that may be no text at all: what was seen before needs no second look.
+    #[inline]
+    pub(crate) fn intern_bytes(&mut self, text: &[u8]) -> Option<u32> {
+        self.find_bytes(text).or_else(|| Some(self.intern(std::str::from_utf8(text).ok()?)))
+    }
+
     /// The number of a text that was seen before.
     pub(crate) fn find(&self, text: &str) -> Option<u32> {
+        self.find_bytes(text.as_bytes())
+    }
+
+    #[inline]
+    fn find_bytes(&self, text: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(text);
-        self.table.find(hash, |&number| self.text(number) == text).copied()
+        let is_it = |&number: &u32| &self.bytes.as_bytes()[span(&self.ends, number)] == text;
+        self.table.find(hash, is_it).copied()
     }
 
     /// The text of a number.
     pub(crate) fn text(&self, number: u32) -> &str {
-        slice(&self.bytes, &self.ends, number)
+        &self.bytes[span(&self.ends, number)]
     }
 
     /// How many texts there are.
@@ -62,10 +74,11 @@ impl Interner {
     }
 }
 
-fn slice<'a>(bytes: &'a str, ends: &[usize], number: u32) -> &'a str {
+#[inline]
+fn span(ends: &[usize], number: u32) -> std::ops::Range<usize> {
     let number = number as usize;
     let start = if number == 0 { 0 } else { ends[number - 1] };
-    &bytes[start..ends[number]]
+    start..ends[number]
 }
 
 #[cfg(test)]
@@ -83,7 +96,11 @@ mod tests {
         assert_eq!(interner.text(2), "k2");
         assert_eq!(interner.find("k2"), Some(2));
         assert_eq!(interner.find("k3"), None);
-        assert_eq!(interner.texts().collect::<Vec<_>>(), ["k1", "", "k2"]);
+        assert_eq!(interner.intern_bytes(b"k2"), Some(2));
+        assert_eq!(interner.intern_bytes(b"k4"), Some(3));
+        assert_eq!(interner.intern_bytes(b"\xff"), None);
+        assert_eq!(interner.intern("k4"), 3);
+        assert_eq!(interner.texts().collect::<Vec<_>>(), ["k1", "", "k2", "k4"]);
     }
 
     #[test]

@@ -75,9 +75,8 @@ impl Chunk {
 
     /// Takes one event's JSON text.
     pub(super) fn line(&mut self, line: &[u8]) -> Result<(), LineError> {
-        if let Ok(fields) = scan(line)
-            && self.usual(&fields).is_some()
-        {
+        let mut fields = Fields::default();
+        if scan(line, &mut fields).is_ok() && self.usual(&fields).is_some() {
             return Ok(());
         }
         if line.trim_ascii().is_empty() {
@@ -126,9 +125,9 @@ impl Chunk {
             Some(text) => self.scalar(text)?,
             None => Value::UNTOLD,
         };
-        let key = self.keys.intern(std::str::from_utf8(fields.key.unwrap_or(b"")).ok()?);
+        let key = self.keys.intern_bytes(fields.key.unwrap_or(b""))?;
         let node = match fields.node {
-            Some(name) => self.node(std::str::from_utf8(name).ok()?),
+            Some(name) => node(self.nodes.intern_bytes(name)?),
             None => NO_NODE,
         };
         if let Some((session, sequence)) = fields.command {
@@ -195,11 +194,6 @@ impl Chunk {
         }
     }
 
-    fn node(&mut self, name: &str) -> u16 {
-        // A cluster of 65,535 nodes is not a cluster of ours; the rest share one number.
-        u16::try_from(self.nodes.intern(name)).unwrap_or(NO_NODE)
-    }
-
     /// Takes an event in its long form. An error names the field it is about.
     pub(crate) fn entry(&mut self, event: Entry) -> Result<(), (&'static str, String)> {
         let process = match event.process {
@@ -223,7 +217,7 @@ impl Chunk {
         };
         let saw = event.saw.map_or(Value::UNTOLD, |seen| self.values.intern(&seen.is));
         let key = self.keys.intern(&event.key.as_ref().map(words).unwrap_or_default());
-        let node = event.node.map_or(NO_NODE, |name| self.node(&name));
+        let node = event.node.map_or(NO_NODE, |name| node(self.nodes.intern(&name)));
         if let Some((session, sequence)) = event.command {
             self.commands.push((self.events.len() as u32, session, sequence));
         }
@@ -249,6 +243,9 @@ impl Chunk {
     /// Notes where the event stands that is pushed next.
     #[inline]
     fn stands(&mut self, index: Option<u64>) {
+        if index.is_none() && self.place.is_none() && self.places.is_empty() {
+            return;
+        }
         let (line, column) = self.place.unwrap_or((self.positions, 1));
         let place = Place { index: index.unwrap_or(NONE), line, column };
         self.places.push(&self.events, self.positions, place);
@@ -313,6 +310,11 @@ impl Chunk {
             _ => Ok((self.values.intern(json), Value::UNTOLD)),
         }
     }
+}
+
+/// A node's number. A cluster of 65,535 nodes is not a cluster of ours; the rest share one number.
+fn node(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(NO_NODE)
 }
 
 /// Whether an event's value means something: an invocation's does unless the value is the answer, and an ok's does:
@@ -387,7 +389,7 @@ mod tests {
     fn the_fast_and_the_careful_path_agree() {
         let usual = r#"{"process":3,"type":"fail","f":"cas","key":"k","value":["a",4294967296],"time_ns":5,"saw":{"is":null},"node":"n1","term":2,"command":[1,2]}"#;
         let odd = usual.replace("\"k\"", "\"\\u006b\"");
-        assert!(scan(odd.as_bytes()).is_err());
+        assert!(scan(odd.as_bytes(), &mut Fields::default()).is_err());
         let (fast, careful) = (Chunk::parse(usual.as_bytes()), Chunk::parse(odd.as_bytes()));
         assert_eq!(format!("{:?}", fast.events), format!("{:?}", careful.events));
         assert_eq!(fast.commands, careful.commands);

@@ -106,7 +106,9 @@ pub(super) struct Member {
 #[derive(Debug, Default)]
 pub(super) struct Moment {
     time_ns: u64,
-    members: Vec<Member>,
+    /// The first one, and those at the same time: nearly always none.
+    first: Option<Member>,
+    others: Vec<Member>,
     /// There was another moment before this one.
     pub(super) is_later: bool,
 }
@@ -116,28 +118,29 @@ impl Moment {
     /// behind returns.
     #[inline]
     pub(super) fn add(&mut self, time_ns: u64, member: Member) -> Vec<(u32, Member)> {
-        if time_ns == self.time_ns || self.members.is_empty() {
-            self.time_ns = time_ns;
-            self.members.push(member);
+        if time_ns == self.time_ns && self.first.is_some() {
+            self.others.push(member);
             return Vec::new();
         }
-        let before = self.rearranged();
-        self.is_later = true;
+        let before = if self.others.is_empty() { Vec::new() } else { self.rearranged() };
+        self.is_later |= self.first.is_some();
         self.time_ns = time_ns;
-        self.members.clear();
-        self.members.push(member);
+        self.first = Some(member);
+        self.others.clear();
         before
     }
 
     /// The members, each with the position it should have; none where all have it.
     pub(super) fn rearranged(&self) -> Vec<(u32, Member)> {
-        let is_placed = self.members.windows(2).all(|two| !two[0].is_return || two[1].is_return);
+        let members = || self.first.iter().chain(&self.others);
+        let is_placed =
+            members().zip(&self.others).all(|(before, after)| !before.is_return || after.is_return);
         if is_placed {
             return Vec::new();
         }
         let (returns, calls): (Vec<Member>, Vec<Member>) =
-            self.members.iter().partition(|member| member.is_return);
-        let positions = self.members.iter().map(|member| member.position);
+            members().partition(|member| member.is_return);
+        let positions = members().map(|member| member.position);
         positions.zip(calls.into_iter().chain(returns)).collect()
     }
 }

@@ -28,15 +28,14 @@ pub(super) struct Fields<'a> {
     pub(super) command: Option<(u64, u64)>,
 }
 
-/// Takes a line apart.
-pub(super) fn scan(line: &[u8]) -> Result<Fields<'_>, Odd> {
+/// Takes a line apart, into fields that are empty: they are too many to be handed about.
+pub(super) fn scan<'a>(line: &'a [u8], fields: &mut Fields<'a>) -> Result<(), Odd> {
     let mut cursor = Cursor { bytes: line, at: 0 };
-    let mut fields = Fields::default();
     cursor.take(b'{')?;
     loop {
-        let name = cursor.string()?;
+        let name = cursor.name()?;
         cursor.take(b':')?;
-        field(&mut cursor, name, &mut fields)?;
+        field(&mut cursor, name, fields)?;
         match cursor.next()? {
             b',' => {}
             b'}' => break,
@@ -44,22 +43,40 @@ pub(super) fn scan(line: &[u8]) -> Result<Fields<'_>, Odd> {
         }
     }
     cursor.skip_space();
-    if cursor.at == line.len() { Ok(fields) } else { Err(Odd) }
+    if cursor.at == line.len() { Ok(()) } else { Err(Odd) }
 }
 
-fn field<'a>(cursor: &mut Cursor<'a>, name: &[u8], fields: &mut Fields<'a>) -> Result<(), Odd> {
+/// The name of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    Process,
+    Type,
+    F,
+    Key,
+    Value,
+    Time,
+    Index,
+    Error,
+    Node,
+    Term,
+    Saw,
+    Command,
+}
+
+#[inline]
+fn field<'a>(cursor: &mut Cursor<'a>, name: Name, fields: &mut Fields<'a>) -> Result<(), Odd> {
     match name {
-        b"process" => fields.process = Some(cursor.number()?),
-        b"type" => fields.kind = cursor.string()?,
-        b"f" => fields.function = cursor.string()?,
-        b"key" => fields.key = Some(cursor.string()?),
-        b"value" => fields.value = cursor.value()?,
-        b"time_ns" => fields.time_ns = Some(cursor.number()?),
-        b"index" => fields.index = Some(cursor.number()?),
-        b"error" => fields.has_error = cursor.value()? != b"null",
-        b"node" => fields.node = Some(cursor.string()?),
-        b"term" => fields.term = Some(cursor.number()?),
-        b"saw" => {
+        Name::Process => fields.process = Some(cursor.number()?),
+        Name::Type => fields.kind = cursor.string()?,
+        Name::F => fields.function = cursor.string()?,
+        Name::Key => fields.key = Some(cursor.string()?),
+        Name::Value => fields.value = cursor.value()?,
+        Name::Time => fields.time_ns = Some(cursor.number()?),
+        Name::Index => fields.index = Some(cursor.number()?),
+        Name::Error => fields.has_error = cursor.value()? != b"null",
+        Name::Node => fields.node = Some(cursor.string()?),
+        Name::Term => fields.term = Some(cursor.number()?),
+        Name::Saw => {
             cursor.take(b'{')?;
             if cursor.string()? != b"is" {
                 return Err(Odd);
@@ -68,16 +85,43 @@ fn field<'a>(cursor: &mut Cursor<'a>, name: &[u8], fields: &mut Fields<'a>) -> R
             fields.saw = Some(cursor.value()?);
             cursor.take(b'}')?;
         }
-        b"command" => {
+        Name::Command => {
             cursor.take(b'[')?;
             let session = cursor.number()?;
             cursor.take(b',')?;
             fields.command = Some((session, cursor.number()?));
             cursor.take(b']')?;
         }
-        _ => return Err(Odd),
     }
     Ok(())
+}
+
+/// The lowest bit of every byte of a word, and the highest.
+const LOWEST: u64 = 0x0101_0101_0101_0101;
+const HIGHEST: u64 = LOWEST << 7;
+
+/// Marks bytes that end the plain part of a string: a quote, a backslash, a control character. Marks above the lowest
+/// one mean nothing.
+#[inline]
+fn ends_of_plain(word: u64) -> u64 {
+    let zeros = |word: u64| word.wrapping_sub(LOWEST) & !word;
+    let is = |byte: u8| zeros(word ^ LOWEST * u64::from(byte));
+    let below_space = word.wrapping_sub(LOWEST * 0x20) & !word;
+    (is(b'"') | is(b'\\') | below_space) & HIGHEST
+}
+
+/// The number that eight digits are; `None`: they are not all digits.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    let word = u64::from_le_bytes(text);
+    let values = word ^ LOWEST * u64::from(b'0');
+    if (values | values.wrapping_add(LOWEST * 6)) & LOWEST * 0xf0 != 0 {
+        return None;
+    }
+    // Neighbours join to twos, fours and eights; the first digit is in the lowest byte.
+    let twos = (values.wrapping_mul(10) + (values >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (twos.wrapping_mul(100) + (twos >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff)
 }
 
 /// A place in a line.
@@ -108,11 +152,54 @@ impl<'a> Cursor<'a> {
         if self.next()? == expected { Ok(()) } else { Err(Odd) }
     }
 
+    /// Steps over a text that stands here; false: another one does.
+    #[inline]
+    fn eat(&mut self, text: &[u8]) -> bool {
+        let is_here = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(text));
+        self.at += if is_here { text.len() } else { 0 };
+        is_here
+    }
+
+    /// A field's name with its quotes.
+    #[inline]
+    fn name(&mut self) -> Result<Name, Odd> {
+        self.skip_space();
+        match self.bytes.get(self.at + 1).ok_or(Odd)? {
+            b'p' if self.eat(b"\"process\"") => Ok(Name::Process),
+            b't' if self.eat(b"\"type\"") => Ok(Name::Type),
+            b't' if self.eat(b"\"time_ns\"") => Ok(Name::Time),
+            b't' if self.eat(b"\"term\"") => Ok(Name::Term),
+            b'f' if self.eat(b"\"f\"") => Ok(Name::F),
+            b'k' if self.eat(b"\"key\"") => Ok(Name::Key),
+            b'v' if self.eat(b"\"value\"") => Ok(Name::Value),
+            b'n' if self.eat(b"\"node\"") => Ok(Name::Node),
+            b'c' if self.eat(b"\"command\"") => Ok(Name::Command),
+            b's' if self.eat(b"\"saw\"") => Ok(Name::Saw),
+            b'e' if self.eat(b"\"error\"") => Ok(Name::Error),
+            b'i' if self.eat(b"\"index\"") => Ok(Name::Index),
+            _ => Err(Odd),
+        }
+    }
+
+    /// The next eight bytes, if there are so many.
+    #[inline]
+    fn eight(&self) -> Option<[u8; 8]> {
+        self.bytes.get(self.at..)?.first_chunk().copied()
+    }
+
     /// A string without escapes or control characters, without its quotes.
     #[inline]
     fn string(&mut self) -> Result<&'a [u8], Odd> {
         self.take(b'"')?;
         let start = self.at;
+        while let Some(eight) = self.eight() {
+            let ends = ends_of_plain(u64::from_le_bytes(eight));
+            if ends != 0 {
+                self.at += ends.trailing_zeros() as usize / 8;
+                break;
+            }
+            self.at += 8;
+        }
         loop {
             match *self.bytes.get(self.at).ok_or(Odd)? {
                 b'"' => break,
@@ -130,6 +217,10 @@ impl<'a> Cursor<'a> {
         self.skip_space();
         let start = self.at;
         let mut number = 0u64;
+        while let Some(eight) = self.eight().and_then(eight_digits) {
+            number = number.wrapping_mul(100_000_000).wrapping_add(eight);
+            self.at += 8;
+        }
         while let Some(digit @ b'0'..=b'9') = self.bytes.get(self.at) {
             // 19 digits cannot overflow; longer ones are left to the real parser.
             number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
@@ -189,10 +280,15 @@ impl<'a> Cursor<'a> {
 mod tests {
     use super::*;
 
+    fn scanned(line: &[u8]) -> Result<Fields<'_>, Odd> {
+        let mut fields = Fields::default();
+        scan(line, &mut fields).map(|()| fields)
+    }
+
     #[test]
     fn takes_the_usual_line_apart() {
         let line = br#"{"process":3,"type":"fail","f":"cas","key":"k7","value":[41, null],"time_ns":1203,"saw":{"is":9},"node":"n2","term":8,"command":[5,6]}"#;
-        let fields = scan(line).unwrap();
+        let fields = scanned(line).unwrap();
         assert_eq!(fields.process, Some(3));
         assert_eq!(fields.kind, b"fail");
         assert_eq!(fields.function, b"cas");
@@ -225,7 +321,49 @@ mod tests {
             br#"{"process":1,}"#,
             br#"{"unknown":1}"#,
         ] {
-            assert!(scan(line).is_err(), "{}", String::from_utf8_lossy(line));
+            assert!(scanned(line).is_err(), "{}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
+    fn any_byte_at_any_place_of_a_string_is_seen() {
+        for length in [0, 1, 7, 8, 9, 15, 16, 20] {
+            for place in 0..length {
+                for byte in 0..=255u8 {
+                    let mut text = vec![b'a'; length];
+                    text[place] = byte;
+                    let line = [&b"\""[..], &text, b"\"tail of the line"].concat();
+                    let read = Cursor { bytes: &line, at: 0 }.string().ok();
+                    let wanted = match byte {
+                        b'"' => Some(&text[..place]),
+                        b'\\' | 0..0x20 => None,
+                        _ => Some(&text[..]),
+                    };
+                    assert_eq!(read, wanted, "{byte} at {place} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_standard_library() {
+        let digits = "9182736450918273645";
+        for length in 1..=digits.len() {
+            for end in ["", ",", " "] {
+                let line = format!("{}{end}", &digits[..length]);
+                let mut cursor = Cursor { bytes: line.as_bytes(), at: 0 };
+                assert_eq!(cursor.number().ok(), digits[..length].parse().ok());
+                assert_eq!(cursor.at, length);
+            }
+        }
+        for place in 0..8 {
+            for byte in 0..=255u8 {
+                let mut text = *b"12345678";
+                text[place] = byte;
+                let wanted = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+                let wanted = wanted.filter(|_| byte.is_ascii_digit());
+                assert_eq!(eight_digits(text), wanted, "{byte} at {place}");
+            }
         }
     }
 }

@@ -38,7 +38,8 @@ fn pages(read_of_y: &str) -> (String, String) {
 
 #[test]
 fn a_history_alone_gets_a_page_without_invented_facts() {
-    for (value, verdict, of_y) in [("7", "✓ PASS", "holds"), ("null", "✕ VIOLATION", "broken")] {
+    for (value, verdict, of_y) in [("7", "✓ PASS", "holds"), ("null", "✕ VIOLATION", "broken")]
+    {
         let (html, junit) = pages(value);
         assert_balanced(&html);
         let text = crate::page::markup(&html);
