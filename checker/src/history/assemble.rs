@@ -121,24 +121,13 @@ impl Assembler {
         let mut commands = chunk.commands.iter().peekable();
         let base = self.base as u32;
         for (number, raw) in chunk.events.iter().enumerate() {
-            let place = chunk.places.of(number, raw);
             let event = RawEvent {
-                process: raw.process,
-                time_ns: raw.time_ns,
-                index: place.index,
-                line: base + place.line,
-                column: place.column,
-                position: base + raw.position,
                 key: keys[raw.key as usize],
+                node: nodes.get(usize::from(raw.node)).copied().unwrap_or(NO_NODE),
                 value: translated(raw.value),
                 second: translated(raw.second),
                 saw: translated(raw.saw),
-                term: raw.term,
-                node: nodes.get(usize::from(raw.node)).copied().unwrap_or(NO_NODE),
-                function: raw.function,
-                kind: raw.kind,
-                has_error: raw.has_error,
-                is_rejected: raw.is_rejected,
+                ..raw.placed(chunk.places.of(number, raw), base)
             };
             if self.manner.is_sorted {
                 while let Some(&(_, session, sequence)) =

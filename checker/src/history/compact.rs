@@ -31,6 +31,31 @@ pub(crate) struct CompactEvent {
     pub(crate) is_rejected: bool,
 }
 
+impl CompactEvent {
+    /// The event with its place, behind `base` positions of earlier chunks.
+    #[inline]
+    pub(crate) fn placed(&self, place: Place, base: u32) -> RawEvent {
+        RawEvent {
+            process: self.process,
+            time_ns: self.time_ns,
+            index: place.index,
+            line: base + place.line,
+            column: place.column,
+            position: base + self.position,
+            key: self.key,
+            value: self.value,
+            second: self.second,
+            saw: self.saw,
+            term: self.term,
+            node: self.node,
+            function: self.function,
+            kind: self.kind,
+            has_error: self.has_error,
+            is_rejected: self.is_rejected,
+        }
+    }
+}
+
 /// Where an event stands in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {

@@ -105,7 +105,7 @@ const HIGHEST: u64 = LOWEST << 7;
 #[inline]
 fn ends_of_plain(word: u64) -> u64 {
     let zeros = |word: u64| word.wrapping_sub(LOWEST) & !word;
-    let is = |byte: u8| zeros(word ^ LOWEST * u64::from(byte));
+    let is = |byte: u8| zeros(word ^ (LOWEST * u64::from(byte)));
     let below_space = word.wrapping_sub(LOWEST * 0x20) & !word;
     (is(b'"') | is(b'\\') | below_space) & HIGHEST
 }
@@ -114,8 +114,8 @@ fn ends_of_plain(word: u64) -> u64 {
 #[inline]
 fn eight_digits(text: [u8; 8]) -> Option<u64> {
     let word = u64::from_le_bytes(text);
-    let values = word ^ LOWEST * u64::from(b'0');
-    if (values | values.wrapping_add(LOWEST * 6)) & LOWEST * 0xf0 != 0 {
+    let values = word ^ (LOWEST * u64::from(b'0'));
+    if (values | values.wrapping_add(LOWEST * 6)) & (LOWEST * 0xf0) != 0 {
         return None;
     }
     // Neighbours join to twos, fours and eights; the first digit is in the lowest byte.
