@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Server(Box<ServerArguments>),
     /// Simulate whole runs on virtual time: thousands of cluster-seconds a second
     Sim(SimArguments),
-    /// List the bugs that can be seeded, and which of them the simulator finds
+    /// List the mutants, and which of them the simulator finds
     Mutants(MutantsArguments),
     /// Measure a cluster: operations a second, failover times
     Bench(BenchArguments),

@@ -67,7 +67,7 @@ pub(crate) struct RunArguments {
     /// How long one operation may take before its outcome counts as unknown
     #[arg(long, env = "WHITEWATER_OPERATION_DEADLINE", default_value = "1s", value_parser = duration, value_name = "DURATION")]
     pub(crate) operation_deadline: Duration,
-    /// Seed a bug into the bundled server: a positive control. `canary` makes the checker itself
+    /// Run a mutant, a server with a bug put in on purpose: a positive control. `canary` makes the checker itself
     /// report a violation
     #[arg(long, env = "WHITEWATER_MUTANT", value_parser = PossibleValuesParser::new(mutant_names()), hide_possible_values = true, value_name = "NAME")]
     pub(crate) mutant: Option<String>,
@@ -121,7 +121,7 @@ pub(crate) struct RunArguments {
 const RUN_EXAMPLES: &str = "\
 Examples:
   whitewater run --time 20s --seed 1                     a short run that can be repeated
-  whitewater run --mutant leader-local-read --time 40s   a server with a seeded bug: must be caught
+  whitewater run --mutant leader-local-read --time 40s   a mutant, a server with a bug put in on purpose: must be caught
   whitewater run --faults partition --nodes 3            one kind of fault only
   whitewater run --plan runs/latest/plan.json            the same faults at the same times again";
 

@@ -40,7 +40,7 @@ pub(crate) struct SimArguments {
     /// Seeds to simulate: 1..200 (both included), or one
     #[arg(long, value_name = "A..B", default_value = "1..200", value_parser = seeds)]
     pub(crate) seeds: RangeInclusive<u64>,
-    /// Seed a bug into the simulated servers: a positive control
+    /// Simulate a mutant, servers with a bug put in on purpose: a positive control
     #[arg(long, value_name = "NAME")]
     pub(crate) mutant: Option<Mutant>,
     /// Length of each seed's fault phase, in simulated time

@@ -1,4 +1,4 @@
-//! Seeded bugs: real mistakes of real Raft systems, one small override each.
+//! Mutants: real mistakes of real Raft systems, one small override each.
 //!
 //! A mutant overrides one rule of [`Rules`], wraps the [`Disk`], or wraps the session table; the code
 //! that asks them does not know that mutants exist. A server runs at most one, says so at its start,
@@ -100,7 +100,7 @@ const BLANK: Card = Card {
 /// Makes the enum and the list of cards from one list, so that neither can lack a mutant.
 macro_rules! catalogue {
     ($($mutant:ident => $card:path,)*) => {
-        /// A seeded bug.
+        /// A mutant: the server with one bug put in on purpose.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[expect(missing_docs, reason = "CATALOGUE describes each one")]
         pub enum Mutant {
