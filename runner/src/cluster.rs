@@ -1,7 +1,7 @@
 //! The server processes of a run: started, killed, paused, resumed, stopped, and watched.
 //!
-//! Every action is seen through: it returns what was observed, not what was ordered. Which node is
-//! struck and when is the nemesis's business.
+//! Signals are sent, and [`Cluster::process`] tells what is seen of a process: whoever sent one looks until its effect
+//! is there. Which node is struck and when is the nemesis's business.
 
 mod last_words;
 
@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use whitewater_checker::observation::ProcessChange;
 
+use crate::nemesis::ProcessState;
 use crate::record::Recorder;
 use crate::target::{NodeSetup, Target};
 use whitewater_processes::{Child, Spawner};
@@ -38,6 +39,8 @@ struct Node {
     child: Mutex<Option<Child>>,
     /// Pauses and resumptions; odd while a fault has it paused.
     pauses: AtomicU64,
+    /// It was told to go on, and is not yet seen to.
+    is_resuming: AtomicBool,
 }
 
 impl Node {
@@ -63,14 +66,10 @@ impl Cluster {
         recorder: Recorder,
     ) -> io::Result<Self> {
         let node = |setup: NodeSetup| {
-            (
-                setup.number,
-                Node {
-                    setup: Mutex::new(setup),
-                    child: Mutex::new(None),
-                    pauses: AtomicU64::new(0),
-                },
-            )
+            let number = setup.number;
+            let (child, pauses) = (Mutex::new(None), AtomicU64::new(0));
+            let (setup, is_resuming) = (Mutex::new(setup), AtomicBool::new(false));
+            (number, Node { setup, child, pauses, is_resuming })
         };
         let nodes = setups.into_iter().map(node).collect();
         Ok(Self { nodes, spawner: Spawner::new()?, target, recorder })
@@ -84,11 +83,6 @@ impl Cluster {
     /// The node's process, running or ended; `None` before its first start.
     pub(crate) fn child(&self, number: u32) -> Option<Child> {
         self.node(number).child().clone()
-    }
-
-    /// Whether the node's process runs (or is paused).
-    pub(crate) fn is_alive(&self, number: u32) -> bool {
-        self.child(number).is_some_and(|child| child.is_alive())
     }
 
     /// Starts a node; nothing is done where it runs already.
@@ -110,66 +104,68 @@ impl Cluster {
             let pid = pid.recv().unwrap_or_default();
             recorder.process(&name, pid, exited);
         })?;
+        // Whoever paused the last process has nothing to do with this one.
+        node.is_resuming.store(false, Ordering::SeqCst);
+        let even = |count: u64| Some(count.next_multiple_of(2));
+        let _ = node.pauses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, even);
         self.recorder.process(&node_name(number), started.pid(), ProcessChange::Started);
         let _ = told.send(started.pid());
         *child = Some(started);
         Ok(())
     }
 
-    /// Kills a node with SIGKILL and waits for its end; says what was seen.
-    pub(crate) async fn kill(&self, number: u32) -> Result<String, String> {
-        let child = self.running(number)?;
-        let start = Instant::now();
-        child.expect_exit();
-        send(&child, Signal::SIGKILL)?;
-        match child.wait_exit(SIGNAL_DEADLINE).await {
-            Some(how) => Ok(format!("exit by {how} after {}", millis(start))),
-            None => Err(format!("no exit within {} s of SIGKILL", SIGNAL_DEADLINE.as_secs())),
-        }
-    }
-
-    /// Kills a node, removes everything on its disk, and starts it to join the cluster; says what was
-    /// seen. From then on it is always started so: that it belongs, it knows from its log.
-    pub(crate) async fn replace(&self, number: u32) -> Result<String, String> {
-        let killed = self.kill(number).await?;
-        let node = self.node(number);
-        let data_dir = {
-            let mut setup = node.setup.lock().unwrap_or_else(PoisonError::into_inner);
-            setup.joins = true;
-            // Boots are counted on the disk, so the new life's first journal needs another name.
-            setup.journal = setup.journal.as_deref().map(journal_of_next_life);
-            setup.data_dir.clone()
+    /// What became of the node's process.
+    pub(crate) fn process(&self, number: u32) -> ProcessState {
+        let Some(child) = self.child(number) else {
+            return ProcessState::Down("no start at all".into());
         };
-        let wiped = fs::remove_dir_all(&data_dir);
-        wiped.map_err(|error| format!("remove {}: {error}", data_dir.display()))?;
-        self.start(number).map_err(|error| format!("start failed: {error}"))?;
-        Ok(format!("{killed}, disk removed, started to join"))
+        if let Some(how) = child.exit() {
+            return ProcessState::Down(how);
+        }
+        match child.state() {
+            Some('T') => ProcessState::Stopped,
+            state => {
+                let node = self.node(number);
+                if node.is_resuming.swap(false, Ordering::SeqCst) {
+                    node.pauses.fetch_add(1, Ordering::SeqCst);
+                }
+                // One that is gone from /proc has ended, and its exit is about to be told.
+                ProcessState::Runs(state.unwrap_or('Z'))
+            }
+        }
     }
 
-    /// Stops a node's execution with SIGSTOP and waits until the kernel says so.
-    pub(crate) async fn pause(&self, number: u32) -> Result<String, String> {
+    /// Sends a node SIGKILL.
+    pub(crate) fn kill(&self, number: u32) -> Result<(), String> {
         let child = self.running(number)?;
-        let start = Instant::now();
+        child.expect_exit();
+        send(&child, Signal::SIGKILL)
+    }
+
+    /// Removes everything on the disk of a node that is down, which from then on is started to join: that it belongs,
+    /// it knows from its log.
+    pub(crate) fn wipe(&self, number: u32) -> Result<(), String> {
+        let mut setup = self.node(number).setup.lock().unwrap_or_else(PoisonError::into_inner);
+        setup.joins = true;
+        // Boots are counted on the disk, so the new life's first journal needs another name.
+        setup.journal = setup.journal.as_deref().map(journal_of_next_life);
+        let wiped = fs::remove_dir_all(&setup.data_dir);
+        wiped.map_err(|error| format!("remove {}: {error}", setup.data_dir.display()))
+    }
+
+    /// Sends a node SIGSTOP.
+    pub(crate) fn pause(&self, number: u32) -> Result<(), String> {
+        let child = self.running(number)?;
         self.node(number).pauses.fetch_or(1, Ordering::SeqCst);
-        send(&child, Signal::SIGSTOP)?;
-        if child.wait_stopped(true, SIGNAL_DEADLINE).await {
-            return Ok(format!("state T in /proc after {}", millis(start)));
-        }
-        Err(format!("not in state T within {} s of SIGSTOP", SIGNAL_DEADLINE.as_secs()))
+        send(&child, Signal::SIGSTOP)
     }
 
-    /// Continues a paused node and waits until the kernel says so.
-    pub(crate) async fn resume(&self, number: u32) -> Result<String, String> {
+    /// Sends a paused node SIGCONT.
+    pub(crate) fn resume(&self, number: u32) -> Result<(), String> {
         let child = self.running(number)?;
-        let start = Instant::now();
-        send(&child, Signal::SIGCONT)?;
-        if child.wait_stopped(false, SIGNAL_DEADLINE).await {
-            let resumed = |count| Some((count | 1) + 1);
-            let pauses = &self.node(number).pauses;
-            let _ = pauses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, resumed);
-            return Ok(format!("continued after {}", millis(start)));
-        }
-        Err(format!("still in state T {} s after SIGCONT", SIGNAL_DEADLINE.as_secs()))
+        let node = self.node(number);
+        node.is_resuming.store(node.pauses.load(Ordering::SeqCst) % 2 == 1, Ordering::SeqCst);
+        send(&child, Signal::SIGCONT)
     }
 
     /// Whether the node's process is stopped (state `T`) though no fault has paused it; `None` where that
@@ -261,10 +257,6 @@ fn send(child: &Child, signal: Signal) -> Result<(), String> {
         Ok(false) => Err(format!("process {} has already ended", child.pid())),
         Err(error) => Err(format!("{signal} to process {}: {error}", child.pid())),
     }
-}
-
-fn millis(since: Instant) -> String {
-    format!("{:.1} ms", since.elapsed().as_secs_f64() * 1000.0)
 }
 
 #[cfg(test)]

@@ -198,6 +198,9 @@ impl Plan {
                     self.nodes
                 ));
             }
+            if let Some(trigger) = &planned.trigger {
+                trigger.validate().map_err(|wrong| format!("faults[{at}].trigger: {wrong}"))?;
+            }
             if !self.families.iter().any(|family| family == fault.family()) {
                 return Err(format!(
                     "faults[{at}] `{}` is of the family `{}`, which `families` does not name",

@@ -12,7 +12,7 @@ use indicatif::{MultiProgress, ProgressBar};
 use serde_json::{Value, json};
 use whitewater_checker::fault::{FaultRecord, FaultStatus};
 
-use crate::nemesis::News;
+use crate::nemesis::Note;
 use crate::terminal::{bar_style, shown};
 use crate::workload::Counts;
 use whitewater_server::clock::monotonic_ns;
@@ -111,10 +111,11 @@ impl Progress {
     }
 
     /// A fault struck or is over.
-    pub(crate) fn fault(&self, news: &News) {
-        let (word, record) = match news {
-            News::Struck(record) => ("fault", record),
-            News::Over(record) => ("healed", record),
+    pub(crate) fn fault(&self, note: &Note) {
+        let (word, record) = match note {
+            Note::Struck(record) => ("fault", record),
+            Note::Over(record) => ("healed", record),
+            Note::Begins(_) | Note::Gone(_) => return,
         };
         self.event(&json!({
             "event": word, "id": record.id, "kind": record.kind, "name": record.name,

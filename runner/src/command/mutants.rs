@@ -138,6 +138,7 @@ fn simulate(
         time_ms: u64::try_from(arguments.time.as_millis()).context("--time is too long")?,
         workload: workload_of("register", 10, 200),
         families: crate::nemesis::FAMILIES.map(String::from).to_vec(),
+        given: None,
         mutant: Some(mutant),
         threads,
     };

@@ -248,7 +248,8 @@ fn drawn_seed() -> u64 {
     RandomState::new().hash_one(std::process::id()) % 1_000_000
 }
 
-fn read_plan(path: &Path) -> anyhow::Result<Plan> {
+/// The plan of a file.
+pub(super) fn read_plan(path: &Path) -> anyhow::Result<Plan> {
     let shown = path.display();
     let bytes = fs::read(path)
         .map_err(|error| Refusal::Usage(failed(&format!("read the plan {shown}"), &error)))?;

@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -14,11 +15,12 @@ use whitewater_checker::objectives::Outcomes;
 use whitewater_checker::run_folder::REPORT;
 use whitewater_server::Mutant;
 
-use super::run::in_words;
+use super::run::{in_words, read_plan};
 use crate::exit::{Exit, Expectation, Refusal, expected};
 use crate::flags::StoreArguments;
 use crate::invocation::program;
 use crate::long_work::LongWork;
+use crate::nemesis::ALL_FAMILIES;
 use crate::plan::WorkloadPlan;
 use crate::progress::{Loudness, print, print_error, print_json};
 use crate::sim::{
@@ -37,9 +39,12 @@ const TOLD_MAX: usize = 10;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SimArguments {
-    /// Seeds to simulate: 1..200 (both included), or one
-    #[arg(long, value_name = "A..B", default_value = "1..200", value_parser = seeds)]
-    pub(crate) seeds: RangeInclusive<u64>,
+    /// Seeds to simulate: 1..200 (both included), or one [default: 1..200, with --plan its own]
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub(crate) seeds: Option<RangeInclusive<u64>>,
+    /// Carry out this plan.json, in the weather of each seed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "nodes", "workload", "faults", "rate", "clients"])]
+    pub(crate) plan: Option<PathBuf>,
     /// Simulate a mutant, servers with a bug put in on purpose: a positive control
     #[arg(long, value_name = "NAME")]
     pub(crate) mutant: Option<Mutant>,
@@ -53,7 +58,7 @@ pub(crate) struct SimArguments {
     #[arg(long, default_value = "register", value_parser = clap::builder::PossibleValuesParser::new(crate::workload::NAMES))]
     pub(crate) workload: String,
     /// Fault families, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "kill,pause,partition", value_parser = clap::builder::PossibleValuesParser::new(FAMILIES), value_name = "FAMILIES")]
+    #[arg(long, value_delimiter = ',', default_value = "kill,pause,partition", value_parser = clap::builder::PossibleValuesParser::new(ALL_FAMILIES), value_name = "FAMILIES")]
     pub(crate) faults: Vec<String>,
     /// Operations a simulated second, all clients together
     #[arg(long, default_value_t = 200, value_name = "N")]
@@ -81,8 +86,8 @@ pub(crate) struct SimArguments {
     pub(crate) json: bool,
 }
 
-/// The families that a simulation knows; its links have weather of their own.
-const FAMILIES: [&str; 5] = ["kill", "pause", "partition", "membership", "transfer"];
+/// The seeds of who names none.
+const SEEDS: RangeInclusive<u64> = 1..=200;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -125,8 +130,11 @@ fn batch(arguments: &SimArguments) -> anyhow::Result<Batch> {
         0 => thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
     };
+    let given = arguments.plan.as_deref().map(read_plan).transpose()?;
+    let own = given.as_ref().map(|plan| plan.seed..=plan.seed);
     Ok(Batch {
-        seeds: arguments.seeds.clone(),
+        seeds: arguments.seeds.clone().or(own).unwrap_or(SEEDS),
+        given,
         nodes: arguments.nodes,
         time_ms: u64::try_from(arguments.time.as_millis()).context("--time is too long")?,
         workload: workload_of(&arguments.workload, arguments.clients, arguments.rate),
@@ -281,6 +289,10 @@ fn command_line(arguments: &SimArguments, seed: u64) -> String {
     let mut flag = |name: &str, value: String| line += &format!(" --{name} {value}");
     if let Some(mutant) = arguments.mutant {
         flag("mutant", mutant.to_string());
+    }
+    if let Some(plan) = &arguments.plan {
+        flag("plan", plan.display().to_string());
+        return line;
     }
     flag("time", in_words(arguments.time));
     if let Some(nodes) = arguments.nodes {

@@ -103,7 +103,7 @@ impl Fault for Link {
             nodes: vec![node],
             detail: roster.describe(node),
             leader_hit: roster.leader_hit(&[node]),
-            acts: vec![Act::Shape(pairs, self.rule())],
+            acts: vec![Act::Rule(pairs, self.rule())],
         })
     }
 }
@@ -114,11 +114,12 @@ mod tests {
 
     #[test]
     fn both_ways_of_one_nodes_peer_links_are_touched_and_no_others() {
-        let roster = Roster { nodes: vec![1, 2, 3], clients: 4, leader: Some((2, 7)) };
+        let roster =
+            Roster { nodes: vec![1, 2, 3], clients: 4, leader: Some((2, 7)), subject: None };
         for link in Link::ALL {
             let strike = link.resolve(&roster, &mut Dice::new(1, 0)).unwrap();
             assert_eq!(strike.leader_hit, Some(link.is_leader));
-            let pairs = strike.acts[0].pairs();
+            let pairs = strike.acts[0].ways();
             assert_eq!(pairs.len(), 4);
             let struck = Party::Node(strike.nodes[0]);
             assert!(pairs.iter().all(|(from, to)| *from == struck || *to == struck));

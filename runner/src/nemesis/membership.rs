@@ -8,7 +8,7 @@
 use whitewater_checker::fault::Scope;
 
 use super::partition::isolate;
-use super::{Act, Fault, Roster, Strike};
+use super::{Act, Fault, Request, Roster, Strike};
 use crate::dice::Dice;
 use crate::target::{Members, Wish};
 
@@ -89,11 +89,11 @@ impl Fault for Membership {
             return Err(format!("there are only {} voters", roster.nodes.len()));
         }
         let (struck, acts) = match self {
-            Membership::RemoveFollower => (follower, vec![Act::Remove(follower)]),
-            Membership::RemoveLeader => (leader, vec![Act::Remove(leader)]),
-            Membership::ReplaceFollower => (follower, vec![Act::Replace(follower)]),
+            Membership::RemoveFollower => (follower, vec![Act::Ask(Request::Remove(follower))]),
+            Membership::RemoveLeader => (leader, vec![Act::Ask(Request::Remove(leader))]),
+            Membership::ReplaceFollower => (follower, vec![Act::Ask(Request::Replace(follower))]),
             Membership::CutOffLeader => {
-                let ask = Act::RemoveInVain { leader, node: follower };
+                let ask = Act::Ask(Request::RemoveInVain { leader, node: follower });
                 (leader, vec![isolate(roster, leader), ask])
             }
         };
@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn victims_are_voters_and_two_are_too_few_to_lose_one() {
-        let roster = Roster { nodes: vec![1, 2, 5], clients: 4, leader: Some((2, 7)) };
+        let roster =
+            Roster { nodes: vec![1, 2, 5], clients: 4, leader: Some((2, 7)), subject: None };
         for membership in Membership::ALL {
             let strike = membership.resolve(&roster, &mut Dice::new(1, 0)).unwrap();
             assert_eq!(strike.leader_hit, membership.strikes_leader());

@@ -1,30 +1,53 @@
-//! Faults: what can be done to a cluster, and doing it.
+//! Faults: what can be done to a cluster, and doing it, on real processes and in the simulator alike.
 //!
 //! A fault of the [`catalogue()`] is planned by name and *resolved* when it strikes: who leads now, which
 //! followers are there. Resolving is a pure function from what is known of the cluster to a list of
-//! [`Act`]s. The [`journal`] keeps the acts in force, so that everything can be undone at any time, by
-//! anyone, twice if need be. The [`injector`] carries a plan out and records what was seen.
+//! [`Act`]s. The [`Injector`] carries a plan out and records what was seen; each act is carried out and undone by a
+//! `deed`, requests by an `operator`; [`InForce`] holds what is in force, so that faults may overlap and everything can
+//! be undone at any time. All of these decide only. What they do, and where they look, is a [`Ground`]: a [`Field`] of
+//! processes and proxies, or a simulated world.
 
 mod act;
 mod catalogue;
+mod deed;
+mod ground;
+mod hands;
+mod in_force;
 mod injector;
-mod journal;
 mod link;
-pub(crate) mod membership;
-mod operate;
+mod membership;
+mod note;
+mod operator;
 mod partition;
+mod planned;
 mod process;
+mod real;
+mod struck;
+mod tail;
+#[cfg(test)]
+mod tests;
 mod transfer;
+mod trigger;
 mod victims;
 
 use whitewater_checker::fault::Scope;
 
 use crate::dice::Dice;
 
-pub(crate) use act::Act;
+pub(crate) use act::{Act, Request, Way};
 pub(crate) use catalogue::{ALL_FAMILIES, FAMILIES, REQUEST_FAMILIES, catalogue, find};
-pub(crate) use injector::{Injector, News, PlannedFault, nemesis_event};
-pub(crate) use journal::Journal;
+pub(crate) use deed::Mender;
+pub(crate) use ground::{Ground, ProcessState, Touched};
+pub(crate) use in_force::{InForce, Wanted};
+pub(crate) use injector::{Improvised, Injector};
+pub(crate) use membership::FAMILY as MEMBERSHIP;
+pub(crate) use note::{Note, nemesis_event};
+pub(crate) use partition::FAMILY as PARTITION;
+pub(crate) use planned::PlannedFault;
+pub(crate) use process::{KILL, PAUSE};
+pub(crate) use real::Field;
+pub(crate) use struck::Lasts;
+pub(crate) use trigger::{Moment, Moments, What};
 
 /// One entry of the catalogue.
 pub(crate) trait Fault: Send + Sync {
@@ -59,6 +82,8 @@ pub(crate) struct Roster {
     pub(crate) clients: u32,
     /// The leader and its term, where there is one.
     pub(crate) leader: Option<(u32, u64)>,
+    /// The node that the fault's trigger was about, where it had one.
+    pub(crate) subject: Option<u32>,
 }
 
 impl Roster {
@@ -67,7 +92,7 @@ impl Roster {
         self.leader.map(|(node, _)| node).ok_or_else(|| "no node led".to_owned())
     }
 
-    /// Everyone but the leader, in a random order.
+    /// Everyone but the leader, in a random order; whoever a trigger was about comes first.
     fn followers(&self, dice: &mut Dice) -> Result<Vec<u32>, String> {
         let leader = self.leader()?;
         let mut followers: Vec<u32> =
@@ -76,6 +101,9 @@ impl Roster {
             return Err("there is no follower".into());
         }
         dice.shuffle(&mut followers);
+        if let Some(place) = followers.iter().position(|node| Some(*node) == self.subject) {
+            followers.swap(0, place);
+        }
         Ok(followers)
     }
 

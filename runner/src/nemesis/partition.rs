@@ -11,7 +11,7 @@ use crate::proxy::Party;
 use crate::workload::Habit;
 
 /// The family's name.
-pub(super) const FAMILY: &str = "partition";
+pub(crate) const FAMILY: &str = "partition";
 
 /// Who is cut off from whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) enum Partition {
 
 impl Partition {
     /// Every shape.
-    pub(super) const ALL: [Partition; 8] = [
+    pub(crate) const ALL: [Partition; 8] = [
         Partition::IsolateLeader,
         Partition::IsolateFollower,
         Partition::Halves,
@@ -175,7 +175,7 @@ impl Fault for Partition {
         Ok(Strike {
             detail: describe(roster, &nodes, &far, &clients, *self),
             leader_hit: roster.leader_hit(&nodes),
-            acts: vec![Act::Block(pairs)],
+            acts: vec![Act::block(pairs)],
             nodes,
         })
     }
@@ -185,7 +185,7 @@ impl Fault for Partition {
 pub(super) fn isolate(roster: &Roster, node: u32) -> Act {
     let others = roster.nodes.iter().copied().filter(|other| *other != node);
     let far: Vec<Party> = others.map(Party::Node).collect();
-    Act::Block(cut(&[Party::Node(node)], &far, false, false))
+    Act::block(cut(&[Party::Node(node)], &far, false, false))
 }
 
 /// The directions between two sides that are to be blocked.
@@ -228,11 +228,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::proxy::Rule;
 
     fn resolve(shape: Partition) -> (Strike, BTreeSet<(Party, Party)>) {
-        let roster = Roster { nodes: (1..=5).collect(), clients: 4, leader: Some((2, 7)) };
+        let roster =
+            Roster { nodes: (1..=5).collect(), clients: 4, leader: Some((2, 7)), subject: None };
         let strike = shape.resolve(&roster, &mut Dice::new(3, 0)).unwrap();
-        let [Act::Block(pairs)] = strike.acts.as_slice() else { panic!("{strike:?}") };
+        let [Act::Rule(pairs, Rule::Block)] = strike.acts.as_slice() else { panic!("{strike:?}") };
         let pairs = pairs.iter().copied().collect();
         (strike, pairs)
     }

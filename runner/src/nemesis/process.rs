@@ -13,9 +13,9 @@ use super::{Act, Fault, Roster, Strike};
 use crate::dice::Dice;
 
 /// The family of SIGKILL.
-pub(super) const KILL: &str = "kill";
+pub(crate) const KILL: &str = "kill";
 /// The family of SIGSTOP.
-pub(super) const PAUSE: &str = "pause";
+pub(crate) const PAUSE: &str = "pause";
 
 /// What is done to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use whitewater_checker::fault::Scope;
 
 use super::partition::isolate;
-use super::{Act, Fault, Roster, Strike};
+use super::{Act, Fault, Request, Roster, Strike};
 use crate::dice::Dice;
 
 /// The family's name.
@@ -83,10 +83,14 @@ impl Fault for Transfer {
         let leader = roster.leader()?;
         let target = roster.followers(dice)?[0];
         let (struck, acts) = match self {
-            Transfer::Any => (leader, vec![Act::Transfer(None)]),
-            Transfer::Follower => (leader, vec![Act::Transfer(Some(target))]),
-            Transfer::Paused => (target, vec![Act::Pause(target), Act::FailTransfer(target)]),
-            Transfer::CutOff => (target, vec![isolate(roster, target), Act::FailTransfer(target)]),
+            Transfer::Any => (leader, vec![Act::Ask(Request::Transfer(None))]),
+            Transfer::Follower => (leader, vec![Act::Ask(Request::Transfer(Some(target)))]),
+            Transfer::Paused => {
+                (target, vec![Act::Pause(target), Act::Ask(Request::FailTransfer(target))])
+            }
+            Transfer::CutOff => {
+                (target, vec![isolate(roster, target), Act::Ask(Request::FailTransfer(target))])
+            }
         };
         let to = match self {
             Transfer::Any => "whom it likes".to_owned(),
@@ -104,19 +108,22 @@ impl Fault for Transfer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::Party;
+    use crate::proxy::{Party, Rule};
 
     #[test]
     fn the_target_is_a_follower_and_what_keeps_it_from_taking_over_comes_first() {
-        let roster = Roster { nodes: vec![1, 2, 3], clients: 4, leader: Some((2, 7)) };
+        let roster =
+            Roster { nodes: vec![1, 2, 3], clients: 4, leader: Some((2, 7)), subject: None };
         for transfer in Transfer::ALL {
             let strike = transfer.resolve(&roster, &mut Dice::new(1, 0)).unwrap();
             assert_eq!(strike.leader_hit, transfer.strikes_leader());
             match strike.acts.as_slice() {
-                [Act::Transfer(None)] => assert_eq!(transfer, Transfer::Any),
-                [Act::Transfer(Some(target))] => assert_ne!(*target, 2),
-                [Act::Pause(paused), Act::FailTransfer(target)] => assert_eq!(paused, target),
-                [Act::Block(pairs), Act::FailTransfer(target)] => {
+                [Act::Ask(Request::Transfer(None))] => assert_eq!(transfer, Transfer::Any),
+                [Act::Ask(Request::Transfer(Some(target)))] => assert_ne!(*target, 2),
+                [Act::Pause(paused), Act::Ask(Request::FailTransfer(target))] => {
+                    assert_eq!(paused, target)
+                }
+                [Act::Rule(pairs, Rule::Block), Act::Ask(Request::FailTransfer(target))] => {
                     let is_its_own = |(from, to): &(Party, Party)| {
                         *from == Party::Node(*target) || *to == Party::Node(*target)
                     };

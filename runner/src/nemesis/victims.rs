@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn roster(nodes: u32) -> Roster {
-        Roster { nodes: (1..=nodes).collect(), clients: 4, leader: Some((2, 7)) }
+        Roster { nodes: (1..=nodes).collect(), clients: 4, leader: Some((2, 7)), subject: None }
     }
 
     #[test]

@@ -60,6 +60,7 @@ pub(super) fn faults(
             at_ms,
             duration_ms,
             pick: dice.draw(),
+            trigger: None,
         });
         at_ms += duration_ms + recovery_ms;
     }

@@ -22,7 +22,7 @@ pub(crate) struct Direction {
     bytes_slowed: AtomicU64,
     connections_blocked: AtomicU64,
     connections_reset: AtomicU64,
-    first_effect_ns: AtomicU64,
+    last_effect_ns: AtomicU64,
 }
 
 /// What a direction's counters say.
@@ -38,21 +38,13 @@ pub(crate) struct Counters {
     pub(crate) connections_blocked: u64,
     /// Connections reset because of a rule.
     pub(crate) connections_reset: u64,
-    /// CLOCK_MONOTONIC of the first byte or connection touched by a rule since the rule was set; 0: none.
-    pub(crate) first_effect_ns: u64,
-}
-
-impl Counters {
-    /// What rules did: bytes blocked, connections blocked, bytes slowed, connections reset.
-    pub(crate) fn harm(self) -> [u64; 4] {
-        [self.bytes_blocked, self.connections_blocked, self.bytes_slowed, self.connections_reset]
-    }
+    /// CLOCK_MONOTONIC of the newest byte or connection that a rule touched; 0: none.
+    pub(crate) last_effect_ns: u64,
 }
 
 impl Direction {
     /// Puts a rule in force. When this returns, nothing crosses that the rule stops.
     pub(crate) fn set(&self, rule: Rule) {
-        self.first_effect_ns.store(0, Ordering::Relaxed);
         self.rule.send_replace(rule);
     }
 
@@ -68,7 +60,7 @@ impl Direction {
             bytes_slowed: read(&self.bytes_slowed),
             connections_blocked: read(&self.connections_blocked),
             connections_reset: read(&self.connections_reset),
-            first_effect_ns: read(&self.first_effect_ns),
+            last_effect_ns: read(&self.last_effect_ns),
         }
     }
 
@@ -97,23 +89,6 @@ impl Direction {
     }
 
     fn note_effect(&self) {
-        let now = monotonic_ns();
-        let _ = self.first_effect_ns.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
-    }
-}
-
-impl std::ops::Sub for Counters {
-    type Output = Counters;
-
-    /// What was counted since `before`; the first effect is the later reading's.
-    fn sub(self, before: Counters) -> Counters {
-        Counters {
-            bytes_passed: self.bytes_passed - before.bytes_passed,
-            bytes_blocked: self.bytes_blocked - before.bytes_blocked,
-            bytes_slowed: self.bytes_slowed - before.bytes_slowed,
-            connections_blocked: self.connections_blocked - before.connections_blocked,
-            connections_reset: self.connections_reset - before.connections_reset,
-            first_effect_ns: self.first_effect_ns,
-        }
+        self.last_effect_ns.store(monotonic_ns(), Ordering::Relaxed);
     }
 }

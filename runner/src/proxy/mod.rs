@@ -22,7 +22,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-pub(crate) use direction::{Counters, Direction};
+#[cfg(test)]
+pub(crate) use direction::Counters;
+pub(crate) use direction::Direction;
 pub(crate) use rule::Rule;
 
 use crate::dice::Dice;

@@ -31,6 +31,18 @@ pub(crate) enum Rule {
     },
 }
 
+impl Rule {
+    /// Of several rules the one that lets less pass is in force.
+    pub(crate) fn strictness(self) -> u8 {
+        match self {
+            Rule::Pass => 0,
+            Rule::Delay { .. } | Rule::Rate { .. } => 1,
+            Rule::Reset => 2,
+            Rule::Block => 3,
+        }
+    }
+}
+
 /// When the next piece of one connection may leave, in order.
 #[derive(Debug)]
 pub(crate) struct Schedule {

@@ -82,7 +82,7 @@ async fn nothing_crosses_a_block_and_nothing_held_back_arrives_after_it() {
     bench.set(A, B, Rule::Block);
     stream.write_all(&[2; 100]).await.unwrap();
     bench.until("100 bytes blocked", |bench| bench.counters(A, B).bytes_blocked == 100).await;
-    assert!(bench.counters(A, B).first_effect_ns > 0);
+    assert!(bench.counters(A, B).last_effect_ns > 0);
     bench.network.heal();
 
     let mut answer = [0];

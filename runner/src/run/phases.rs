@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use whitewater_checker::fact::Fact;
-use whitewater_checker::run_folder::LOGS;
+use whitewater_checker::run_folder::{LOGS, TRACES};
 
 use super::setup::Stage;
 use crate::exit::Exit;
@@ -69,7 +69,7 @@ pub(super) struct Log {
     pub(super) notes: Vec<String>,
 }
 
-/// Lives through the run. Cancelling this leaves faults in force, in the journal.
+/// Lives through the run. Cancelling this leaves faults in force, in the field.
 pub(super) async fn live(
     plan: &Plan,
     stage: &Stage,
@@ -86,7 +86,7 @@ pub(super) async fn live(
 /// Lifts every fault and stops every server.
 pub(super) async fn tear_down(stage: &Stage, log: &mut Log) {
     begin(stage, log, "end", None);
-    stage.journal.heal_now();
+    stage.field.heal_now();
     let stubborn = stage.cluster.stop().await;
     for node in stubborn {
         log.notes.push(format!("n{node} had to be killed: it did not stop when asked"));
@@ -217,17 +217,12 @@ impl Run<'_> {
         let origin_ns = monotonic_ns();
         let length = Duration::from_millis(self.plan.time_ms);
         let (news, mut inbox) = mpsc::unbounded_channel();
-        let injector = Injector {
-            journal: self.stage.journal.clone(),
-            observer: self.stage.observer.clone(),
-            recorder: self.stage.recorder.clone(),
-            clients: self.plan.workload.clients,
-            news,
-        };
+        let injector = Injector::new(&self.plan.faults, self.plan.workload.clients, origin_ns);
+        let (field, recorder) = (self.stage.field.clone(), self.stage.recorder.clone());
+        let traces = self.stage.folder.join(TRACES);
         // A task of its own: a bug in there must not keep the rest from healing. It ends with the set.
-        let faults = self.plan.faults.clone();
         let mut nemesis = JoinSet::new();
-        nemesis.spawn(async move { injector.run(&faults, origin_ns).await });
+        nemesis.spawn(async move { field.work(injector, &recorder, &traces, &news).await });
         let end = tokio::time::Instant::now() + length;
         let mut ticks = tokio::time::interval(TICK);
         let mut is_over = false;
@@ -260,7 +255,7 @@ impl Run<'_> {
     async fn recover(&mut self) {
         // Mostly nothing is in force any more. Where something is, undoing it may take longer than a cluster
         // has for its recovery, which is promised from the moment when nothing is.
-        let trouble = self.stage.journal.heal(&self.stage.observer).await;
+        let trouble = self.stage.field.heal().await;
         self.log.unhealed.extend(trouble);
         self.begin("recovery", Some(RECOVERY_DEADLINE));
         let end = tokio::time::Instant::now() + RECOVERY_DEADLINE;

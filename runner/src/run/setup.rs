@@ -16,7 +16,7 @@ use super::{CURRENT_RUN, Order};
 use crate::cluster::{Cluster, node_name};
 use crate::dice::Dice;
 use crate::environment;
-use crate::nemesis::Journal;
+use crate::nemesis::Field;
 use crate::observe::Observer;
 use crate::plan::Plan;
 use crate::proxy::{Network, Party};
@@ -39,7 +39,7 @@ pub(super) struct Stage {
     pub(super) recorder: Recorder,
     pub(super) cluster: Arc<Cluster>,
     pub(super) network: Arc<Network>,
-    pub(super) journal: Arc<Journal>,
+    pub(super) field: Arc<Field>,
     pub(super) observer: Arc<Observer>,
     pub(super) target: Arc<dyn Target>,
     nodes: Vec<u32>,
@@ -81,7 +81,7 @@ impl Stage {
         let operator = target.operator(addresses.clone());
         let probe = target.probe(addresses);
         let observer = Arc::new(Observer::start(cluster.clone(), probe, recorder.clone()));
-        let journal = Arc::new(Journal::new(cluster.clone(), network.clone(), operator));
+        let field = Field::new(cluster.clone(), network.clone(), operator, observer.clone());
         Ok(Self {
             folder,
             started,
@@ -90,7 +90,7 @@ impl Stage {
             recorder,
             cluster,
             network,
-            journal,
+            field: Arc::new(field),
             observer,
             target,
             nodes,

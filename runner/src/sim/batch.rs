@@ -31,6 +31,8 @@ pub(crate) struct Batch {
     pub(crate) workload: WorkloadPlan,
     /// The fault families.
     pub(crate) families: Vec<String>,
+    /// A plan that every seed carries out in place of its own.
+    pub(crate) given: Option<Plan>,
     /// The mutant.
     pub(crate) mutant: Option<Mutant>,
     /// Worker threads.
@@ -87,19 +89,23 @@ pub(crate) struct Summary {
 impl Batch {
     /// Number of nodes of one seed.
     pub(crate) fn nodes(&self, seed: u64) -> u32 {
-        self.nodes.unwrap_or_else(|| Weather::nodes(seed))
+        let given = self.given.as_ref().map(|plan| plan.nodes);
+        given.or(self.nodes).unwrap_or_else(|| Weather::nodes(seed))
     }
 
     /// The plan of one seed.
     pub(crate) fn plan(&self, seed: u64) -> Result<Plan, String> {
-        let mut plan = Plan::new(PlanSettings {
-            seed,
-            nodes: self.nodes(seed),
-            time_ms: self.time_ms,
-            workload: self.workload.clone(),
-            families: self.families.clone(),
-            snapshot_entries: None,
-        })?;
+        let mut plan = match &self.given {
+            Some(given) => Plan { seed, ..given.clone() },
+            None => Plan::new(PlanSettings {
+                seed,
+                nodes: self.nodes(seed),
+                time_ms: self.time_ms,
+                workload: self.workload.clone(),
+                families: self.families.clone(),
+                snapshot_entries: None,
+            })?,
+        };
         // The weather's own plots may have a node down that a planned fault was to strike. So that the
         // leader was hit and spared is asked of all families together, as every seed has to be judged.
         let families = std::mem::take(&mut plan.requirements.families);

@@ -11,7 +11,7 @@ use whitewater_server::machine::Reply;
 
 use super::deck::Call;
 use super::host::Process;
-use super::world::{Arrival, Happening, NOBODY, World};
+use super::world::{Arrival, Happening, OPERATOR, World};
 use crate::proxy::Party;
 use crate::target::{ANSWER_GRACE, Answer, Answered, Change, Request, Setback, SetbackKind};
 use crate::workload::{Client, ClientSetup, Doze, Input, Step, Work};
@@ -115,16 +115,16 @@ impl World<'_> {
         self.reply(node, call, Err(refused));
     }
 
-    /// A node answers a client.
+    /// A node answers a client, or the operator.
     pub(super) fn answer_client(&mut self, node: u32, call: Call, answer: answer::Answer) {
+        if call.client == OPERATOR {
+            return self.nemesis.contact.answered(call.number, &answer);
+        }
         self.reply(node, call, understand(node, answer));
     }
 
     fn reply(&mut self, node: u32, call: Call, result: Result<Answer, Setback>) {
         let Call { client, number: turn, .. } = call;
-        if client == NOBODY.client {
-            return;
-        }
         if let Some(at_ns) = self.network.client(self.now_ns, Party::Node(node), party(client)) {
             let input = Input::Settled(result);
             self.queue.push(at_ns, Happening::Client { client, turn, input });

@@ -1,29 +1,20 @@
 //! Nodes that leave the cluster without a planned fault, for a while or for good.
 
 use whitewater_checker::fact::Fact;
-use whitewater_checker::fault::{FaultRecord, FaultStatus, Scope};
+use whitewater_checker::fault::Scope;
 
-use super::nemesis::{Act, host_of};
+use super::nemesis::{self, host_of};
 use super::volume::Crash;
 use super::world::{Happening, World};
 use crate::cluster::node_name;
-use crate::nemesis::membership;
+use crate::nemesis::{Act, Improvised, Lasts, MEMBERSHIP, Request};
 
 const MILLISECOND: u64 = 1_000_000;
-
-/// A node that leaves without a planned fault.
-#[derive(Debug)]
-pub(super) struct Departure {
-    /// For how long; `None`: for good.
-    pub(super) for_ns: Option<u64>,
-    /// What is recorded of it.
-    pub(super) record: FaultRecord,
-}
 
 impl World<'_> {
     /// Whether this machine's node left for good.
     pub(super) fn has_left(&self, host: usize) -> bool {
-        let left = &self.nemesis.operator.left;
+        let left = &self.nemesis.left;
         !left.is_empty() && u32::try_from(self.hosts[host].id).is_ok_and(|id| left.contains(&id))
     }
 
@@ -34,14 +25,15 @@ impl World<'_> {
 
     /// The next departure is drawn, where this seed has such and the plan has none of its own.
     pub(super) fn schedule_leave(&mut self) {
-        let most_ns = self.nemesis.ambush.members_ns;
-        let is_planned = self.plan.families.iter().any(|family| family == membership::FAMILY);
+        let ambush = self.build.weather.ambush;
+        let most_ns = ambush.members_ns;
+        let is_planned = self.plan.families.iter().any(|family| family == MEMBERSHIP);
         if most_ns > 0 && !is_planned && self.nemesis.is_active {
             let at_ns = self.now_ns + self.nemesis.chance.between((most_ns / 4, most_ns));
             let for_ns = self.nemesis.chance.between((100 * MILLISECOND, 3_000 * MILLISECOND));
-            let is_for_good = self.nemesis.chance.in_a_million(self.nemesis.ambush.for_good);
+            let is_for_good = self.nemesis.chance.in_a_million(ambush.for_good);
             let for_ns = (!is_for_good).then_some(for_ns);
-            self.queue.push(at_ns, Happening::Nemesis(Act::Leave { for_ns }));
+            self.queue.push(at_ns, Happening::Nemesis(nemesis::Act::Leave { for_ns }));
         }
     }
 
@@ -52,37 +44,29 @@ impl World<'_> {
         let may_leave = voters.len() >= 3 && (for_ns.is_some() || self.present().count() > 3);
         // Who votes is known by a leader's word only: without one a cluster of two would be taken for a whole one.
         let is_led = self.leader().is_some();
-        if !self.nemesis.is_active || !is_led || !may_leave {
-            return self.schedule_leave();
+        if self.nemesis.is_active && is_led && may_leave {
+            let place = self.nemesis.chance.below(voters.len() as u64);
+            let node = voters[usize::try_from(place).unwrap_or(0)];
+            let acts = vec![Act::Ask(Request::Remove(node))];
+            let (name, lasts) = match for_ns {
+                Some(for_ns) => ("remove a node, and add it again", Lasts::For(for_ns)),
+                None => ("remove a node for good", Lasts::ForGood),
+            };
+            self.improvise(Improvised {
+                kind: MEMBERSHIP,
+                scope: Scope::Members,
+                name: name.into(),
+                target: "any",
+                strike: self.strike_of(node, node_name(node), acts),
+                lasts,
+            });
         }
-        let place = self.nemesis.chance.below(voters.len() as u64);
-        let node = voters[usize::try_from(place).unwrap_or(0)];
-        let record = FaultRecord {
-            id: self.nemesis.next_unplanned(),
-            kind: membership::FAMILY.into(),
-            scope: Some(Scope::Members),
-            name: match for_ns {
-                Some(_) => "remove a node, and add it again".into(),
-                None => "remove a node for good".into(),
-            },
-            target: "any".into(),
-            nodes: vec![node_name(node)],
-            detail: node_name(node),
-            planned_at_ns: self.now_ns,
-            started_at_ns: Some(self.now_ns),
-            effective_at_ns: None,
-            healed_at_ns: None,
-            status: FaultStatus::Installed,
-            effects: Vec::new(),
-            effective: false,
-            leader_hit: self.leader().map(|(leader, _)| leader == node),
-        };
-        self.send_away(node, Departure { for_ns, record });
+        self.schedule_leave();
     }
 
     /// A node is out of the cluster for good: its server is ended.
     pub(super) fn bid_farewell(&mut self, node: u32) {
-        self.nemesis.operator.left.insert(node);
+        self.nemesis.left.insert(node);
         self.recording.fact(self.now_ns, &Fact::Left { node: node_name(node) });
         self.crash_host(host_of(node), "signal 15", Crash::Process);
         self.forget_home(node);

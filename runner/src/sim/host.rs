@@ -53,8 +53,8 @@ pub(super) struct Host {
     found: Option<Found>,
     /// Its disk was emptied: it starts with no members, to be added.
     pub(super) joins: bool,
-    /// It is not started before this time.
-    pub(super) not_before_ns: u64,
+    /// How its last process ended.
+    pub(super) ended: String,
 }
 
 /// A server process.
@@ -113,7 +113,8 @@ impl Host {
     /// A machine that was never started.
     pub(super) fn new(id: NodeId, volume: MemoryVolume, tick_ns: u64) -> Self {
         let (boot, process, found) = (0, None, None);
-        Self { id, boot, volume, tick_ns, process, found, joins: false, not_before_ns: 0 }
+        let ended = "no start at all".into();
+        Self { id, boot, volume, tick_ns, process, found, joins: false, ended }
     }
 
     /// Whether a server runs, or is being started.
@@ -192,7 +193,8 @@ impl Host {
     }
 
     /// Ends the process as it stands, and its machine's power with it if so told.
-    pub(super) fn crash(&mut self, now_ns: u64, crash: Crash) {
+    pub(super) fn crash(&mut self, now_ns: u64, how: &str, crash: Crash) {
+        how.clone_into(&mut self.ended);
         self.process = None;
         self.found = None;
         self.volume.crash(now_ns, crash);

@@ -7,18 +7,19 @@
 //! [`World`] holds everything; [`Weather`] is what a seed adds to its
 //! plan: how bad links, disks and clocks are, and which moments are ambushed.
 
+mod ambush;
 mod batch;
 mod chance;
 mod clients;
 mod deck;
 mod departures;
 mod folder;
+mod ground;
 mod host;
 mod journals;
 mod judge;
 mod nemesis;
 mod network;
-mod operate;
 mod panics;
 mod phases;
 mod plots;

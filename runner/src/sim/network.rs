@@ -5,11 +5,13 @@
 //! lose little. There is no stream: each message takes its own time, so messages overtake each other.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::chance::Chance;
-use crate::proxy::Party;
+use crate::nemesis::{Touched, Way};
+use crate::proxy::{Party, Rule};
 
 /// How links between nodes behave.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -28,6 +30,8 @@ pub(super) struct LinkHabits {
     pub(super) client_lost_in_a_million: u32,
 }
 
+/// A narrow way holds what takes it so long to carry; beyond that its queue is full.
+const QUEUE_NS: u64 = 2_000_000_000;
 /// Shortest and longest delay between a client and a node.
 const CLIENT_DELAY_NS: (u64, u64) = (50_000, 500_000);
 
@@ -36,40 +40,41 @@ const CLIENT_DELAY_NS: (u64, u64) = (50_000, 500_000);
 pub(super) struct Network {
     habits: LinkHabits,
     chance: Chance,
-    /// How many faults block a direction now.
-    blocked: BTreeMap<(Party, Party), u32>,
-    /// Messages that a block stopped, since the beginning, by direction.
-    stopped: BTreeMap<(Party, Party), u64>,
+    /// The rules in force.
+    rules: BTreeMap<Way, Rule>,
+    /// What rules did, since the beginning.
+    touched: BTreeMap<Way, Touched>,
+    /// When a narrow way has carried what was sent on it.
+    free_ns: BTreeMap<Way, u64>,
 }
 
 impl Network {
-    /// Links without a block.
+    /// Links without a rule.
     pub(super) fn new(habits: LinkHabits, chance: Chance) -> Self {
-        Self { habits, chance, blocked: BTreeMap::new(), stopped: BTreeMap::new() }
+        let (rules, touched, free_ns) = Default::default();
+        Self { habits, chance, rules, touched, free_ns }
     }
 
     /// When a message between nodes that leaves now arrives: never, once, or twice.
-    pub(super) fn peer(&mut self, now_ns: u64, from: u64, to: u64) -> [Option<u64>; 2] {
-        if self.is_blocked(node(from), node(to)) {
+    pub(super) fn peer(&mut self, now_ns: u64, from: u64, to: u64, bytes: u64) -> [Option<u64>; 2] {
+        let Some(late_ns) = self.obey(now_ns, (node(from), node(to)), bytes) else {
             return [None, None];
-        }
+        };
         if self.chance.in_a_million(self.habits.lost_in_a_million) {
             return [None, None];
         }
-        let first = now_ns + self.delay_ns();
+        let first = now_ns + late_ns + self.delay_ns();
         let second = self.chance.in_a_million(self.habits.doubled_in_a_million);
-        [Some(first), second.then(|| now_ns + self.delay_ns())]
+        [Some(first), second.then(|| now_ns + late_ns + self.delay_ns())]
     }
 
     /// When a message from or to a client arrives, if it does.
     pub(super) fn client(&mut self, now_ns: u64, from: Party, to: Party) -> Option<u64> {
-        if self.is_blocked(from, to) {
-            return None;
-        }
+        let late_ns = self.obey(now_ns, (from, to), 0)?;
         if self.chance.in_a_million(self.habits.client_lost_in_a_million) {
             return None;
         }
-        Some(now_ns + self.chance.between(CLIENT_DELAY_NS))
+        Some(now_ns + late_ns + self.chance.between(CLIENT_DELAY_NS))
     }
 
     fn delay_ns(&mut self) -> u64 {
@@ -77,33 +82,58 @@ impl Network {
         self.chance.between(if is_late { self.habits.late_ns } else { self.habits.delay_ns })
     }
 
-    /// Whether a message would be stopped; counts it.
-    fn is_blocked(&mut self, from: Party, to: Party) -> bool {
-        let is_blocked = !self.blocked.is_empty() && self.blocked.contains_key(&(from, to));
-        if is_blocked {
-            *self.stopped.entry((from, to)).or_default() += 1;
+    /// How much later than usual the rule on its way lets a message arrive; `None`: not at all. Counts it.
+    fn obey(&mut self, now_ns: u64, way: Way, bytes: u64) -> Option<u64> {
+        if self.rules.is_empty() {
+            return Some(0);
         }
-        is_blocked
-    }
-
-    /// Messages that a block stopped in these directions, since the beginning.
-    pub(super) fn stopped(&self, directions: &[(Party, Party)]) -> u64 {
-        directions.iter().filter_map(|direction| self.stopped.get(direction)).sum()
-    }
-
-    /// Stops a direction.
-    pub(super) fn block(&mut self, from: Party, to: Party) {
-        *self.blocked.entry((from, to)).or_default() += 1;
-    }
-
-    /// Lets it pass again, unless another fault blocks it too.
-    pub(super) fn unblock(&mut self, from: Party, to: Party) {
-        if let Some(count) = self.blocked.get_mut(&(from, to)) {
-            *count -= 1;
-            if *count == 0 {
-                self.blocked.remove(&(from, to));
+        let Some(rule) = self.rules.get(&way).copied() else { return Some(0) };
+        let touched = self.touched.entry(way).or_default();
+        touched.last_ns = now_ns;
+        match rule {
+            Rule::Pass => Some(0),
+            Rule::Block => {
+                touched.blocked += 1;
+                None
+            }
+            // Whatever a connection carried is lost with it, and its owner tries again.
+            Rule::Reset => {
+                touched.reset += 1;
+                None
+            }
+            Rule::Delay { delay, jitter } => {
+                touched.slowed += 1;
+                let jitter_ns = self.chance.below(nanos(jitter) + 1);
+                Some(nanos(delay) + jitter_ns)
+            }
+            Rule::Rate { bytes_per_s } => {
+                touched.slowed += 1;
+                let takes_ns = bytes * 1_000_000_000 / bytes_per_s.max(1);
+                let free_ns = self.free_ns.entry(way).or_default();
+                let done_ns = (*free_ns).max(now_ns) + takes_ns;
+                // A queue that is full drops what comes next.
+                let late_ns = done_ns - now_ns;
+                if late_ns > QUEUE_NS {
+                    return None;
+                }
+                *free_ns = done_ns;
+                Some(late_ns)
             }
         }
+    }
+
+    /// What rules did to what travelled there, since the beginning.
+    pub(super) fn touched(&self, way: Way) -> Touched {
+        self.touched.get(&way).copied().unwrap_or_default()
+    }
+
+    /// Puts a rule in force.
+    pub(super) fn set_rule(&mut self, way: Way, rule: Rule) {
+        match rule {
+            Rule::Pass => self.rules.remove(&way),
+            rule => self.rules.insert(way, rule),
+        };
+        self.free_ns.remove(&way);
     }
 
     /// From here on links between nodes are good.
@@ -112,6 +142,10 @@ impl Network {
         self.habits.lost_in_a_million = 0;
         self.habits.client_lost_in_a_million = 0;
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A node as a party.
@@ -132,20 +166,34 @@ mod tests {
         client_lost_in_a_million: 0,
     };
 
+    const WAY: Way = (Party::Node(1), Party::Node(2));
+
     #[test]
-    fn a_blocked_direction_lets_nothing_pass_until_every_block_is_lifted() {
+    fn a_rule_is_obeyed_one_way_and_what_it_does_is_counted() {
         let mut network = Network::new(HABITS, Chance::new(1, 0));
-        let (one, two) = (Party::Node(1), Party::Node(2));
-        network.block(one, two);
-        network.block(one, two);
-        assert_eq!(network.peer(0, 1, 2), [None, None]);
-        assert!(network.peer(0, 2, 1)[0].is_some());
-        network.unblock(one, two);
-        assert_eq!(network.peer(0, 1, 2), [None, None]);
-        network.unblock(one, two);
-        assert!(network.peer(0, 1, 2)[0].is_some());
-        assert_eq!(network.stopped(&[(one, two)]), 2);
-        assert_eq!(network.stopped(&[(two, one)]), 0);
+        network.set_rule(WAY, Rule::Block);
+        assert_eq!(network.peer(7, 1, 2, 100), [None, None]);
+        assert!(network.peer(7, 2, 1, 100)[0].is_some());
+        network.set_rule(WAY, Rule::Reset);
+        assert_eq!(network.peer(8, 1, 2, 100), [None, None]);
+        let (delay, jitter) = (Duration::from_micros(1), Duration::from_micros(1));
+        network.set_rule(WAY, Rule::Delay { delay, jitter });
+        let late_ns = network.peer(9, 1, 2, 100)[0].unwrap() - 9;
+        assert!((1_100..=2_200).contains(&late_ns), "{late_ns}");
+        network.set_rule(WAY, Rule::Pass);
+        assert!(network.peer(10, 1, 2, 100)[0].unwrap() <= 210);
+        let touched = Touched { blocked: 1, reset: 1, slowed: 1, last_ns: 9, ..Touched::default() };
+        assert_eq!(network.touched(WAY), touched);
+        assert_eq!(network.touched((WAY.1, WAY.0)), Touched::default());
+    }
+
+    #[test]
+    fn a_narrow_way_carries_one_message_after_the_other_until_its_queue_is_full() {
+        let mut network = Network::new(HABITS, Chance::new(1, 0));
+        network.set_rule(WAY, Rule::Rate { bytes_per_s: 1_000 });
+        let mut arrives = |bytes| network.peer(0, 1, 2, bytes)[0].map(|at_ns| at_ns / 1_000_000);
+        assert_eq!([arrives(500), arrives(1_000), arrives(1_000)], [Some(500), Some(1_500), None]);
+        assert_eq!(arrives(400), Some(1_900), "what was dropped took no time");
     }
 
     #[test]
@@ -153,7 +201,7 @@ mod tests {
         let habits =
             LinkHabits { lost_in_a_million: 100_000, doubled_in_a_million: 200_000, ..HABITS };
         let mut network = Network::new(habits, Chance::new(1, 0));
-        let arrivals: Vec<_> = (0..10_000).map(|_| network.peer(1_000, 1, 2)).collect();
+        let arrivals: Vec<_> = (0..10_000).map(|_| network.peer(1_000, 1, 2, 0)).collect();
         let lost = arrivals.iter().filter(|arrival| arrival[0].is_none()).count();
         let doubled = arrivals.iter().filter(|arrival| arrival[1].is_some()).count();
         assert!((800..1_200).contains(&lost), "{lost} of 10,000 lost");

@@ -6,14 +6,14 @@
 //! a hundred seeds, while most seeds stay as chance has them. To a correct server a plot is weather.
 
 use serde::Serialize;
-use whitewater_checker::fault::{FaultRecord, FaultStatus, Scope};
+use whitewater_checker::fault::Scope;
 use whitewater_raft::event::{Event, Role};
 
+use super::ambush::{cut, sudden};
 use super::chance::Chance;
-use super::nemesis::Act;
+use super::nemesis::{self, node_of};
 use super::world::{Happening, World};
-use crate::cluster::node_name;
-use crate::proxy::Party;
+use crate::nemesis::{Act, KILL, Lasts, PARTITION, PAUSE};
 
 const MILLISECOND: u64 = 1_000_000;
 /// A plot that comes to nothing is given up after this.
@@ -60,7 +60,7 @@ impl Plots {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scene {
     /// The revenant's rival is killed, and the cut ends.
-    Fall { rival: usize },
+    Fall { rival: u32 },
     /// The sleeper wakes up.
     Wake,
     /// It is over.
@@ -72,11 +72,10 @@ pub(super) enum Scene {
 struct Plot {
     kind: Kind,
     number: u32,
-    victim: usize,
-    rival: Option<usize>,
-    blocked: Vec<(Party, Party)>,
-    is_stopped: bool,
-    began_ns: u64,
+    victim: u32,
+    rival: Option<u32>,
+    /// The faults that it has in force, by which they are ended.
+    faults: Vec<u32>,
     /// What comes next is scheduled.
     is_decided: bool,
 }
@@ -102,15 +101,15 @@ impl World<'_> {
     /// A node told of an event while the nemesis is at work: a plot may begin, or go on.
     pub(super) fn plot(&mut self, host: usize, event: &Event, role: Role) {
         match &self.plotter.under_way {
-            Some(_) => self.go_on(host, event, role),
+            Some(_) => self.go_on(node_of(host), event, role),
             None if role == Role::Leader && matches!(event, Event::Append { .. }) => {
-                self.begin_plot(host);
+                self.begin_plot(node_of(host));
             }
             None => {}
         }
     }
 
-    fn begin_plot(&mut self, victim: usize) {
+    fn begin_plot(&mut self, victim: u32) {
         let plotter = &mut self.plotter;
         let kinds: Vec<Kind> =
             KINDS.into_iter().zip(plotter.plots.laid).filter(|it| it.1).map(|it| it.0).collect();
@@ -122,28 +121,25 @@ impl World<'_> {
         }
         let at = plotter.chance.below(kinds.len() as u64) as usize;
         let kind = kinds[at];
-        let others: Vec<usize> = (0..self.hosts.len()).filter(|host| *host != victim).collect();
+        let others: Vec<u32> = (1..=self.plan.nodes).filter(|node| *node != victim).collect();
         let rival = others[plotter.chance.below(others.len() as u64) as usize];
         plotter.count += 1;
         let number = plotter.count;
-        let is_stopped = kind == Kind::Sleeper;
         let (rival, others) = match kind {
             Kind::Usurper => (Some(rival), vec![rival]),
             Kind::Revenant | Kind::Sleeper => (None, others),
         };
-        let began_ns = self.now_ns;
-        let (blocked, is_decided) = (Vec::new(), false);
-        let plot = Plot { kind, number, victim, rival, blocked, is_stopped, began_ns, is_decided };
-        self.plotter.under_way = Some(plot);
-        self.cut_off(victim, &others);
-        self.schedule(began_ns + PATIENCE_NS, Scene::End);
-        if is_stopped {
+        let (faults, is_decided) = (Vec::new(), false);
+        self.plotter.under_way = Some(Plot { kind, number, victim, rival, faults, is_decided });
+        self.cut_off(victim, others);
+        self.schedule(self.now_ns + PATIENCE_NS, Scene::End);
+        if kind == Kind::Sleeper {
             // The line that gave the signal is being told: it stops right after it.
-            self.pause_host(victim, true);
+            self.keep_up((PAUSE, Scope::ProcessPaused), victim, Act::Pause(victim));
         }
     }
 
-    fn go_on(&mut self, host: usize, event: &Event, role: Role) {
+    fn go_on(&mut self, node: u32, event: &Event, role: Role) {
         let now_ns = self.now_ns;
         let Some(plot) = &mut self.plotter.under_way else { return };
         if plot.is_decided {
@@ -151,25 +147,24 @@ impl World<'_> {
         }
         let victim = plot.victim;
         match (plot.kind, event) {
-            (Kind::Revenant, Event::Leader { .. }) if host != victim => plot.rival = Some(host),
+            (Kind::Revenant, Event::Leader { .. }) if node != victim => plot.rival = Some(node),
             (Kind::Revenant, Event::Commit { .. })
-                if plot.rival == Some(host) && role == Role::Leader =>
+                if plot.rival == Some(node) && role == Role::Leader =>
             {
                 plot.is_decided = true;
-                self.schedule(now_ns, Scene::Fall { rival: host });
+                self.schedule(now_ns, Scene::Fall { rival: node });
             }
-            (Kind::Sleeper, Event::Leader { .. }) if host != victim => {
+            (Kind::Sleeper, Event::Leader { .. }) if node != victim => {
                 plot.is_decided = true;
                 let wake_ns = now_ns + self.plotter.chance.between(SLEEP_ON_NS);
                 self.schedule(wake_ns, Scene::Wake);
             }
             (Kind::Usurper, Event::Campaign { pre_vote: false, .. })
-                if plot.rival == Some(host) =>
+                if plot.rival == Some(node) =>
             {
                 plot.is_decided = true;
-                let others: Vec<usize> =
-                    (0..self.hosts.len()).filter(|it| *it != victim && *it != host).collect();
-                self.cut_off(victim, &others);
+                let others = (1..=self.plan.nodes).filter(|it| *it != victim && *it != node);
+                self.cut_off(victim, others.collect());
                 let end_ns = now_ns + self.plotter.chance.between(UNAWARE_NS);
                 self.schedule(end_ns, Scene::End);
             }
@@ -185,19 +180,17 @@ impl World<'_> {
         match scene {
             Scene::End => self.end_plot(),
             Scene::Wake => {
-                plot.is_stopped = false;
-                let (victim, began_ns) = (plot.victim, plot.began_ns);
-                self.pause_host(victim, false);
-                self.record_plot(("pause", Scope::ProcessPaused), victim, began_ns, self.now_ns);
+                // What was put in force last is the pause.
+                let pause = plot.faults.pop();
+                self.end_faults(pause);
                 let end_ns = self.now_ns + self.plotter.chance.between(UNAWARE_NS);
                 self.schedule(end_ns, Scene::End);
             }
             Scene::Fall { rival } => {
-                let crash = self.draw_crash();
-                let back_ns = self.now_ns + self.plotter.chance.between(AWAY_NS);
-                self.crash_host(rival, "signal 9", crash);
-                self.queue.push(back_ns, Happening::Nemesis(Act::Restart(rival)));
-                self.record_plot(("kill", Scope::ProcessDown), rival, self.now_ns, back_ns);
+                let away_ns = self.plotter.chance.between(AWAY_NS);
+                let strike = self.strike_of(rival, format!("n{rival}"), vec![Act::Kill(rival)]);
+                let (of, name) = ((KILL, Scope::ProcessDown), format!("{KILL} in a plot"));
+                self.improvise(sudden(of, name, strike, Lasts::For(away_ns)));
                 self.end_plot();
             }
         }
@@ -206,60 +199,31 @@ impl World<'_> {
     /// Lifts whatever the plot under way did.
     pub(super) fn end_plot(&mut self) {
         let Some(plot) = self.plotter.under_way.take() else { return };
-        for (from, to) in plot.blocked {
-            self.network.unblock(from, to);
-        }
-        self.record_plot(("partition", Scope::LinksCut), plot.victim, plot.began_ns, self.now_ns);
-        if plot.is_stopped {
-            self.pause_host(plot.victim, false);
-            self.record_plot(
-                ("pause", Scope::ProcessPaused),
-                plot.victim,
-                plot.began_ns,
-                self.now_ns,
-            );
-        }
+        self.end_faults(plot.faults);
         self.plotter.free_from_ns = self.now_ns + self.plotter.chance.between(GAP_NS);
+    }
+
+    fn end_faults(&mut self, faults: impl IntoIterator<Item = u32>) {
+        faults.into_iter().for_each(|fault| self.nemesis.mind.injector.end(fault));
+        self.think();
     }
 
     fn schedule(&mut self, at_ns: u64, scene: Scene) {
         let number = self.plotter.count;
-        self.queue.push(at_ns, Happening::Nemesis(Act::Play { number, scene }));
+        self.queue.push(at_ns, Happening::Nemesis(nemesis::Act::Play { number, scene }));
     }
 
-    fn cut_off(&mut self, victim: usize, others: &[usize]) {
-        let party = |host: usize| super::network::node(self.hosts[host].id);
-        let pairs: Vec<(Party, Party)> = others
-            .iter()
-            .flat_map(|other| [(party(victim), party(*other)), (party(*other), party(victim))])
-            .collect();
-        for (from, to) in &pairs {
-            self.network.block(*from, *to);
-        }
+    fn cut_off(&mut self, victim: u32, others: Vec<u32>) {
+        self.keep_up((PARTITION, Scope::LinksCut), victim, cut(victim, others.into_iter()));
+    }
+
+    /// A fault of the plot under way, in force until that ends it.
+    fn keep_up(&mut self, of: (&'static str, Scope), victim: u32, act: Act) {
+        let strike = self.strike_of(victim, format!("n{victim}"), vec![act]);
+        let name = format!("{} in a plot", of.0);
+        let fault = self.improvise(sudden(of, name, strike, Lasts::UntilTold));
         if let Some(plot) = &mut self.plotter.under_way {
-            plot.blocked.extend(pairs);
+            plot.faults.push(fault);
         }
-    }
-
-    fn record_plot(&mut self, (kind, scope): (&str, Scope), host: usize, from_ns: u64, to_ns: u64) {
-        let node = node_name(u32::try_from(self.hosts[host].id).expect("a small cluster"));
-        let id = self.nemesis.next_unplanned();
-        self.recording.faults.push(FaultRecord {
-            id,
-            kind: kind.into(),
-            scope: Some(scope),
-            name: format!("{kind} in a plot"),
-            target: "at an event".into(),
-            nodes: vec![node.clone()],
-            detail: node,
-            planned_at_ns: from_ns,
-            started_at_ns: Some(from_ns),
-            effective_at_ns: Some(from_ns),
-            healed_at_ns: Some(to_ns),
-            status: FaultStatus::Installed,
-            effects: Vec::new(),
-            effective: true,
-            leader_hit: None,
-        });
     }
 }

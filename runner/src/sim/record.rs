@@ -3,7 +3,6 @@
 
 use std::hash::{Hash, Hasher};
 
-use serde_json::Value;
 use whitewater_checker::event::Event;
 use whitewater_checker::fact::Fact;
 use whitewater_checker::fault::FaultRecord;
@@ -46,11 +45,6 @@ impl Recording {
     /// What a runner notes of its own run.
     pub(super) fn fact(&mut self, now_ns: u64, fact: &Fact) {
         self.at(now_ns).fact(fact);
-    }
-
-    /// The nemesis does something.
-    pub(super) fn nemesis(&mut self, now_ns: u64, f: &str, value: Value) {
-        self.at(now_ns).nemesis(f, value);
     }
 
     /// A process begins or ends.

@@ -5,20 +5,17 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use bytes::Bytes;
-use whitewater_raft::{Body, Message, NodeId};
+use whitewater_raft::{Body, Entry, Message, NodeId, Payload};
 use whitewater_server::chunks::{Chunk, Incoming, Outgoing};
 
 use super::host::Process;
-use super::nemesis::{Trap, Whom};
 use super::world::{Arrival, Happening, World};
 
 const MILLISECOND: u64 = 1_000_000;
 /// How long a chunk's answer is waited for, which for the last one comes from the disk.
 const CHUNK_DEADLINE_NS: u64 = 600 * MILLISECOND;
-/// For how long one of the two may be gone in the middle of a snapshot.
-const KILLED_NS: (u64, u64) = (MILLISECOND, 150 * MILLISECOND);
-/// For how long one may not hear the other: the chunk under way is given up, or sent again.
-const CUT_NS: (u64, u64) = (300 * MILLISECOND, 1_500 * MILLISECOND);
+/// What everything weighs beside its payload.
+const HEAD_BYTES: u64 = 64;
 
 /// A chunk on its way.
 #[derive(Clone, Debug)]
@@ -158,44 +155,28 @@ impl World<'_> {
             self.queue.push(self.now_ns + CHUNK_DEADLINE_NS, Happening::At { host, boot, arrival });
             let (from, to) = (parcel.message.from, parcel.message.to);
             let is_first = parcel.chunk.offset == 0;
-            self.carry((from, to), None, parcel, Arrival::Chunk);
-            if !is_first {
-                self.lie_in_wait_for_chunk(from, to);
-            }
+            let bytes = HEAD_BYTES + parcel.chunk.data.len() as u64;
+            self.carry((from, to), None, (parcel, bytes), Arrival::Chunk);
+            let number = |id: NodeId| u32::try_from(id).expect("a small cluster");
+            self.lie_in_wait_for_chunk((number(from), number(to)), is_first);
         }
         for receipt in receipts {
             let boot = Some(receipt.boot);
-            self.carry((receipt.from, receipt.to), boot, receipt, Arrival::Receipt);
+            let ends = (receipt.from, receipt.to);
+            self.carry(ends, boot, (receipt, HEAD_BYTES), Arrival::Receipt);
         }
     }
 
-    /// A snapshot has arrived in part: perhaps somebody waited for that, and one of the two ends or does not hear the other
-    /// for a while.
-    fn lie_in_wait_for_chunk(&mut self, from: NodeId, to: NodeId) {
-        let nemesis = &mut self.nemesis;
-        if !nemesis.may_ambush(self.now_ns) || !nemesis.chance.in_a_million(nemesis.ambush.chunk) {
-            return;
-        }
-        let (struck, other) = if nemesis.chance.below(2) == 0 { (from, to) } else { (to, from) };
-        let trap = if nemesis.chance.below(2) == 0 {
-            Trap::Kill { after_ns: nemesis.chance.between(KILLED_NS) }
-        } else {
-            Trap::Cut { for_ns: nemesis.chance.between(CUT_NS), from: Whom::Only(other) }
-        };
-        let host = usize::try_from(struck - 1).expect("a small cluster");
-        self.lay(host, self.now_ns, trap);
-    }
-
-    /// Carries something between two nodes, as often as the network lets it arrive.
+    /// Carries something of so many bytes between two nodes, as often as the network lets it arrive.
     pub(super) fn carry<T: Clone>(
         &mut self,
         (from, to): (NodeId, NodeId),
         boot: Option<u64>,
-        item: T,
+        (item, bytes): (T, u64),
         arrival: fn(T) -> Arrival,
     ) {
         let host = usize::try_from(to - 1).expect("a small cluster");
-        let [first, second] = self.network.peer(self.now_ns, from, to);
+        let [first, second] = self.network.peer(self.now_ns, from, to, bytes);
         // The second first: what happens at the same time happens in the order it was queued.
         if let Some(at_ns) = second {
             let arrival = arrival(item.clone());
@@ -205,4 +186,14 @@ impl World<'_> {
             self.queue.push(at_ns, Happening::At { host, boot, arrival: arrival(item) });
         }
     }
+}
+
+/// What a message weighs on a narrow link.
+pub(super) fn weight(message: &Message) -> u64 {
+    let Body::Append { entries, .. } = &message.body else { return HEAD_BYTES };
+    let length = |entry: &Entry| match &entry.payload {
+        Payload::Command(command) => HEAD_BYTES + command.len() as u64,
+        _ => HEAD_BYTES,
+    };
+    HEAD_BYTES + entries.iter().map(length).sum::<u64>()
 }

@@ -31,6 +31,7 @@ fn batch(mutant: Option<Mutant>, workload: &str, time_ms: u64) -> Batch {
             unknown_per_key: 20,
         },
         families: ["kill", "partition", "pause"].map(String::from).to_vec(),
+        given: None,
         mutant,
         threads: 2,
     }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use whitewater_checker::Promises;
 use whitewater_checker::promises::ElectionSettings;
 
+use super::ambush::Ambush;
 use super::chance::Chance;
-use super::nemesis::Ambush;
 use super::network::LinkHabits;
 use super::plots::Plots;
 use super::volume::DiskHabits;

@@ -14,6 +14,7 @@ use whitewater_server::storage::Report;
 use super::chance::Chance;
 use super::clients::{Seat, hand_over};
 use super::deck::{Call, Deck};
+use super::ground::role_name;
 use super::host::{Batch, Build, Host, NotStarted, Process, is_reply};
 use super::nemesis::Nemesis;
 use super::network::Network;
@@ -21,7 +22,7 @@ use super::panics::guarded;
 use super::plots::Plotter;
 use super::queue::Queue;
 use super::record::Recording;
-use super::snapshots::{Parcel, Receipt};
+use super::snapshots::{Parcel, Receipt, weight};
 use super::volume::{Crash, MemoryVolume};
 use super::weather::TICK_NS;
 use crate::cluster::node_name;
@@ -32,10 +33,10 @@ use crate::workload::{Input, Shared};
 const MILLISECOND: u64 = 1_000_000;
 /// Pause between two rounds of status polls.
 const POLL_NS: u64 = 75 * MILLISECOND;
-/// No client: an operator, who does not wait.
-pub(super) const NOBODY: Call = Call { client: usize::MAX, number: 0, deadline_ns: 0 };
 /// What waited for a paused process reaches it within this.
 const RESUME_NS: u64 = 2 * MILLISECOND;
+/// No client: the operator.
+pub(super) const OPERATOR: usize = usize::MAX;
 
 /// Something that happens.
 #[derive(Debug)]
@@ -120,7 +121,7 @@ impl<'a> World<'a> {
             seats: Vec::new(),
             shared: Shared::new(&plan.workload),
             recording: Recording::default(),
-            nemesis: Nemesis::new(plan, weather.ambush, Chance::new(seed, 3)),
+            nemesis: Nemesis::new(plan, &weather),
             plotter: Plotter::new(weather.plots, Chance::new(seed, 5)),
             chance,
             held: hosts.iter().map(|_| Vec::new()).collect(),
@@ -200,11 +201,12 @@ impl<'a> World<'a> {
             NotStarted::Refused(error) => (false, "exit code 4".to_owned(), vec![error]),
         };
         let Host { id, boot, .. } = &self.hosts[host];
-        let change = ProcessChange::Exited { how, expected, last_words };
+        let change = ProcessChange::Exited { how: how.clone(), expected, last_words };
         self.recording.process(self.now_ns, *id, *boot, change);
+        self.hosts[host].ended.clone_from(&how);
         if expected {
             let crash = self.draw_crash();
-            self.hosts[host].crash(self.now_ns, crash);
+            self.hosts[host].crash(self.now_ns, &how, crash);
             self.nemesis.restart_later(host, self.now_ns, &mut self.queue);
         }
     }
@@ -222,10 +224,10 @@ impl<'a> World<'a> {
     fn end_host(&mut self, host: usize, how: String, last_words: Vec<String>, crash: Crash) {
         let Host { id, boot, .. } = &self.hosts[host];
         let expected = last_words.is_empty();
-        let change = ProcessChange::Exited { how, expected, last_words };
+        let change = ProcessChange::Exited { how: how.clone(), expected, last_words };
         self.recording.process(self.now_ns, *id, *boot, change);
         let number = u32::try_from(*id).expect("a small cluster");
-        self.hosts[host].crash(self.now_ns, crash);
+        self.hosts[host].crash(self.now_ns, &how, crash);
         self.held[host].clear();
         self.break_connections(number);
     }
@@ -332,7 +334,7 @@ impl<'a> World<'a> {
         let snapshots = mem::take(&mut deck.snapshots);
         let answers = mem::take(&mut deck.answers);
         for record in &records {
-            self.lie_in_wait(host, &record.event, record.role);
+            self.lie_in_wait(host, record);
         }
         self.recording.trace.extend(records);
         for message in messages {
@@ -367,7 +369,8 @@ impl<'a> World<'a> {
         {
             process.asked(message.request);
         }
-        self.carry((message.from, message.to), None, message, Arrival::Message);
+        let bytes = weight(&message);
+        self.carry((message.from, message.to), None, (message, bytes), Arrival::Message);
     }
 
     /// The status of a machine's node, where it would answer.
@@ -400,17 +403,10 @@ impl<'a> World<'a> {
         let status = self.status(host)?;
         let process = self.hosts[host].process.as_ref()?;
         let name = |id: NodeId| node_name(u32::try_from(id).expect("a small cluster"));
-        let role = match status.role {
-            Role::Follower => "follower",
-            Role::PreCandidate => "pre_candidate",
-            Role::Candidate => "candidate",
-            Role::Leader => "leader",
-            Role::Learner => "learner",
-        };
         Some(StatusPoll {
             node: name(self.hosts[host].id),
             time_ns: self.now_ns,
-            role: role.into(),
+            role: role_name(status.role).into(),
             term: status.hard_state.term,
             leader: status.leader.map(name),
             commit: status.commit,

@@ -9,3 +9,4 @@ mod journal;
 mod mutants;
 mod playground;
 mod run;
+mod two_worlds;
