@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::options::ModelKind;
 use crate::verdict::Verdict;
 
 /// The nemesis event of a witness file that says which operations are the proof.
@@ -247,6 +248,9 @@ pub struct OperationId {
 pub struct WitnessNote {
     /// The operations that have no order. A reader tries them first, and believes nothing.
     pub proof: Vec<OperationId>,
+    /// What the key is: a few operations do not always tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelKind>,
     /// What traces tell of acknowledged operations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<WitnessEffect>,

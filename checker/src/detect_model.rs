@@ -2,7 +2,7 @@
 
 use crate::error::CheckError;
 use crate::history::{Function, History, Operation, Outcome, Value};
-use crate::linear::whole;
+use crate::linear::{noted_model, whole};
 use crate::options::ModelKind;
 
 /// The functions that a model knows.
@@ -30,7 +30,7 @@ pub(crate) fn model(
     history: &History,
     asked: Option<ModelKind>,
 ) -> Result<ModelKind, CheckError> {
-    let model = asked.unwrap_or_else(|| tell(history));
+    let model = asked.or_else(|| noted_model(history)).unwrap_or_else(|| tell(history));
     let known = known(model);
     let is_stray = |operation: &&Operation| !known.contains(&operation.function);
     let stray = match history.census().has_only(known) {

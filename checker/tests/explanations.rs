@@ -1,9 +1,11 @@
 //! Each kind of violation is called by its name and told with its values; each witness is minimal, ordered
 //! and reasoned.
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use whitewater_checker::analysis::Finding;
+use whitewater_checker::analysis::{Finding, OperationId};
+use whitewater_checker::event::{Event, EventType, Process};
 use whitewater_checker::{Options, Verdict, check_reader};
 
 /// A history in shorthand, one event a word group: `1+w5` process 1 begins to write 5; `1.` it succeeds; `1!`
@@ -50,6 +52,7 @@ fn begin(operation: &str) -> (String, String) {
         "a" => "append",
         "q" => "enqueue",
         "d" => "dequeue",
+        "x" => "delete",
         "l" => "acquire",
         "u" => "release",
         "s" => "add",
@@ -59,10 +62,49 @@ fn begin(operation: &str) -> (String, String) {
 }
 
 fn violation(script: &str) -> Finding {
-    let input = Box::new(Cursor::new(history(script).into_bytes()));
-    let (analysis, _) = check_reader("script", input, &Options::default()).expect("a good history");
-    assert_eq!(analysis.verdict, Verdict::Violation, "{script}");
-    analysis.checks[0].findings[0].clone()
+    violation_of(&history(script))
+}
+
+/// The finding of a history, which its file tells once more.
+fn violation_of(text: &str) -> Finding {
+    let judged = |text: &str| {
+        let input = Box::new(Cursor::new(text.as_bytes().to_vec()));
+        let (analysis, _) = check_reader("script", input, &Options::default()).expect("a history");
+        assert_eq!(analysis.verdict, Verdict::Violation, "{text}");
+        analysis.checks[0].findings[0].clone()
+    };
+    let finding = judged(text);
+    let file = file(&finding, text);
+    let again = judged(&file);
+    let told = |finding: &Finding| {
+        let witness = finding.witness.clone().expect("a witness");
+        let words = [&finding.anomaly, &finding.headline, &finding.explanation].map(String::clone);
+        (words, witness.initial, witness.order, witness.blocked, witness.slots)
+    };
+    assert_eq!(told(&again), told(&finding), "{text}\nits file:\n{file}");
+    finding
+}
+
+/// The file of a finding's witness.
+fn file(finding: &Finding, text: &str) -> String {
+    let file = &finding.witness.as_ref().expect("a witness").file;
+    let mut lines = file.head(finding.key.as_deref());
+    let mut begun = BTreeMap::new();
+    for line in text.lines() {
+        let event: Event = serde_json::from_str(line).expect("an event");
+        let Process::Client(process) = event.process else { continue };
+        if event.kind == EventType::Invoke {
+            begun.insert(process, event.time_ns);
+        }
+        let is_it = |id: &OperationId| {
+            id.process == process && begun.get(&process) == Some(&id.invoked_at_ns)
+        };
+        if file.operations.iter().any(is_it) {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+    }
+    lines
 }
 
 #[track_caller]
@@ -302,4 +344,50 @@ fn without_times_there_are_no_durations() {
     assert!(!finding.explanation.contains(" ms"), "{}", finding.explanation);
     let witness = finding.witness.as_ref().expect("a witness");
     assert!(witness.slots.iter().all(|slot| !slot.reason.contains(" ms")), "{:?}", witness.slots);
+}
+
+fn operations_in_the_file(finding: &Finding) -> usize {
+    finding.witness.as_ref().expect("a witness").file.operations.len()
+}
+
+#[test]
+fn a_file_has_what_may_have_come_between_and_nothing_that_makes_no_difference() {
+    let script = "1+w1 2+x 1. 2. 3+c[1,9] 3x 3+c[1,2] 3.";
+    let words = ["all the time", "(A) and client 3’s “cas 1 → 2” (C)"];
+    let finding = tells(script, "wrong-rejection", 3, &words);
+    assert_eq!(operations_in_the_file(&finding), 4, "with the delete");
+    let reads = " 4+r 4=2".repeat(30);
+    let finding = tells(&format!("{script}{reads}"), "wrong-rejection", 3, &words);
+    assert_eq!(operations_in_the_file(&finding), 4, "and without the reads");
+}
+
+#[test]
+fn a_file_begins_with_what_the_page_begins_with() {
+    let script = "1+c[1,2] 1. 1+c[3,2] 2+w3 3+c[2,1] 1. 2.";
+    let finding = tells(script, "future-read", 2, &["(B) on n3 was the first", "the value was 2"]);
+    let witness = finding.witness.as_ref().expect("a witness");
+    assert_eq!((witness.initial.as_str(), &witness.file.initial), ("absent", &None));
+    assert_eq!(operations_in_the_file(&finding), 4, "with what led to the 2");
+}
+
+#[test]
+fn a_file_has_the_appends_that_take_its_texts_apart() {
+    let script = "3+r 1+a\"x\" 2+a\"y\" 3=\"xy\" 2. 1. 1+r 1=\"\"";
+    let finding = tells(script, "stale-read", 2, &["“read → \"xy\"” (A) on n3 shows \"y\""]);
+    assert_eq!(operations_in_the_file(&finding), 4);
+}
+
+#[test]
+fn a_file_says_what_its_key_is() {
+    let finding = tells("1+a\"x\" 1. 3+r 3=\"q\"", "never-written", 1, &["no client appended"]);
+    assert_eq!(operations_in_the_file(&finding), 1);
+}
+
+#[test]
+fn an_element_is_called_the_same_whatever_else_the_history_holds() {
+    let own = history("1+s\"b\" 1. 2+s\"a\" 2. 3+r 3=[\"z\",\"q\"]");
+    let other = history("4+s\"q\" 4. 4+s\"a\" 4.").replace("\"k\"", "\"other\"");
+    let finding = violation_of(&(other + &own.replace("\"time_ns\":", "\"time_ns\":9")));
+    assert_eq!(finding.anomaly, "never-written");
+    assert!(finding.explanation.contains("found \"z\", which"), "{}", finding.explanation);
 }

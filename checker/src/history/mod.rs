@@ -21,6 +21,7 @@ mod log;
 mod number;
 pub(crate) mod operation;
 mod order;
+mod part;
 mod place;
 mod read;
 mod scan;

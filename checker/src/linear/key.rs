@@ -11,7 +11,7 @@ use super::object::{
     RegisterObject, SemaphoreObject, SetObject,
 };
 use super::search::{Budget, Found, search};
-use super::witness::{Asked, Confirmed, Known, confirm};
+use super::witness::{Asked, Confirmed, Known, confirm, file};
 use super::{queue, set, unordered, zones};
 use crate::history::History;
 use crate::model;
@@ -124,8 +124,31 @@ impl Setting<'_> {
         }
     }
 
-    /// Confirms and explains a violation.
+    /// Confirms and explains a violation, and finds a file of it that says the same.
     pub(crate) fn explain(
+        &self,
+        operations: &[u32],
+        decision: &Decision,
+        budget: Budget,
+        end: Instant,
+    ) -> Confirmed {
+        let mut confirmed = self.confirm(operations, decision, budget.clone(), end);
+        if let Confirmed::Finding(finding) = &mut confirmed {
+            let budget = budget.ending(end);
+            let tell = |history: &History, known: &Known<'_>| {
+                let own = history.by_key().operations(0);
+                let part = Setting { history, known, ..*self };
+                match part.confirm(own, &Decision::default(), budget.clone(), end) {
+                    Confirmed::Finding(finding) => Some(*finding),
+                    Confirmed::Unconfirmed(_) => None,
+                }
+            };
+            file::settle((self.history, self.model), operations, finding, &tell, &budget);
+        }
+        confirmed
+    }
+
+    fn confirm(
         &self,
         operations: &[u32],
         decision: &Decision,

@@ -38,4 +38,5 @@ mod zones;
 pub use calls::{Interval, Judgement, check_calls};
 pub(crate) use check::{Linearizability, check};
 pub(crate) use object::whole;
+pub(crate) use witness::known::noted_model;
 pub(crate) use witness::{Effect, Traces};

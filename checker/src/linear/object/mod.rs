@@ -22,7 +22,7 @@ pub(crate) use lock::{OwnedMutexObject, SemaphoreObject};
 pub(crate) use mutex::MutexObject;
 pub(crate) use queue::{QueueModel, QueueObject};
 pub(crate) use register::RegisterObject;
-pub(crate) use set::{SetObject, elements as set_elements};
+pub(crate) use set::{Element, SetObject, elements as set_elements};
 
 /// A type of object, over the operations of one key.
 pub(crate) trait Object {
@@ -36,6 +36,11 @@ pub(crate) trait Object {
     /// Leaves out operations that make no sense without others that are missing: a read without the
     /// writers of its value, a dequeue without the enqueue. What remains says no more than the whole did:
     /// if the whole has a valid order, so has it. `None` if that cannot be had.
+    ///
+    /// Which order the whole has is not known here, so an operation may stay only if in *every* valid order of the whole, with the
+    /// missing ones taken out of it, it still has its answer. An answer rests on what came before it: whatever may have been
+    /// that, in some order, has to stay with it. What cannot have been is only told by what surely took effect; an operation
+    /// that never returned may have done nothing, so it proves nothing, neither that a value was replaced nor that it was there.
     fn close(&self, operations: &[u32]) -> Option<Vec<u32>>;
 
     /// Searches some operations, where there is a better machine for that than the model's.
@@ -119,6 +124,11 @@ fn list_words(open: char, members: &[String], close: char) -> String {
         format!("{}, … {} more …, {}", first.join(", "), members.len() - SHOWN, last.join(", "))
     };
     format!("{open}{inner}{close}")
+}
+
+/// Sorts values as people do, numbers first, whatever the order in which the history has them.
+fn in_words_order(history: &History, value: Value) -> (u32, String) {
+    (value.number().unwrap_or(u32::MAX), history.values.words(value))
 }
 
 /// The recorded operations that may have taken effect.

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
-use super::{Object, Problem, effective, find, interned, list_words};
+use super::{Object, Problem, effective, find, in_words_order, interned, list_words};
 use crate::history::{Function, History, Operation, Outcome, Value};
 use crate::linear::machine::Interned;
 use crate::model::{self, Model, QueueOperation, QueueState};
 
 /// A model of queues.
 pub(crate) trait QueueModel: Model<State = QueueState, Operation = QueueOperation> {
-    /// Brackets around its elements in words.
-    const BRACKETS: (char, char);
+    /// Whether its elements have an order.
+    const HAS_ORDER: bool;
 
     /// A queue that begins with these elements, front first.
     fn beginning_with(initial: Vec<u32>) -> Self;
@@ -29,7 +29,7 @@ pub(crate) struct Kept<'a> {
 }
 
 impl QueueModel for model::Queue {
-    const BRACKETS: (char, char) = ('[', ']');
+    const HAS_ORDER: bool = true;
 
     fn beginning_with(initial: Vec<u32>) -> Self {
         model::Queue { initial: initial.into() }
@@ -49,7 +49,7 @@ impl QueueModel for model::Queue {
 }
 
 impl QueueModel for model::UnorderedQueue {
-    const BRACKETS: (char, char) = ('{', '}');
+    const HAS_ORDER: bool = false;
 
     fn beginning_with(initial: Vec<u32>) -> Self {
         model::UnorderedQueue { initial }
@@ -162,11 +162,14 @@ impl<M: QueueModel> Object for QueueObject<'_, M> {
     }
 
     fn words(&self, machine: &Self::Machine, state: u32) -> String {
-        let words = |&code: &u32| self.history.values.words(Value::of_code(code));
         let elements = machine.state(state).into_iter().flat_map(|state| &state.elements);
-        let members: Vec<String> = elements.map(words).collect();
-        let (open, close) = M::BRACKETS;
-        list_words(open, &members, close)
+        let mut elements: Vec<Value> = elements.map(|&code| Value::of_code(code)).collect();
+        let (open, close) = if M::HAS_ORDER { ('[', ']') } else { ('{', '}') };
+        if !M::HAS_ORDER {
+            elements.sort_by_cached_key(|&value| in_words_order(self.history, value));
+        }
+        let words = |&value: &Value| self.history.values.words(value);
+        list_words(open, &elements.iter().map(words).collect::<Vec<String>>(), close)
     }
 
     /// An element's enqueues and dequeues stay or go together.

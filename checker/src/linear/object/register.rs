@@ -76,7 +76,8 @@ impl<'a> RegisterObject<'a> {
     }
 
     /// Whether "the value was not a" still means something: nothing that was left out could have been what
-    /// changed it.
+    /// changed it. Or the whole has no order anyway: the only write of a came before, and something that surely took effect
+    /// found a afterwards, so a was there all the time.
     fn negative_stays(&self, negative: &Call, kept: &[Call]) -> bool {
         let of_value =
             |call: &&Call| call.leaves() == Some(negative.a) || call.needs() == Some(negative.a);
@@ -89,7 +90,8 @@ impl<'a> RegisterObject<'a> {
             let after = kept
                 .iter()
                 .filter(|call| call.needs() == Some(negative.a))
-                .any(|call| call.invoked > negative.returned);
+                // What need not have taken effect proves nothing.
+                .any(|call| call.invoked > negative.returned && !call.is_optional());
             if before && after {
                 return true;
             }
@@ -231,9 +233,11 @@ impl Object for RegisterObject<'_> {
         for place in unexplained {
             writers(&mut open, &mut kept, &calls[place]);
         }
+        // Where the proof tells what the key began with, the file begins with nothing else.
+        let is_start_told = needs_initial || self.is_start_known(operations);
         let is_free = |call: &Call| {
             let is_needed = calls.iter().any(|other| other.needs() == call.needs());
-            !needs_initial && !is_needed
+            !is_start_told && !is_needed
         };
         while kept.len() < operations.len() + SUPPORTS_MAX {
             open.sort_unstable_by_key(|call| call.invoked);
@@ -283,5 +287,45 @@ impl Overwriting {
     fn newest_before(&self, position: u32) -> u32 {
         let returned = self.0.partition_point(|&(at, _)| at < position);
         returned.checked_sub(1).map_or(0, |last| self.0[last].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::options::Options;
+
+    /// What of some operations is kept of a history: process, type, function and value of each event.
+    fn closed(events: &[(u32, &str, &str, &str)], operations: &[u32]) -> Option<Vec<u32>> {
+        let line = |(time, (process, kind, f, value)): (usize, &(u32, &str, &str, &str))| {
+            format!(
+                "{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"k\",\"value\":{value},\
+                 \"time_ns\":{time}}}\n"
+            )
+        };
+        let text: String = events.iter().enumerate().map(line).collect();
+        let input = Box::new(Cursor::new(text.into_bytes()));
+        let source = crate::history::read_from("close", input, &Options::default());
+        let history = source.expect("a good history").history;
+        RegisterObject::new(&history, history.by_key().operations(0)).close(operations)
+    }
+
+    /// The delete may have come between the write and the rejection.
+    #[test]
+    fn a_rejection_goes_with_what_may_have_been_its_reason_unless_the_value_was_surely_there() {
+        let events = [
+            (0, "invoke", "write", "1"),
+            (1, "invoke", "delete", "null"),
+            (0, "ok", "write", "1"),
+            (0, "invoke", "cas", "[1,9]"),
+            (0, "fail", "cas", "[1,9]"),
+            (0, "invoke", "cas", "[1,2]"),
+            (1, "ok", "delete", "null"),
+        ];
+        assert_eq!(closed(&events, &[0, 2, 3]), Some(vec![0, 3]), "the last cas may do nothing");
+        let ended = [&events[..], &[(0, "ok", "cas", "[1,2]")]].concat();
+        assert_eq!(closed(&ended, &[0, 2, 3]), Some(vec![0, 2, 3]));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Object, Problem, Supports, effective, find, interned, list_words};
+use super::{Object, Problem, Supports, effective, find, in_words_order, interned, list_words};
 use crate::history::{Function, History, Operation, Outcome, Value};
 use crate::linear::machine::Interned;
 use crate::model;
@@ -23,16 +23,25 @@ impl<'a> SetObject<'a> {
         SetObject { history, initial, updates, all: operations.to_vec() }
     }
 
-    /// The elements in view of some operations that a read found, and those that it lacks.
-    pub(crate) fn found(&self, operations: &[u32], read: u32) -> (Vec<Value>, Vec<Value>) {
+    /// The elements in view of some operations that a read found, as it has them, and those that it lacks, as they
+    /// were added.
+    pub(crate) fn found(&self, operations: &[u32], read: u32) -> (Vec<Element>, Vec<Value>) {
         let hidden = self.hidden(operations);
-        let shown = elements(self.history, self.history.operations[read as usize].value);
-        let found = shown.iter().filter(|element| !hidden.contains(element));
-        let found = found.map(|&element| Value::of_code(element)).collect();
-        let mut lacks: Vec<u32> = self.updates.keys().copied().collect();
-        lacks.retain(|element| !hidden.contains(element) && !shown.contains(element));
-        lacks.sort_unstable();
-        (found, lacks.into_iter().map(Value::of_code).collect())
+        let value = self.history.operations[read as usize].value;
+        let members = self.history.values.list(value).unwrap_or_default();
+        let found = members.iter().map(|json| Element::new(find(self.history, json), json));
+        let found = found.filter(|element| !hidden.contains(&element.value.code())).collect();
+        let shown = elements(self.history, value);
+        let mut lacks: Vec<Value> = Vec::new();
+        for (_, operation) in effective(self.history, operations) {
+            let code = operation.value.code();
+            let is_update = matches!(operation.function, Function::Add | Function::Remove);
+            let is_known = hidden.contains(&code) || shown.contains(&code);
+            if is_update && !is_known && !lacks.contains(&operation.value) {
+                lacks.push(operation.value);
+            }
+        }
+        (found, lacks)
     }
 
     /// Whether an operation's answer shows an element.
@@ -49,6 +58,21 @@ impl<'a> SetObject<'a> {
         let kept = updates(self.history, operations);
         let is_whole = |element: &u32| kept.get(element) == self.updates.get(element);
         self.updates.keys().filter(|element| !is_whole(element)).copied().collect()
+    }
+}
+
+/// An element of an answer.
+pub(crate) struct Element {
+    /// Its value, if an operation has it as well.
+    pub(crate) value: Value,
+    /// Its name.
+    pub(crate) words: String,
+}
+
+impl Element {
+    pub(crate) fn new(value: Value, json: &serde_json::Value) -> Element {
+        let words = if json.is_null() { "absent".to_owned() } else { json.to_string() };
+        Element { value, words }
     }
 }
 
@@ -100,7 +124,9 @@ impl Object for SetObject<'_> {
 
     fn words(&self, machine: &Self::Machine, state: u32) -> String {
         let words = |&code: &u32| self.history.values.words(Value::of_code(code));
-        let members: Vec<String> = machine.state(state).into_iter().flatten().map(words).collect();
+        let mut members: Vec<u32> = machine.state(state).into_iter().flatten().copied().collect();
+        members.sort_by_cached_key(|&code| in_words_order(self.history, Value::of_code(code)));
+        let members: Vec<String> = members.iter().map(words).collect();
         list_words('{', &members, '}')
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::case::Case;
 use crate::analysis::{Finding, Witness, WitnessOperation};
+use crate::detect_model;
 use crate::history::{self, History};
 use crate::linear::key::{Scratch, Setting};
 use crate::linear::object::Object;
@@ -14,11 +15,18 @@ use crate::linear::search::Budget;
 use crate::linear::witness::{Confirmed, Known, tiny};
 use crate::options::{ModelKind, Options};
 
+/// Operations of which every selection is left out; of more, one at a time.
+const SELECTED_MAX: usize = 5;
+
 /// Whatever is left out of a history that has an order, what [`Object::close`] keeps has one too.
 pub(super) fn parts_have_orders<O: Object>(object: &O, own: &[u32], budget: &Budget, case: &Case) {
-    for out in own {
-        let rest: Vec<u32> = own.iter().copied().filter(|index| index != out).collect();
-        let Some(rest) = object.close(&rest) else { continue };
+    let left_out: Vec<u64> = match own.len() {
+        0..=SELECTED_MAX => (1..1 << own.len()).collect(),
+        more => (0..more).map(|place| 1 << place).collect(),
+    };
+    for out in left_out {
+        let rest = (0..own.len()).filter(|place| out >> place & 1 == 0).map(|place| own[place]);
+        let Some(rest) = object.close(&rest.collect::<Vec<u32>>()) else { continue };
         let problem = object.problem(&rest);
         let processes = vec![0; problem.steps.len()];
         let found = tiny::decide(
@@ -29,7 +37,7 @@ pub(super) fn parts_have_orders<O: Object>(object: &O, own: &[u32], budget: &Bud
             budget,
         );
         let found = found.expect("few operations");
-        assert!(found.linearizable, "without {out}, {rest:?} of\n{}", case.text());
+        assert!(found.linearizable, "{rest:?} of {own:?}\n{}", case.text());
     }
 }
 
@@ -165,6 +173,8 @@ fn again(model: ModelKind, finding: &Finding, witness: &Witness, all: &str) {
     let input = Box::new(Cursor::new(text.clone().into_bytes()));
     let history: History =
         history::read_from("file", input, &Options::default()).expect("a history").history;
+    let told = detect_model::model("file", &history, None).expect("a model");
+    assert_eq!(told, model, "{text}");
     let known = &Known::new(&history, None);
     let setting =
         Setting { history: &history, model, known, search_only: false, side_by_side: false };

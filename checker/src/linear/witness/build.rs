@@ -2,11 +2,8 @@
 
 use super::shrink::{Shrunk, observes};
 use super::tiny::{self, Order};
-use super::{Asked, Case, Effect, Explain, SHOWN_MAX, shrink, told, words};
-use crate::analysis::{
-    Finding, Gap, OperationId, OrderStep, Slot, Witness, WitnessEffect, WitnessFile, WitnessNote,
-    WitnessOperation,
-};
+use super::{Asked, Case, Explain, SHOWN_MAX, file, shrink, told, words};
+use crate::analysis::{Finding, Gap, OrderStep, Slot, Witness, WitnessOperation};
 use crate::history::{History, NEVER_NS, Operation, Outcome, Value};
 use crate::linear::machine::Machine;
 use crate::linear::object::{Object, Problem};
@@ -61,7 +58,7 @@ pub(super) fn finding<O: Explain>(object: &O, asked: &Asked<'_>, shrunk: &Shrunk
     let shown = Shown::new(operations, &context);
     let explanation = told::labelled(&explanation, &|index| shown.label(index));
     let mut witness = witness(object, &case, blocked.as_ref(), &shown);
-    witness.file = file(object, &case, &context);
+    witness.file = file::file(object, &case, &context);
     let at = case.blocked();
     let mut nodes: Vec<String> = operations
         .iter()
@@ -82,46 +79,6 @@ pub(super) fn finding<O: Explain>(object: &O, asked: &Asked<'_>, shrunk: &Shrunk
         witness: Some(witness),
         ..Finding::default()
     }
-}
-
-/// What a file of the witness holds.
-fn file<O: Object>(object: &O, case: &Case<'_>, context: &[u32]) -> WitnessFile {
-    let id = |&index: &u32| {
-        let operation = case.operation(index);
-        OperationId {
-            process: operation.process,
-            invoked_at_ns: operation.invoked_at_ns,
-            part: operation.part(),
-        }
-    };
-    let supports = object.supports(case.operations);
-    let mut all = [case.operations, context, &supports.operations].concat();
-    all.sort_unstable();
-    all.dedup();
-    let effect = |index: &u32| {
-        let (node, at) = match case.known.effect(*index)? {
-            Effect::Applied { node, index } => (Some(node), Some(index)),
-            Effect::Nowhere => (None, None),
-        };
-        Some(WitnessEffect { operation: id(index), node, index: at })
-    };
-    WitnessFile {
-        operations: all.iter().map(id).collect(),
-        initial: supports
-            .initial
-            .or(Some(case.initial).filter(|&value| value != Value::NIL))
-            .map(|value| case.history.values.json(value)),
-        note: WitnessNote {
-            proof: case.operations.iter().map(id).collect(),
-            effects: case.operations.iter().filter_map(effect).collect(),
-            is_start_open: is_start_open(object, case),
-        },
-    }
-}
-
-/// Whether operations that were left out may have changed the key before.
-fn is_start_open<O: Object>(object: &O, case: &Case<'_>) -> bool {
-    case.known.is_start_open() || !object.is_start_known(case.operations)
 }
 
 /// The operations of a witness with their labels: the essential ones and those that the text names.
@@ -243,7 +200,7 @@ fn witness<O: Object>(
         .collect();
     let mut problem = object.problem(case.operations);
     let initial_state = problem.machine.initial();
-    let initial = match is_start_open(object, case) {
+    let initial = match file::is_start_open(object, case) {
         true => AN_EARLIER_VALUE.to_owned(),
         false => object.words(&problem.machine, initial_state),
     };

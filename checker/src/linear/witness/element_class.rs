@@ -4,7 +4,7 @@ use super::class::{Fate, fallback, fate};
 use super::told::Told;
 use super::{Case, words};
 use crate::history::{Function, Operation, Outcome, Value};
-use crate::linear::object::{CounterObject, SetObject};
+use crate::linear::object::{CounterObject, Element, SetObject};
 
 const INFO_HINT: &str =
     "(What may have taken effect, as after a time-out, is to be recorded as info.)";
@@ -38,10 +38,11 @@ pub(super) fn set(object: &SetObject<'_>, case: &Case<'_>) -> Told {
     let (found, lacks) = match case.blocked().function {
         Function::Read => object.found(case.operations, case.blocked),
         Function::Contains => {
-            let element = vec![case.blocked().value];
+            let value = case.blocked().value;
+            let element = || Element::new(value, &case.history.values.json(value));
             match case.blocked().second.number() {
-                Some(1) => (element, Vec::new()),
-                _ => (Vec::new(), element),
+                Some(1) => (vec![element()], Vec::new()),
+                _ => (Vec::new(), vec![value]),
             }
         }
         _ => return fallback(case, ""),
@@ -52,17 +53,17 @@ pub(super) fn set(object: &SetObject<'_>, case: &Case<'_>) -> Told {
     let removed = |operation: &Operation, value: Value| {
         operation.function == Function::Remove && operation.value == value
     };
-    for value in found {
+    for Element { value, words: name } in found {
+        let name = words::shortened(&name);
         let mut adds = case
             .whole()
             .filter(|(_, operation)| added(operation, value) && operation.outcome != Outcome::Fail);
         match adds.next() {
-            None => return set_unknown(case, value),
+            None => return set_unknown(case, value, &name),
             Some((first, operation)) if operation.invoked > case.blocked().completed => {
                 let explanation = format!(
-                    "{} found {}, and no client had begun to add it by then. {} was the first, and began {}.",
+                    "{} found {name}, and no client had begun to add it by then. {} was the first, and began {}.",
                     case.capital_one(case.blocked),
-                    words::value(case.history, value),
                     case.capital_one(first),
                     case.later(case.blocked, first),
                 );
@@ -86,17 +87,14 @@ pub(super) fn set(object: &SetObject<'_>, case: &Case<'_>) -> Told {
     fallback(case, "")
 }
 
-fn set_unknown(case: &Case<'_>, value: Value) -> Told {
-    let shown = words::value(case.history, value);
+fn set_unknown(case: &Case<'_>, value: Value, name: &str) -> Told {
     let mut adds = failed_before(case, Function::Add);
     if let Some((add, _)) = adds.find(|(_, operation)| operation.value == value) {
         let headline = "An element was found whose addition had been reported as failed.";
         return Told::new("failed-write-read", headline, failed(case, add, "found it"));
     }
-    // An element that the history holds nowhere else has no name.
-    let what = if value == Value::UNTOLD { "an element".to_owned() } else { shown };
     let explanation =
-        format!("{} found {what}, which no client had added.", case.capital_one(case.blocked));
+        format!("{} found {name}, which no client had added.", case.capital_one(case.blocked));
     Told::new("never-written", "An element was found that nobody had added.", explanation)
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::{NOTE, OperationId, WitnessEffect, WitnessNote};
 use crate::history::History;
+use crate::options::ModelKind;
 
 /// What traces tell of an acknowledged command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,17 @@ pub(crate) enum Effect {
 /// What traces tell of the command of an operation; `None`: nothing.
 pub(crate) type Traces<'a> = dyn Fn(u32) -> Option<Effect> + Sync + 'a;
 
+/// The note of a witness file.
+fn note(history: &History) -> Option<WitnessNote> {
+    let note = history.nemesis.iter().find(|(_, event)| event.f == NOTE);
+    note.and_then(|(_, event)| serde_json::from_value(event.value.clone()).ok())
+}
+
+/// The model that a witness file was judged by.
+pub(crate) fn noted_model(history: &History) -> Option<ModelKind> {
+    note(history)?.model
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Known<'a> {
@@ -38,10 +50,12 @@ pub(crate) struct Known<'a> {
 impl<'a> Known<'a> {
     /// What a history's own note says, and traces where there are any.
     pub(crate) fn new(history: &History, traces: Option<&'a Traces<'a>>) -> Known<'a> {
-        let note = history.nemesis.iter().find(|(_, event)| event.f == NOTE);
-        let note: Option<WitnessNote> =
-            note.and_then(|(_, event)| serde_json::from_value(event.value.clone()).ok());
-        let Some(note) = note else { return Known { traces, ..Known::default() } };
+        let noted = note(history).map_or_else(Known::default, |note| Known::noted(history, &note));
+        Known { traces, ..noted }
+    }
+
+    /// What the note of a witness file says of the file's operations.
+    pub(super) fn noted(history: &History, note: &WitnessNote) -> Known<'a> {
         let find = |id: &OperationId| {
             let is_it = |operation: &crate::history::Operation| {
                 operation.process == id.process
@@ -60,7 +74,7 @@ impl<'a> Known<'a> {
             Some((find(&told.operation)?, effect))
         };
         let effects = note.effects.iter().filter_map(effect).collect();
-        Known { traces, proof, effects, is_start_open: note.is_start_open }
+        Known { traces: None, proof, effects, is_start_open: note.is_start_open }
     }
 
     /// What is known to have become of an acknowledged operation.

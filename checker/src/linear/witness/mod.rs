@@ -7,6 +7,7 @@
 mod build;
 mod class;
 mod element_class;
+pub(crate) mod file;
 pub(crate) mod known;
 mod list_class;
 mod lock_class;

@@ -54,10 +54,14 @@ pub(crate) fn operation(history: &History, operation: &Operation) -> String {
 
 /// A value, shortened in the middle where it is long.
 pub(crate) fn value(history: &History, value: Value) -> String {
-    let words = history.values.words(value);
+    shortened(&history.values.words(value))
+}
+
+/// A value in words, shortened in the middle where it is long.
+pub(crate) fn shortened(words: &str) -> String {
     let length = words.chars().count();
     if length <= VALUE_CHARS {
-        return words;
+        return words.to_owned();
     }
     let half = VALUE_CHARS / 2;
     let first: String = words.chars().take(half).collect();
