@@ -391,3 +391,10 @@ fn an_element_is_called_the_same_whatever_else_the_history_holds() {
     assert_eq!(finding.anomaly, "never-written");
     assert!(finding.explanation.contains("found \"z\", which"), "{}", finding.explanation);
 }
+
+/// Of two writes of the same element one empties the list where the other is out of view.
+#[test]
+fn what_can_only_be_left_out_together_is_left_out() {
+    let script = "1+a\"x\" 1. 1+r 2+w\"y\" 3+r 2. 2+w\"y\" 3=\"y\" 1=\"\"";
+    tells(script, "stale-read", 2, &["“write \"y\"” (C) may have replaced it"]);
+}

@@ -1,7 +1,8 @@
 //! From a violation to a 1-minimal one: removing any operation, with those that make no sense without it,
 //! leaves a history that has a valid order.
 //!
-//! Delta debugging: ever smaller pieces are taken out as long as what remains has no order.
+//! Delta debugging: ever smaller pieces are taken out as long as what remains has no order. Two operations may go only
+//! together, so it begins again with large pieces until none can be taken out: what is shrunk once more stays as it is.
 //! [`Object::close`] keeps every remainder honest: it says nothing that the whole did not say.
 
 use super::tiny;
@@ -41,36 +42,48 @@ pub(crate) fn is_confirmed<O: Object>(
 
 /// Shrinks operations that have no valid order.
 pub(crate) fn shrink<O: Object>(object: &O, operations: Vec<u32>, budget: &Budget) -> Shrunk {
+    let mut shrunk = Shrunk { operations, is_minimal: true };
+    loop {
+        let before = shrunk.operations.len();
+        let mut size = before.div_ceil(2);
+        while size > 0 {
+            shrunk = without_pieces(object, shrunk.operations, size, budget);
+            size /= 2;
+        }
+        if shrunk.operations.len() == before {
+            return shrunk;
+        }
+        if budget.is_over() {
+            return Shrunk { is_minimal: false, ..shrunk };
+        }
+    }
+}
+
+/// Leaves out every piece of a size without which there is no order either.
+fn without_pieces<O: Object>(
+    object: &O,
+    operations: Vec<u32>,
+    size: usize,
+    budget: &Budget,
+) -> Shrunk {
     let mut kept = operations;
     // A remainder that could not be decided may be a violation too.
     let mut is_minimal = true;
-    let mut size = kept.len().div_ceil(2);
-    while size > 0 {
-        let mut changed = false;
-        is_minimal = true;
-        let mut at = 0;
-        while at < kept.len() {
-            if budget.is_over() {
-                return Shrunk { operations: kept, is_minimal: false };
-            }
-            let end = (at + size).min(kept.len());
-            let rest: Vec<u32> = kept[..at].iter().chain(&kept[end..]).copied().collect();
-            let rest = object.close(&rest);
-            match rest.map(|rest| (is_violation(object, &rest, budget), rest)) {
-                Some((Some(true), rest)) => {
-                    kept = rest;
-                    changed = true;
-                }
-                other => {
-                    is_minimal &= !matches!(other, Some((None, _)));
-                    at = end;
-                }
+    let mut at = 0;
+    while at < kept.len() {
+        if budget.is_over() {
+            return Shrunk { operations: kept, is_minimal: false };
+        }
+        let end = (at + size).min(kept.len());
+        let rest: Vec<u32> = kept[..at].iter().chain(&kept[end..]).copied().collect();
+        let rest = object.close(&rest);
+        match rest.map(|rest| (is_violation(object, &rest, budget), rest)) {
+            Some((Some(true), rest)) => kept = rest,
+            other => {
+                is_minimal &= !matches!(other, Some((None, _)));
+                at = end;
             }
         }
-        if size == 1 && changed {
-            continue;
-        }
-        size /= 2;
     }
     Shrunk { operations: kept, is_minimal }
 }
