@@ -44,9 +44,11 @@ impl History {
         }
         let mut keys = Interner::default();
         keys.intern(self.key(key));
+        let (by_key, census) = ByKey::new(&own, &[own.len() as u32]);
         let ambiguous = self.ambiguous.iter().filter_map(|index| moved.get(index).copied());
         History {
-            by_key: ByKey::new(&own, &[own.len() as u32]),
+            by_key,
+            census,
             ambiguous: ambiguous.collect(),
             operations: own,
             values: taken.into,
