@@ -41,7 +41,7 @@ use std::path::PathBuf;
 
 pub use config::Config;
 pub use mutants::Mutant;
-pub use rpc::{CallError, Caller, NodeReport, PeerReport, TlsFiles};
+pub use rpc::{Tls, TlsFiles};
 
 /// Why a server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]

@@ -11,9 +11,9 @@ use std::time::Duration;
 use harness::{Cluster, append, put, wait_for, write};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use whitewater_client::{CallError, Caller, Change};
 use whitewater_proto::kv;
-use whitewater_server::command::Operation;
-use whitewater_server::{CallError, Caller, Config, ServeError, TlsFiles, serve, serve_on};
+use whitewater_server::{Config, ServeError, Tls, TlsFiles, serve, serve_on};
 
 /// A CA in a folder, and certificates that it signs.
 struct Authority {
@@ -65,19 +65,23 @@ async fn a_cluster_speaks_tls_and_refuses_who_has_no_certificate_of_its_ca() {
     }
     let endpoints: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     let caller = |patience| Caller::new(endpoints.clone(), patience);
-    let mut friend = caller(harness::PATIENCE).with_tls(&authority.files("client")).unwrap();
-    friend.write("k", Operation::Put("1".into())).await.unwrap();
+    let over = |files: &TlsFiles, patience| {
+        let tls = Tls::load(files).unwrap();
+        caller(patience).over(Box::new(move |address| tls.endpoint(address)))
+    };
+    let mut friend = over(&authority.files("client"), harness::PATIENCE);
+    friend.write("k", Change::Put("1".into())).await.unwrap();
     assert_eq!(friend.get("k").await.unwrap().unwrap(), "1");
 
     let patience = Duration::from_millis(300);
     let mut plain = caller(patience);
     assert!(matches!(plain.get("k").await, Err(CallError::Unreachable { .. })));
     let mut foreign = TlsFiles { ca: authority.files("x").ca, ..stranger.files("client") };
-    let mut wrong = caller(patience).with_tls(&foreign).unwrap();
+    let mut wrong = over(&foreign, patience);
     assert!(matches!(wrong.get("k").await, Err(CallError::Unreachable { .. })));
     // The client refuses a server of another CA as well.
     foreign = TlsFiles { ca: stranger.files("x").ca, ..authority.files("client") };
-    let mut wrong = caller(patience).with_tls(&foreign).unwrap();
+    let mut wrong = over(&foreign, patience);
     let error = wrong.get("k").await.unwrap_err().to_string();
     assert!(error.contains("certificate"), "{error}");
 }
@@ -113,7 +117,7 @@ async fn metrics_tell_what_the_node_does() {
     config.metrics = Some(free);
     let node = tokio::spawn(serve_on(config, listener, std::future::pending()));
     let mut caller = Caller::new(vec![address.to_string()], harness::PATIENCE);
-    caller.write("k", Operation::Put("1".into())).await.unwrap();
+    caller.write("k", Change::Put("1".into())).await.unwrap();
     let text = wait_for("metrics", async || scrape(&free.to_string()).await).await;
     for line in [
         "whitewater_is_leader 1",

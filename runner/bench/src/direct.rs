@@ -8,15 +8,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use whitewater_proto::admin::StatusRequest;
-use whitewater_proto::admin::admin_client::AdminClient;
-use whitewater_proto::kv::kv_client::KvClient;
-use whitewater_proto::kv::write_request::Operation;
-use whitewater_proto::kv::{Failure, GetRequest, Put, WriteRequest, get_reply, write_reply};
+use whitewater_client::{Answered, Change, Node, NodeStatus, Request, Setback};
 
 use super::channel::Channel;
 use super::etcd::EtcdClient;
 use super::standing::Standing;
+
+/// Nothing is sent twice, so that nothing need be recognised.
+const NO_SESSION: (u64, u64) = (0, 0);
 
 /// The protocol a node speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,26 +37,15 @@ pub(crate) enum Refused {
         /// What was in the way.
         source: io::Error,
     },
-    /// The call failed on its way, or etcd refused it.
+    /// The call to etcd failed on its way, or etcd refused it.
     #[error("{}: {}", .0.code(), .0.message())]
     Status(#[from] tonic::Status),
-    /// The bundled server refused it.
-    #[error("{kind}: {message}")]
-    Failure {
-        /// `NOT_LEADER`, `TIMED_OUT`, ….
-        kind: &'static str,
-        /// The server's words.
-        message: String,
-    },
-    /// The reply holds neither an answer nor a failure.
+    /// The bundled server did not answer.
+    #[error(transparent)]
+    Setback(#[from] Setback),
+    /// The reply is not what was asked for.
     #[error("the reply is empty")]
     Empty,
-}
-
-impl From<Failure> for Refused {
-    fn from(failure: Failure) -> Self {
-        Refused::Failure { kind: failure.kind().as_str_name(), message: failure.message }
-    }
 }
 
 /// From where to where a node's log goes.
@@ -73,7 +61,7 @@ pub(crate) struct LogExtent {
 #[derive(Clone, Debug)]
 pub(crate) enum DirectClient {
     /// To a bundled server.
-    Bundled(KvClient<Channel>, AdminClient<Channel>),
+    Bundled(Node<Channel>),
     /// To an etcd member.
     Etcd(EtcdClient),
 }
@@ -90,50 +78,45 @@ impl DirectClient {
         let channel = connected.map_err(|source| Refused::Connect { address, source })?;
         let origin = Channel::origin(address);
         Ok(match protocol {
-            Protocol::Bundled => Self::Bundled(
-                KvClient::with_origin(channel.clone(), origin.clone()),
-                AdminClient::with_origin(channel, origin),
-            ),
+            Protocol::Bundled => Self::Bundled(Node::with_origin(channel, origin)),
             Protocol::Etcd => Self::Etcd(EtcdClient::new(channel, origin)),
         })
     }
 
     /// Sets `key`. An Ok is an acknowledgement: a quorum has it on disk.
     pub(crate) async fn put(&mut self, key: &str, value: Bytes) -> Result<(), Refused> {
-        let kv = match self {
-            Self::Bundled(kv, _) => kv,
-            Self::Etcd(client) => return Ok(client.put(key.to_owned().into(), value).await?),
+        let key = key.to_owned();
+        let node = match self {
+            Self::Bundled(node) => node,
+            Self::Etcd(client) => return Ok(client.put(key.into(), value).await?),
         };
-        let operation = Some(Operation::Put(Put { value }));
-        let request = WriteRequest { key: key.to_owned(), operation, ..WriteRequest::default() };
-        match kv.write(request).await?.into_inner().outcome {
-            Some(write_reply::Outcome::Written(_)) => Ok(()),
-            Some(write_reply::Outcome::Failure(failure)) => Err(failure.into()),
-            Some(write_reply::Outcome::Mismatch(_)) | None => Err(Refused::Empty),
+        let request = Request::Write { key, change: Change::Put(value), command: NO_SESSION };
+        match node.ask(request, None).await?.result {
+            Answered::Written => Ok(()),
+            _ => Err(Refused::Empty),
         }
     }
 
     /// A linearizable read through ReadIndex; None where the key is absent.
     pub(crate) async fn get(&mut self, key: &str) -> Result<Option<Bytes>, Refused> {
-        let kv = match self {
-            Self::Bundled(kv, _) => kv,
-            Self::Etcd(client) => return Ok(client.get(key.to_owned().into()).await?),
+        let key = key.to_owned();
+        let node = match self {
+            Self::Bundled(node) => node,
+            Self::Etcd(client) => return Ok(client.get(key.into()).await?),
         };
-        let request = GetRequest { key: key.to_owned(), ..GetRequest::default() };
-        match kv.get(request).await?.into_inner().outcome {
-            Some(get_reply::Outcome::Value(value)) => Ok(value.data),
-            Some(get_reply::Outcome::Failure(failure)) => Err(failure.into()),
-            None => Err(Refused::Empty),
+        match node.ask(Request::Get { key, leader_only: false }, None).await?.result {
+            Answered::Value(value) => Ok(value),
+            _ => Err(Refused::Empty),
         }
     }
 
     /// Asks the node alone; no quorum is needed.
     pub(crate) async fn status(&mut self) -> Result<Standing, Refused> {
         match self {
-            Self::Bundled(_, admin) => {
-                let status = admin.status(StatusRequest {}).await?.into_inner();
-                let is_leader = status.role == "leader";
-                Ok(Standing { is_leader, has_leader: status.leader_id != 0, term: status.term })
+            Self::Bundled(node) => {
+                let status = node.status(None).await?;
+                let (is_leader, has_leader) = (status.is_leader(), status.leader.is_some());
+                Ok(Standing { is_leader, has_leader, term: status.term })
             }
             Self::Etcd(client) => Ok(client.status().await?),
         }
@@ -141,10 +124,10 @@ impl DirectClient {
 
     /// Where the node's log begins and ends, by its own word; etcd does not tell.
     pub(crate) async fn log_extent(&mut self) -> Result<LogExtent, Refused> {
-        let Self::Bundled(_, admin) = self else {
+        let Self::Bundled(node) = self else {
             return Err(tonic::Status::unimplemented("only the bundled server tells").into());
         };
-        let status = admin.status(StatusRequest {}).await?.into_inner();
-        Ok(LogExtent { snapshot_index: status.snapshot_index, last_index: status.last_index })
+        let NodeStatus { snapshot_index, last_index, .. } = node.status(None).await?;
+        Ok(LogExtent { snapshot_index, last_index })
     }
 }

@@ -11,10 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use comfy_table::Table;
-use whitewater_raft::MembershipChange;
-use whitewater_server::command::Operation;
-use whitewater_server::kv::Effect;
-use whitewater_server::{CallError, Caller, NodeReport};
+use whitewater_client::{CallError, Caller, Change, NodeStatus, Wish, Written};
+use whitewater_server::Tls;
 
 use super::server::{parse_duration, tls_files};
 use crate::exit::{Exit, Refusal};
@@ -110,7 +108,7 @@ enum Request {
     /// Hand leadership over, to a node or to the most up-to-date one
     Transfer {
         /// The node to lead
-        node: Option<u64>,
+        node: Option<u32>,
     },
     /// Change the members, one at a time
     #[command(subcommand)]
@@ -122,7 +120,7 @@ enum Member {
     /// Add a node that receives the log and does not vote; start it with `server --join`
     Add {
         /// Its number
-        node: u64,
+        node: u32,
         /// Where it is reached
         #[arg(value_name = "HOST:PORT")]
         address: String,
@@ -130,12 +128,12 @@ enum Member {
     /// Make a node that was added a voter
     Promote {
         /// Its number
-        node: u64,
+        node: u32,
     },
     /// Remove a node
     Remove {
         /// Its number
-        node: u64,
+        node: u32,
     },
 }
 
@@ -153,7 +151,8 @@ pub(crate) fn run(arguments: KvArguments) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut caller = Caller::new(arguments.endpoints, arguments.timeout);
     if let Some(files) = tls_files(arguments.tls_cert, arguments.tls_key, arguments.tls_ca) {
-        caller = caller.with_tls(&files).map_err(|error| Refusal::Usage(error.to_string()))?;
+        let tls = Tls::load(&files).map_err(|error| Refusal::Usage(error.to_string()))?;
+        caller = caller.over(Box::new(move |address| tls.endpoint(address)));
     }
     match runtime.block_on(carry_out(&mut caller, arguments.request)) {
         Ok(exit) => Ok(exit),
@@ -180,56 +179,46 @@ async fn carry_out(caller: &mut Caller, request: Request) -> Result<Exit> {
                 Ok(Exit::Violation)
             }
         },
-        Request::Put { key, value } => write(caller, &key, Operation::Put(value.into())).await,
-        Request::Delete { key } => write(caller, &key, Operation::Delete).await,
-        Request::Append { key, suffix } => {
-            write(caller, &key, Operation::Append(suffix.into())).await
-        }
+        Request::Put { key, value } => write(caller, &key, Change::Put(value.into())).await,
+        Request::Delete { key } => write(caller, &key, Change::Delete).await,
+        Request::Append { key, suffix } => write(caller, &key, Change::Append(suffix.into())).await,
         Request::Cas { key, value, expect, expect_absent: _ } => {
-            let operation =
-                Operation::Cas { expected: expect.map(Bytes::from), new: Some(value.into()) };
-            write(caller, &key, operation).await
+            let change = Change::Cas { expected: expect.map(Bytes::from), new: value.into() };
+            write(caller, &key, change).await
         }
         Request::Status { json } => status(caller, json).await,
         Request::WatchLeader => watch_leader(caller).await,
         Request::Transfer { node } => {
-            caller.transfer_leadership(node).await?;
+            caller.wish(Wish::Transfer(node), "").await?;
             print_error("the leader hands over");
             Ok(Exit::Pass)
         }
         Request::Member(member) => {
-            let (change, address) = match member {
-                Member::Add { node, address } => {
-                    (MembershipChange::AddLearner(node), Some(address))
-                }
-                Member::Promote { node } => (MembershipChange::Promote(node), None),
-                Member::Remove { node } => (MembershipChange::Remove(node), None),
+            let (wish, address) = match member {
+                Member::Add { node, address } => (Wish::AddLearner(node), address),
+                Member::Promote { node } => (Wish::Promote(node), String::new()),
+                Member::Remove { node } => (Wish::Remove(node), String::new()),
             };
-            caller.change_membership(change, address).await?;
+            caller.wish(wish, &address).await?;
             print_error("done");
             Ok(Exit::Pass)
         }
     }
 }
 
-async fn write(caller: &mut Caller, key: &str, operation: Operation) -> Result<Exit> {
-    match caller.write(key, operation).await? {
-        Effect::Done | Effect::Written { .. } => {
+async fn write(caller: &mut Caller, key: &str, change: Change) -> Result<Exit> {
+    match caller.write(key, change).await? {
+        Written::Done => {
             print_error(&format!("{key}: done"));
             Ok(Exit::Pass)
         }
-        Effect::Mismatch { seen } => {
+        Written::Mismatch(seen) => {
             let seen = seen.map_or_else(
                 || "it is absent".to_owned(),
                 |seen| format!("it is {:?}", String::from_utf8_lossy(&seen)),
             );
             print_error(&format!("{key}: not changed, {seen}"));
             Ok(Exit::Violation)
-        }
-        // The server makes a refusal of it.
-        Effect::TooLong { bytes } => {
-            print_error(&format!("{key}: not changed, it would be {bytes} bytes long"));
-            Ok(Exit::Usage)
         }
     }
 }
@@ -244,9 +233,9 @@ async fn status(caller: &mut Caller, json: bool) -> Result<Exit> {
     let statuses = caller.statuses().await;
     let is_answered = statuses.iter().any(|(_, report)| report.is_ok());
     if json {
-        for (endpoint, report) in &statuses {
-            let line = match report {
-                Ok(report) => serde_json::to_string(report)?,
+        for (endpoint, status) in &statuses {
+            let line = match status {
+                Ok(status) => serde_json::to_string(&StatusLine { endpoint, status })?,
                 Err(error) => {
                     serde_json::json!({ "endpoint": endpoint, "error": error }).to_string()
                 }
@@ -263,6 +252,14 @@ async fn status(caller: &mut Caller, json: bool) -> Result<Exit> {
         }
     }
     Ok(if is_answered { Exit::Pass } else { Exit::Environment })
+}
+
+/// A node's status as one line of JSON.
+#[derive(serde::Serialize)]
+struct StatusLine<'a> {
+    endpoint: &'a str,
+    #[serde(flatten)]
+    status: &'a NodeStatus,
 }
 
 /// `127.0.0.1:7101: nothing listens there`, whether or not the error names the address.
@@ -284,7 +281,7 @@ fn told(refused: &CallError) -> String {
     }
 }
 
-fn table(statuses: &[(String, Result<NodeReport, String>)]) -> Table {
+fn table(statuses: &[(String, Result<NodeStatus, String>)]) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header([
         "node", "address", "role", "term", "leader", "commit", "applied", "last", "snapshot",
@@ -293,16 +290,16 @@ fn table(statuses: &[(String, Result<NodeReport, String>)]) -> Table {
     for (endpoint, report) in statuses {
         match report {
             Ok(node) => table.add_row([
-                format!("n{}", node.node_id),
+                format!("n{}", node.node),
                 endpoint.clone(),
                 node.role.clone(),
                 node.term.to_string(),
-                if node.leader_id == 0 { "-".into() } else { format!("n{}", node.leader_id) },
+                node.leader.map_or_else(|| "-".into(), |leader| format!("n{leader}")),
                 node.commit.to_string(),
                 node.applied.to_string(),
                 node.last_index.to_string(),
                 node.snapshot_index.to_string(),
-                node.state_hash.to_string(),
+                node.state_hash.clone().unwrap_or_default(),
                 node.boot.to_string(),
                 node.mutant.clone(),
             ]),
@@ -315,9 +312,10 @@ fn table(statuses: &[(String, Result<NodeReport, String>)]) -> Table {
 async fn watch_leader(caller: &mut Caller) -> Result<Exit> {
     let mut known = None;
     loop {
-        let reports = caller.statuses().await.into_iter().filter_map(|(_, report)| report.ok());
-        let newest = reports.filter(|node| node.role == "leader").max_by_key(|node| node.term);
-        let leader = newest.map(|node| (node.term, node.node_id, node.endpoint));
+        let statuses = caller.statuses().await.into_iter();
+        let answers = statuses.filter_map(|(endpoint, status)| Some((endpoint, status.ok()?)));
+        let newest = answers.filter(|(_, node)| node.is_leader()).max_by_key(|(_, node)| node.term);
+        let leader = newest.map(|(endpoint, node)| (node.term, node.node, endpoint));
         if leader != known {
             let time = jiff::Timestamp::now().strftime("%H:%M:%S%.3f");
             match &leader {

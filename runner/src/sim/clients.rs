@@ -13,7 +13,7 @@ use super::deck::Call;
 use super::host::Process;
 use super::world::{Arrival, Happening, OPERATOR, World};
 use crate::proxy::Party;
-use crate::target::{ANSWER_GRACE, Answer, Answered, Change, Request, Setback, SetbackKind};
+use crate::target::{ANSWER_GRACE, Answer, Answered, Change, Next, Request, Setback};
 use crate::workload::{Client, ClientSetup, Doze, Input, Step, Work};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -98,7 +98,8 @@ impl World<'_> {
     fn ask(&mut self, client: usize, node: u32, request: Request, deadline_ns: u64) {
         self.seats[client].asked = Some(node);
         let patience = Duration::from_nanos(deadline_ns.saturating_sub(self.now_ns));
-        let silence = Input::Settled(Err(Setback::silence(patience)));
+        let is_change = matches!(request, Request::Write { .. });
+        let silence = Input::Settled(Err(Setback::silence(is_change, patience)));
         self.later(client, deadline_ns + grace_ns(), silence);
         let number = self.seats[client].turn;
         let call = Call { client, number, deadline_ns };
@@ -164,6 +165,7 @@ pub(super) fn hand_over(
         Request::Write { key, change, command: (session, sequence) } => {
             let operation = match change {
                 Change::Put(value) => Operation::Put(value),
+                Change::Delete => Operation::Delete,
                 Change::Cas { expected, new } => Operation::Cas { expected, new: Some(new) },
                 Change::Append(suffix) => Operation::Append(suffix),
             };
@@ -187,12 +189,12 @@ fn understand(node: u32, answer: answer::Answer) -> Result<Answer, Setback> {
 
 fn setback(failure: Failure) -> Setback {
     let leader = failure.leader.and_then(|leader| u32::try_from(leader).ok());
-    let kind = match (failure.kind, leader) {
-        (FailureKind::NotLeader, Some(leader)) => SetbackKind::Redirect(leader),
-        (FailureKind::TimedOut | FailureKind::Stopping, _) => SetbackKind::Unreachable,
-        (FailureKind::UnknownSession | FailureKind::StaleSequence, _) => SetbackKind::SessionLost,
-        (FailureKind::Invalid, _) => SetbackKind::Hopeless,
-        _ => SetbackKind::Later,
+    let next = match (failure.kind, leader) {
+        (FailureKind::NotLeader, Some(node)) => Next::Leader { node, address: String::new() },
+        (FailureKind::TimedOut | FailureKind::Stopping, _) => Next::Elsewhere,
+        (FailureKind::UnknownSession | FailureKind::StaleSequence, _) => Next::NewSession,
+        (FailureKind::Invalid, _) => Next::GiveUp,
+        _ => Next::Later,
     };
-    Setback { is_indefinite: failure.is_indefinite, kind, reason: failure.message }
+    Setback { is_indefinite: failure.is_indefinite, next, reason: failure.message }
 }

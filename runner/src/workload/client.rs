@@ -18,7 +18,7 @@ use crate::cluster::node_name;
 use crate::dice::Dice;
 use crate::plan::Plan;
 use crate::record::HistoryWriter;
-use crate::target::{Answer, Answered, Request, Setback, SetbackKind};
+use crate::target::{Answer, Answered, Next, Request, Setback};
 
 const MILLISECOND: u64 = 1_000_000;
 /// How long a client waits for a node it is not pinned to before it tries another. Shorter than an
@@ -315,9 +315,7 @@ impl Client {
                 self.session = Some((id, 0));
                 return self.choose(turn, opening.task);
             }
-            Err(Setback { kind: SetbackKind::Redirect(leader), .. }) if self.knows(leader) => {
-                leader
-            }
+            Err(Setback { next: Next::Leader { node, .. }, .. }) if self.knows(node) => node,
             _ => self.after(opening.node),
         };
         let is_worth_it = turn.now_ns + ATTEMPT_LEAST_NS < opening.end_ns;
@@ -394,10 +392,10 @@ impl Client {
             Err(setback) => setback,
         };
         attempt.is_unknown |= setback.is_indefinite;
-        let is_final = matches!(setback.kind, SetbackKind::SessionLost | SetbackKind::Hopeless);
-        let next = self.next_node(attempt.node, setback.kind);
-        let pause_ns = match setback.kind {
-            SetbackKind::Redirect(_) if attempt.attempts == 1 => 0,
+        let is_final = matches!(setback.next, Next::NewSession | Next::GiveUp);
+        let next = self.next_node(attempt.node, &setback.next);
+        let pause_ns = match setback.next {
+            Next::Leader { .. } if attempt.attempts == 1 => 0,
             _ => RETRY_PAUSE_NS,
         };
         if is_final || attempt.end_ns < turn.now_ns + pause_ns + ATTEMPT_LEAST_NS {
@@ -415,10 +413,10 @@ impl Client {
     }
 
     /// Whom to ask after a setback.
-    fn next_node(&self, node: u32, kind: SetbackKind) -> u32 {
-        match (kind, self.habit) {
-            (SetbackKind::Redirect(leader), _) if self.knows(leader) => leader,
-            (SetbackKind::Unreachable, Habit::Roaming) => self.after(node),
+    fn next_node(&self, node: u32, next: &Next) -> u32 {
+        match (next, self.habit) {
+            (Next::Leader { node: leader, .. }, _) if self.knows(*leader) => *leader,
+            (Next::Elsewhere, Habit::Roaming) => self.after(node),
             (_, Habit::Pinned(home)) => home,
             _ => node,
         }
@@ -474,7 +472,7 @@ impl Client {
         if is_info {
             self.process += self.process_step;
         }
-        if is_info || setback.kind == SetbackKind::SessionLost {
+        if is_info || setback.next == Next::NewSession {
             self.session = None;
         }
         self.conclude(turn, attempt, &outcome)

@@ -1,11 +1,10 @@
 //! gRPC: the only place with generated types.
 //!
 //! One port serves clients ([`client`]), peers ([`peer`]) and operators ([`admin`]). [`link`] is the other
-//! direction, a connection to each peer, and [`caller`] a client for people. All of them only turn requests into inputs of the loop in
-//! [`crate::run`] and its answers into replies.
+//! direction, a connection to each peer. All of them only turn requests into inputs of the loop in
+//! [`crate::run`] and its answers into replies. Clients of this protocol are a crate of their own.
 
 mod admin;
-mod caller;
 mod client;
 mod convert;
 mod install;
@@ -28,11 +27,9 @@ use crate::ServeError;
 use crate::config::Config;
 use crate::inbox::{ClientRequest, PeerInput};
 
-pub use caller::{CallError, Caller, NodeReport, PeerReport};
 pub(crate) use convert::is_reply;
 pub(crate) use link::{Link, LinkSettings};
-pub(crate) use tls::Tls;
-pub use tls::TlsFiles;
+pub use tls::{Tls, TlsFiles};
 
 /// Largest request or reply. An append to a peer holds at most its byte limit or one entry, and a value has
 /// at most [`crate::kv::VALUE_BYTES_MAX`]; the rest is room for headers.

@@ -24,13 +24,17 @@ pub struct TlsFiles {
 
 /// The certificates.
 #[derive(Clone, Debug)]
-pub(crate) struct Tls {
+pub struct Tls {
     identity: Identity,
     ca: Certificate,
 }
 
 impl Tls {
-    pub(crate) fn load(files: &TlsFiles) -> Result<Tls, ServeError> {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or is not what it should be.
+    pub fn load(files: &TlsFiles) -> Result<Tls, ServeError> {
         let identity =
             Identity::from_pem(read(&files.cert, "CERTIFICATE")?, read(&files.key, "PRIVATE KEY")?);
         let ca = Certificate::from_pem(read(&files.ca, "CERTIFICATE")?);
@@ -41,8 +45,14 @@ impl Tls {
         ServerTlsConfig::new().identity(self.identity.clone()).client_ca_root(self.ca.clone())
     }
 
-    fn client(&self) -> ClientTlsConfig {
-        ClientTlsConfig::new().identity(self.identity.clone()).ca_certificate(self.ca.clone())
+    /// An endpoint at `host:port`.
+    ///
+    /// # Errors
+    /// Where that is no address, or a certificate is of no use.
+    pub fn endpoint(&self, address: &str) -> Result<Endpoint, TransportError> {
+        let own = ClientTlsConfig::new().identity(self.identity.clone());
+        let tls = own.ca_certificate(self.ca.clone());
+        Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)
     }
 }
 
@@ -50,7 +60,7 @@ impl Tls {
 pub(super) fn endpoint(address: &str, tls: Option<&Tls>) -> Result<Endpoint, TransportError> {
     match tls {
         None => Endpoint::from_shared(format!("http://{address}")),
-        Some(tls) => Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls.client()),
+        Some(tls) => tls.endpoint(address),
     }
 }
 

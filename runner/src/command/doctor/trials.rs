@@ -1,6 +1,6 @@
 //! One small real trial of each family of faults: what it needs of this machine, tried as a run does it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use whitewater_raft::MembershipChange;
-use whitewater_server::Caller;
+use whitewater_client::{Caller, NodeStatus, Wish};
 
 use super::Finding;
 
@@ -279,13 +278,16 @@ impl Trio {
     }
 
     /// Waits for a leader of which `is_wanted` says, by its number and its voters, that it is the one.
-    async fn leader(&mut self, is_wanted: impl Fn(u64, &[u64]) -> bool) -> Result<u64, String> {
+    async fn leader(
+        &mut self,
+        is_wanted: impl Fn(u32, &BTreeSet<u32>) -> bool,
+    ) -> Result<u32, String> {
         let end = Instant::now() + DEADLINE;
         loop {
             let reports = self.caller.statuses().await.into_iter().filter_map(|(_, it)| it.ok());
-            let newest = reports.filter(|it| it.role == "leader").max_by_key(|it| it.term);
-            match newest.filter(|it| is_wanted(it.node_id, &it.voters)) {
-                Some(leader) => return Ok(leader.node_id),
+            let newest = reports.filter(NodeStatus::is_leader).max_by_key(|it| it.term);
+            match newest.filter(|it| is_wanted(it.node, &it.members.voters)) {
+                Some(leader) => return Ok(leader.node),
                 None if Instant::now() >= end => {
                     let s = DEADLINE.as_secs();
                     return Err(format!("three servers did not come to that within {s} s"));
@@ -298,7 +300,7 @@ impl Trio {
     async fn transfer(&mut self) -> Seen {
         let old = self.leader(|_, _| true).await?;
         let start = Instant::now();
-        let asked = self.caller.transfer_leadership(None).await;
+        let asked = self.caller.wish(Wish::Transfer(None), "").await;
         asked.map_err(|error| error.to_string())?;
         let new = self.leader(|leader, _| leader != old).await?;
         Ok(format!(
@@ -311,8 +313,8 @@ impl Trio {
         let leader = self.leader(|_, _| true).await?;
         let leaving = if leader == 3 { 2 } else { 3 };
         let start = Instant::now();
-        let remove = MembershipChange::Remove(leaving);
-        self.caller.change_membership(remove, None).await.map_err(|error| error.to_string())?;
+        let asked = self.caller.wish(Wish::Remove(leaving), "").await;
+        asked.map_err(|error| error.to_string())?;
         self.leader(|_, voters| !voters.contains(&leaving)).await?;
         Ok(format!(
             "of three servers n{leaving} was asked to leave, and had left after {}",

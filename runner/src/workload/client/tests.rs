@@ -100,11 +100,13 @@ impl goldenscript::Runner for Script {
             Line::Value(value) if value.is_empty() => self.answer(Answered::Value(None)),
             Line::Value(value) => self.answer(Answered::Value(Some(value.clone().into()))),
             Line::Mismatch(value) => self.answer(Answered::Mismatch(Some(value.clone().into()))),
-            Line::Redirect(node) => no(SetbackKind::Redirect(*node), "not leader"),
-            Line::Later => no(SetbackKind::Later, "no leader"),
-            Line::Refused => no(SetbackKind::Unreachable, "connection refused"),
-            Line::Lost => no(SetbackKind::SessionLost, "unknown session"),
-            Line::Wrong => no(SetbackKind::Hopeless, "invalid"),
+            Line::Redirect(node) => {
+                no(Next::Leader { node: *node, address: String::new() }, "not leader")
+            }
+            Line::Later => no(Next::Later, "no leader"),
+            Line::Refused => no(Next::Elsewhere, "connection refused"),
+            Line::Lost => no(Next::NewSession, "unknown session"),
+            Line::Wrong => no(Next::GiveUp, "invalid"),
             Line::Reset => Input::Settled(Err(Setback::unreachable(true, "connection reset"))),
             Line::Silent => {
                 let Step::Ask { deadline_ns, .. } = self.step else {
@@ -112,7 +114,7 @@ impl goldenscript::Runner for Script {
                 };
                 let patience = Duration::from_nanos(deadline_ns - self.now_ns);
                 self.now_ns = deadline_ns;
-                Input::Settled(Err(Setback::silence(patience)))
+                Input::Settled(Err(Setback::silence(true, patience)))
             }
             other => return Ok(self.arrange(other)),
         };
@@ -120,8 +122,8 @@ impl goldenscript::Runner for Script {
     }
 }
 
-fn no(kind: SetbackKind, reason: &str) -> Input {
-    Input::Settled(Err(Setback { is_indefinite: false, kind, reason: reason.into() }))
+fn no(next: Next, reason: &str) -> Input {
+    Input::Settled(Err(Setback { is_indefinite: false, next, reason: reason.into() }))
 }
 
 impl Script {
