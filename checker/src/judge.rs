@@ -12,13 +12,13 @@ use crate::error::CheckError;
 use crate::fact::Fact;
 use crate::fault::{FaultRecord, Scope};
 use crate::history::{History, Outcome, Source};
+use crate::history_check::{HistoryReport, canary, linearizability};
 use crate::linear::Effect;
 use crate::observation::{ProcessEvent, StatusPoll};
 use crate::observed::{self, Ending, Journals};
 use crate::options::Options;
 use crate::promises::Promises;
 use crate::raft::{Answered, CommandId, Commands, Place, RaftChecks, Texts, Told, Turns};
-use crate::run::{HistoryReport, canary, linearizability};
 use crate::run_folder::Numbered;
 use crate::strength::{Happened, Requirements, strength};
 
@@ -92,7 +92,7 @@ pub fn check_names() -> Vec<String> {
     let options = Options { canary: true, ..Options::default() };
     let judged = judge(&material, trace, |_| Ok(BTreeMap::new()), &options);
     let checks = judged.map(|(analysis, _)| analysis.checks).unwrap_or_default();
-    let of_history = crate::run::NAME.to_owned();
+    let of_history = crate::history_check::NAME.to_owned();
     std::iter::once(of_history).chain(checks.into_iter().map(|check| check.name)).collect()
 }
 

@@ -9,12 +9,12 @@ use crate::error::CheckError;
 use crate::event::Event;
 use crate::fault::FaultRecord;
 use crate::history;
+use crate::history_check::in_pool;
 use crate::judge::{Material, Trace, judge};
 use crate::observation::{ProcessEvent, StatusPoll};
 use crate::options::Options;
 use crate::promises::Promises;
 use crate::raft::Place;
-use crate::run::in_pool;
 use crate::run_folder::{HISTORY, Numbered, STATUS, trace};
 use crate::strength::Requirements;
 

@@ -7,12 +7,12 @@ use crate::conformance::{self, JournalReplay};
 use crate::error::CheckError;
 use crate::fact::Fact;
 use crate::history;
+use crate::history_check::{HistoryReport, in_pool};
 use crate::judge::{Material, Trace, judge};
 use crate::objectives::Outcomes;
 use crate::observed::{Journals, facts_of_record};
 use crate::options::Options;
 use crate::raft::{TraceFiles, fetch};
-use crate::run::{HistoryReport, in_pool};
 use crate::run_folder::{
     CONFORMANCE, FAULTS, HISTORY, JOURNALS, PROCESSES, PlanOutline, STATUS, TRACES,
     recorded_analysis,

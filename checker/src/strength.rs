@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::fault::{FaultRecord, FaultStatus};
 use crate::history::{History, Outcome};
+use crate::numbers::grouped;
 use crate::observation::ProcessEvent;
 use crate::observed::{MembershipTold, Phases};
 use crate::promises::Promises;
-use crate::run::grouped;
 use crate::run_folder::PLAN;
 use crate::served::{self, Served};
 

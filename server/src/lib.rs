@@ -20,6 +20,7 @@ pub mod chunks;
 pub mod clock;
 pub mod command;
 mod config;
+mod event_loop;
 mod inbox;
 pub mod intake;
 pub mod journal;
@@ -30,7 +31,6 @@ mod metrics;
 pub mod mutants;
 pub mod node;
 mod rpc;
-mod run;
 pub mod session;
 pub mod storage;
 pub mod trace;
@@ -113,5 +113,5 @@ pub async fn serve_on(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     config.check()?;
-    run::serve(config, listener, stop).await
+    event_loop::serve(config, listener, stop).await
 }

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::{Phases, result};
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::history::{Function, History, Operation, Outcome, Value};
-use crate::run::grouped;
+use crate::numbers::grouped;
 use crate::run_folder::HISTORY;
 
 const NAME: &str = "durability";

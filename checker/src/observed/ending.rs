@@ -9,7 +9,7 @@ use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
 use crate::fact::Fact;
 use crate::fault::{FaultRecord, FaultStatus};
 use crate::history::History;
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 const RUN: (&str, &str) = ("run", "the run was carried out to its end");
 const HEALING: (&str, &str) = ("healing", "every fault was undone");

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::result;
 use crate::analysis::{CheckResult, CheckState, Finding};
+use crate::numbers::grouped;
 use crate::observation::{ProcessChange, ProcessEvent};
-use crate::run::grouped;
 use crate::run_folder::PROCESSES;
 
 const NAME: &str = "outside";

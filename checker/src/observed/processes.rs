@@ -3,8 +3,8 @@
 use super::outside::is_sent;
 use super::result;
 use crate::analysis::{CheckResult, CheckState, Finding};
+use crate::numbers::grouped;
 use crate::observation::{ProcessChange, ProcessEvent};
-use crate::run::grouped;
 use crate::run_folder::PROCESSES;
 
 const NAME: &str = "processes";

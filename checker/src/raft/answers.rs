@@ -18,7 +18,7 @@ use super::exactly_once::{Answered, Fate, Told};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// A line from which on an index is known to be committed, with everything before it.
 #[derive(Clone, Copy, Debug)]

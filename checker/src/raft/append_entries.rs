@@ -13,7 +13,7 @@ use whitewater_raft::{Index, NodeId, Position, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// A commit of an entry that the leader does not have there, until the follower removes it.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ use whitewater_raft::{NodeId, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// A vote for another node.
 #[derive(Clone, Copy, Debug)]

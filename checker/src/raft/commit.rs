@@ -11,7 +11,7 @@ use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::votes::{is_quorum, lacking, voters};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// What somebody committed at an index.
 #[derive(Clone, Copy, Debug)]

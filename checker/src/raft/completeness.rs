@@ -16,7 +16,7 @@ use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::runs::Runs;
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// An entry that somebody knew to be committed.
 #[derive(Clone, Copy, Debug)]

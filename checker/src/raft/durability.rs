@@ -6,7 +6,7 @@ use whitewater_raft::{HardState, Index, Position};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Node, Nodes, joins};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// Acknowledged or applied entries were durable before.
 #[derive(Debug, Default)]

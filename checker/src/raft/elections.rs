@@ -12,8 +12,8 @@ use whitewater_raft::{NodeId, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::numbers::grouped;
 use crate::observation::StatusPoll;
-use crate::run::grouped;
 
 /// Who leads a term, and how that is known.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ use super::finding::{CommandId, Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
 use crate::history::Function;
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// A command that a client was told the end of.
 #[derive(Clone, Copy, Debug)]

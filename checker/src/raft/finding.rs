@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use whitewater_raft::{Index, NodeId};
 
 use crate::analysis::{CheckResult, CheckState, Finding, OperationId};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// A command's session, and its number there.
 pub(crate) type CommandId = (u64, u64);

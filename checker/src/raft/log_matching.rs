@@ -12,7 +12,7 @@ use super::finding::{Draft, Findings, Place, name};
 use super::first_told::FirstTold;
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// Two logs that a follower says match, and do not.
 const UNMATCHED: &str = "unmatched-entry";

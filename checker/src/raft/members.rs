@@ -15,7 +15,7 @@ use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::votes::{list, voters};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// What a node has in force since an index.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Node, Nodes};
 use super::votes::{is_quorum, list, voters};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// The highest round of a boot that reads were served at, and at which indexes.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,7 +7,7 @@ use whitewater_raft::event::Event;
 use super::finding::{Draft, Findings, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// See the module.
 #[derive(Debug, Default)]

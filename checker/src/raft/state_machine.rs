@@ -8,7 +8,7 @@ use super::finding::{Draft, Findings, name};
 use super::first_told::FirstTold;
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// What a node has after applying an index.
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ use whitewater_raft::{Index, Membership, NodeId, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 const MILLISECOND: u64 = 1_000_000;
 

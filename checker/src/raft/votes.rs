@@ -10,7 +10,7 @@ use whitewater_raft::{Membership, NodeId, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
-use crate::run::grouped;
+use crate::numbers::grouped;
 
 /// A vote that is known.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is missing here fails the test")]
 
 mod circles;
+mod glossary;
 mod literals;
 
 use std::collections::BTreeSet;
@@ -268,4 +269,22 @@ fn paths_in_the_documents_exist() {
     }
     assert!(named > 20, "only {named} paths are named: is the rule for what a path is right?");
     assert_none("paths that do not exist", offenders);
+}
+
+#[test]
+fn a_name_that_stands_in_two_packages_is_in_the_glossary() {
+    let page = fs::read_to_string(root().join("docs/style.md")).unwrap();
+    let words = glossary::words(&page);
+    assert!(words.len() >= 60, "{} words: is the glossary still there?", words.len());
+    let sources = sources();
+    let shared = glossary::shared(sources.iter().map(|(path, _)| path.as_path()));
+    let missing = shared.into_iter().filter(|(name, _)| !words.contains(&name.as_str()));
+    assert_none(
+        "names in two packages that docs/style.md does not explain",
+        missing.map(|(name, packages)| format!("{name}: {packages:?}")).collect(),
+    );
+    let mut ordered = words.clone();
+    ordered.sort_unstable();
+    ordered.dedup();
+    assert_eq!(words, ordered, "the glossary is in order, each word once");
 }

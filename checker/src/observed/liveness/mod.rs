@@ -17,10 +17,10 @@ use super::{Phases, result};
 use crate::analysis::{CheckResult, CheckState, Finding};
 use crate::fault::FaultRecord;
 use crate::history::{History, Outcome};
+use crate::numbers::grouped;
 use crate::observation::ProcessEvent;
 use crate::promises::Promises;
 use crate::raft::Turns;
-use crate::run::grouped;
 use crate::run_folder::{HISTORY, PROCESSES};
 
 const NAME: &str = "liveness";

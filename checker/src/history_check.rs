@@ -11,6 +11,7 @@ use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
 use crate::error::CheckError;
 use crate::history::{self, History, Operation, Outcome, Source};
 use crate::key_report::KeyReport;
+use crate::numbers::grouped;
 use crate::options::{ModelKind, Options};
 use crate::verdict::Verdict;
 use crate::{detect_model, hint, linear};
@@ -227,19 +228,6 @@ fn summary(found: &linear::Linearizability, report: &HistoryReport, model: Model
     summary
 }
 
-/// A number with commas between groups of three digits.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// The positive control: a violation that is not there.
 pub(crate) fn canary() -> CheckResult {
     CheckResult {
@@ -264,14 +252,6 @@ pub(crate) fn canary() -> CheckResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_000), "1,000");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-    }
 
     #[test]
     fn the_canary_makes_a_violation_of_a_pass() {
