@@ -76,17 +76,20 @@ impl Scope {
 
     /// The scope of a family, for records of builds that did not write it.
     fn of_family(kind: &str) -> Scope {
-        match kind {
-            "kill" => Scope::ProcessDown,
-            "pause" => Scope::ProcessPaused,
-            "partition" => Scope::LinksCut,
-            "link" => Scope::LinksDegraded,
-            "transfer" => Scope::Leadership,
-            "membership" => Scope::Members,
-            _ => Scope::Other,
-        }
+        let known = FAMILIES_BEFORE.iter().find(|(name, _)| *name == kind);
+        known.map_or(Scope::Other, |(_, scope)| *scope)
     }
 }
+
+/// The families of builds whose records name neither scopes nor the families that there are.
+pub const FAMILIES_BEFORE: [(&str, Scope); 6] = [
+    ("kill", Scope::ProcessDown),
+    ("pause", Scope::ProcessPaused),
+    ("partition", Scope::LinksCut),
+    ("link", Scope::LinksDegraded),
+    ("membership", Scope::Members),
+    ("transfer", Scope::Leadership),
+];
 
 /// One fault of a run. Times are CLOCK_MONOTONIC in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,10 +6,6 @@ use whitewater_checker::ranking;
 use crate::load::Run;
 use crate::story::Story;
 
-/// The fault families that a run can be asked for.
-pub const FAULT_FAMILIES: [&str; 6] =
-    ["kill", "pause", "partition", "link", "membership", "transfer"];
-
 /// Broken ones first, then what could not be judged, what held, and what had nothing to look at.
 pub(crate) fn sorted(analysis: &Analysis) -> Vec<&CheckResult> {
     let rank = |check: &&CheckResult| match check.state {
@@ -75,9 +71,9 @@ pub(crate) fn untested(run: &Run, story: &Story<'_>) -> Vec<Untested> {
     }
     // A record without settings does not tell what was asked for.
     if !run.is_history() && run.record.settings.nodes > 0 {
-        let asked = &run.record.settings.faults;
+        let settings = &run.record.settings;
         let missing =
-            FAULT_FAMILIES.iter().filter(|family| asked.iter().all(|one| one != **family));
+            settings.families().filter(|family| !settings.faults.iter().any(|it| it == family));
         list.extend(missing.map(|family| Untested {
             what: format!("faults: {family}"),
             why: "not asked for".to_owned(),

@@ -54,7 +54,6 @@ mod text_timeline;
 mod timeline;
 mod witness_history;
 
-pub use checks::FAULT_FAMILIES;
 use load::Run;
 use page::Extra;
 use story::Story;

@@ -58,18 +58,28 @@ pub(crate) const COLOURS: [Colour; 34] = [
     colour("f-other", "#5c6470", "#9aa4b1"),
 ];
 
-/// The colour class of a fault.
-pub(crate) fn fault_class(scope: Scope) -> &'static str {
-    match scope {
-        Scope::ProcessDown => "kill",
-        Scope::ProcessPaused => "pause",
-        Scope::LinksCut => "partition",
-        Scope::LinksDegraded => "network",
-        Scope::Leadership | Scope::Members => "cluster",
-        Scope::Disk => "disk",
-        Scope::Clock => "clock",
-        Scope::Other => "other",
-    }
+/// How faults of a scope are drawn, so that a new family needs nothing here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// The colour class: `f-` and this is the colour.
+    pub(crate) class: &'static str,
+    /// The sign beside the name.
+    pub(crate) sign: &'static str,
+}
+
+/// How faults of this scope are drawn.
+pub(crate) fn look(scope: Scope) -> Look {
+    let (class, sign) = match scope {
+        Scope::ProcessDown => ("kill", "✝"),
+        Scope::ProcessPaused => ("pause", "‖"),
+        Scope::LinksCut => ("partition", "⊘"),
+        Scope::LinksDegraded => ("network", "≈"),
+        Scope::Leadership | Scope::Members => ("cluster", "•"),
+        Scope::Disk => ("disk", "•"),
+        Scope::Clock => ("clock", "•"),
+        Scope::Other => ("other", "•"),
+    };
+    Look { class, sign }
 }
 
 /// The style sheet's variables: light by default, dark where the system or the reader asks for it.
@@ -153,7 +163,7 @@ mod tests {
             check(mark, "card", 3.0);
         }
         for scope in Scope::ALL {
-            check(&format!("f-{}", fault_class(scope)), "card", 3.0);
+            check(&format!("f-{}", look(scope).class), "card", 3.0);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A node's role over time as a bar: height, hatch and words tell roles apart, not colour alone.
 
-use whitewater_checker::fault::Scope;
 use whitewater_checker::statistics::{NodeRoles, Span, State};
 use whitewater_raft::event::Role;
 
@@ -10,17 +9,6 @@ use crate::svg::{Anchor, Scale, Svg};
 
 /// What a character of a bar's words takes, on average, at 12 px.
 const CHARACTER: f64 = 6.6;
-
-/// The sign of a fault beside its name.
-pub(crate) fn fault_sign(scope: Scope) -> &'static str {
-    match scope {
-        Scope::ProcessPaused => "‖",
-        Scope::ProcessDown => "✝",
-        Scope::LinksCut => "⊘",
-        Scope::LinksDegraded => "≈",
-        Scope::Leadership | Scope::Members | Scope::Disk | Scope::Clock | Scope::Other => "•",
-    }
-}
 
 /// `term 8`, or `terms 7–8` where it changes within the window.
 pub(crate) fn terms(roles: &NodeRoles, scale: Scale) -> String {

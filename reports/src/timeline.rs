@@ -12,7 +12,7 @@ use whitewater_raft::event::Role;
 
 use crate::clock::{Clock, duration};
 use crate::load::Run;
-use crate::palette::fault_class;
+use crate::palette::look;
 use crate::role_lanes;
 use crate::svg::{Anchor, Scale, Svg, shortened};
 
@@ -173,11 +173,11 @@ impl Picture {
             let fault = &run.recording.faults[*index];
             let Some((from_ns, to_ns)) = fault_span(fault, run.recording.last_ns) else { continue };
             let Some((left, right)) = self.scale.stretch(from_ns, to_ns) else { continue };
-            let class = fault_class(fault.scope());
+            let class = look(fault.scope()).class;
             let top = 26.0;
             let words = format!(
                 "{} fault {} · {} · {} · {} to {}",
-                role_lanes::fault_sign(fault.scope()),
+                look(fault.scope()).sign,
                 fault.id,
                 fault.name,
                 fault.nodes.join(" "),
@@ -199,7 +199,7 @@ impl Picture {
                 let x = (left + 6.0).min(RIGHT - width).max(LEFT);
                 self.svg.text("fault-name", x, 42.0 + 18.0 * row as f64, Anchor::Start, &text);
             } else {
-                let sign = role_lanes::fault_sign(fault.scope());
+                let sign = look(fault.scope()).sign;
                 names.push((left, format!("{sign} {} {}", fault.id, fault.kind), fault.id));
             }
         }

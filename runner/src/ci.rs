@@ -104,11 +104,6 @@ mod tests {
     }
 
     #[test]
-    fn a_report_names_every_family_that_could_have_been_asked_for() {
-        assert_eq!(whitewater_reports::FAULT_FAMILIES, crate::nemesis::ALL_FAMILIES[..]);
-    }
-
-    #[test]
     fn every_run_of_a_step_adds_its_summary() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("summary.md"), "## one").unwrap();

@@ -188,24 +188,21 @@ impl Plan {
             ));
         }
         self.faults.iter().enumerate().try_for_each(|(at, planned)| {
-            let fault = find(&planned.fault)
+            let (family, fault) = find(&planned.fault)
                 .ok_or_else(|| format!("faults[{at}].fault `{}` is not known", planned.fault))?;
-            if fault.nodes_min() > self.nodes {
+            if fault.nodes_min > self.nodes {
                 return Err(format!(
                     "faults[{at}] `{}` needs {} nodes, the plan has {}",
-                    planned.fault,
-                    fault.nodes_min(),
-                    self.nodes
+                    planned.fault, fault.nodes_min, self.nodes
                 ));
             }
             if let Some(trigger) = &planned.trigger {
                 trigger.validate().map_err(|wrong| format!("faults[{at}].trigger: {wrong}"))?;
             }
-            if !self.families.iter().any(|family| family == fault.family()) {
+            if !self.families.iter().any(|name| name == family.name) {
                 return Err(format!(
                     "faults[{at}] `{}` is of the family `{}`, which `families` does not name",
-                    planned.fault,
-                    fault.family()
+                    planned.fault, family.name
                 ));
             }
             Ok(())

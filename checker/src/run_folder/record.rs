@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{RUN, SCHEMA_VERSION};
 use crate::analysis::{Analysis, CheckState};
 use crate::error::CheckError;
+use crate::fault::FAMILIES_BEFORE;
 use crate::objectives::Outcomes;
 use crate::verdict::Verdict;
 use crate::version::Newer;
@@ -155,6 +156,9 @@ pub struct Settings {
     pub workload: String,
     /// Fault families asked for.
     pub faults: Vec<String>,
+    /// Every family that could have been asked for; empty in records of builds that did not write it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub families: Vec<String>,
     /// Concurrent clients.
     pub clients: u32,
     /// Keys in use at a time.
@@ -169,6 +173,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Every fault family that could have been asked for.
+    pub fn families(&self) -> impl Iterator<Item = &str> {
+        let before = FAMILIES_BEFORE.iter().map(|(name, _)| *name);
+        let before = before.filter(|_| self.families.is_empty());
+        self.families.iter().map(String::as_str).chain(before)
+    }
+
     /// Whether the run was simulated; records of earlier builds say so in the name of their target alone.
     pub fn is_simulated(&self) -> bool {
         self.simulated || self.target.ends_with("(simulated)")

@@ -8,7 +8,7 @@ use crate::checks::{self, state_class};
 use crate::clock::{Clock, counted, duration, thousands};
 use crate::index;
 use crate::load::Run;
-use crate::palette::fault_class;
+use crate::palette::look;
 use crate::story::scenario;
 use crate::story::{Story, lasted, short_title, state_sign, verdict_sign, verdict_word};
 
@@ -137,7 +137,7 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
         .and_then(|id| run.recording.faults.iter().find(|fault| fault.id == id));
     if let Some(fault) = fault {
         let value = format!("{} · {} · {}", fault.id, fault.name, fault.nodes.join(" "));
-        facts.push(Fact { swatch: fault_class(fault.scope()), ..Fact::new("Fault", value) });
+        facts.push(Fact { swatch: look(fault.scope()).class, ..Fact::new("Fault", value) });
     }
     if let Some(signature) = &story.signature {
         facts.push(Fact::code("Signature", signature.clone()));

@@ -10,7 +10,7 @@ use super::{details, overview};
 use crate::clock::Clock;
 use crate::correlation::blocked_operation;
 use crate::load::Run;
-use crate::palette::fault_class;
+use crate::palette::look;
 use crate::role_lanes::{Claim, kind, with_claims};
 use crate::story::{Story, words};
 
@@ -44,7 +44,7 @@ pub(super) fn meta(run: &Run, story: &Story<'_>, columns: &Columns) -> String {
         .filter_map(|fault| {
             let (from, to) = fault_span(fault, recording.last_ns)?;
             Some(json!({
-                "id": fault.id, "kind": fault.kind, "class": fault_class(fault.scope()),
+                "id": fault.id, "kind": fault.kind, "class": look(fault.scope()).class,
                 "name": fault.name, "nodes": fault.nodes, "from": seconds(from), "to": seconds(to),
             }))
         })

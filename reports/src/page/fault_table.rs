@@ -7,7 +7,7 @@ use whitewater_checker::statistics::FaultStatistics;
 use super::section::{Drawn, View, drawn};
 use crate::clock::{Clock, duration};
 use crate::load::Run;
-use crate::palette::fault_class;
+use crate::palette::look;
 use crate::story::Story;
 
 #[derive(Template)]
@@ -72,7 +72,7 @@ fn row(fault: &FaultRecord, figures: &FaultStatistics, clock: Clock, story: &Sto
         to: bare(figures.end_ns),
         id: fault.id,
         kind: fault.kind.clone(),
-        class: fault_class(figures.scope),
+        class: look(figures.scope).class,
         name: fault.name.clone(),
         target: fault.target.clone(),
         struck: if fault.detail.is_empty() { fault.nodes.join(" ") } else { fault.detail.clone() },

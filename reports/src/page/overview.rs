@@ -6,7 +6,7 @@ use whitewater_checker::statistics::{Outcome, fault_span};
 
 use crate::clock::{Clock, duration};
 use crate::load::Run;
-use crate::palette::fault_class;
+use crate::palette::look;
 use crate::role_lanes;
 use crate::svg::{Anchor, Scale, Svg};
 
@@ -97,7 +97,7 @@ fn faults(svg: &mut Svg, run: &Run, scale: Scale, bottom: f64) {
         let Some((left, right)) = span.and_then(|(from, to)| scale.stretch(from, to)) else {
             continue;
         };
-        let class = fault_class(fault.scope());
+        let class = look(fault.scope()).class;
         let width = (right - left).max(2.0);
         svg.rect(&format!("fault f-{class}"), left, 8.0, width, bottom - 8.0);
         svg.rect(&format!("hatch h-{class}"), left, 8.0, width, 22.0);

@@ -137,7 +137,7 @@ fn simulate(
         nodes: Some(5),
         time_ms: u64::try_from(arguments.time.as_millis()).context("--time is too long")?,
         workload: workload_of("register", 10, 200),
-        families: crate::nemesis::FAMILIES.map(String::from).to_vec(),
+        families: crate::nemesis::default_families(),
         given: None,
         mutant: Some(mutant),
         threads,

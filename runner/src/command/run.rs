@@ -17,7 +17,7 @@ use whitewater_server::mutants::CATALOGUE;
 use crate::exit::{Exit, Expectation, Refusal};
 use crate::flags::{CANARY, NO_FAULTS, StoreArguments, duration};
 use crate::invocation::{command, program, quoted};
-use crate::nemesis::{self, REQUEST_FAMILIES};
+use crate::nemesis::{self, Needs, family};
 use crate::plan::{CLIENTS_MAX, KEYS_MAX, NODES_MAX, Plan, PlanSettings, WorkloadPlan};
 use crate::progress::Loudness;
 use crate::run::{KeepData, Order, execute, seen_from_here};
@@ -49,7 +49,7 @@ pub(crate) struct RunArguments {
     pub(crate) workload: String,
     /// Fault families, separated by commas; `none` for a run without faults. `membership` and `transfer`
     /// need a target that can be asked for such changes
-    #[arg(long, env = "WHITEWATER_FAULTS", value_delimiter = ',', default_value = "kill,pause,partition", value_parser = PossibleValuesParser::new(fault_names()), value_name = "FAMILIES")]
+    #[arg(long, env = "WHITEWATER_FAULTS", value_delimiter = ',', default_value = nemesis::default_argument(), value_parser = PossibleValuesParser::new(fault_names()), value_name = "FAMILIES")]
     pub(crate) faults: Vec<String>,
     /// Concurrent clients; every other one keeps to one node
     #[arg(long, env = "WHITEWATER_CLIENTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=CLIENTS_MAX as i64))]
@@ -126,7 +126,7 @@ Examples:
   whitewater run --plan runs/latest/plan.json            the same faults at the same times again";
 
 fn fault_names() -> Vec<PossibleValue> {
-    nemesis::ALL_FAMILIES.iter().chain([&NO_FAULTS]).map(PossibleValue::new).collect()
+    nemesis::family_names().into_iter().chain([NO_FAULTS]).map(PossibleValue::new).collect()
 }
 
 fn mutant_names() -> Vec<PossibleValue> {
@@ -230,7 +230,8 @@ fn draw_plan(arguments: &RunArguments) -> anyhow::Result<Plan> {
 /// Refuses a plan that asks a target for what it does not have.
 fn check_fits(plan: &Plan, target: &dyn Target) -> Result<(), Refusal> {
     let name = target.name();
-    let requests = plan.families.iter().find(|it| REQUEST_FAMILIES.contains(&it.as_str()));
+    let requests =
+        plan.families.iter().find(|it| family(it).is_some_and(|it| it.needs == Needs::Requests));
     if let Some(family) = requests.filter(|_| target.operator(BTreeMap::new()).is_none()) {
         let text = format!("--faults {family}: `{name}` cannot be asked for this");
         return Err(Refusal::Usage(text));

@@ -20,7 +20,7 @@ use crate::exit::{Exit, Expectation, Refusal, expected};
 use crate::flags::StoreArguments;
 use crate::invocation::program;
 use crate::long_work::LongWork;
-use crate::nemesis::ALL_FAMILIES;
+use crate::nemesis::{default_argument, family_names};
 use crate::plan::WorkloadPlan;
 use crate::progress::{Loudness, print, print_error, print_json};
 use crate::sim::{
@@ -58,7 +58,7 @@ pub(crate) struct SimArguments {
     #[arg(long, default_value = "register", value_parser = clap::builder::PossibleValuesParser::new(crate::workload::NAMES))]
     pub(crate) workload: String,
     /// Fault families, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "kill,pause,partition", value_parser = clap::builder::PossibleValuesParser::new(ALL_FAMILIES), value_name = "FAMILIES")]
+    #[arg(long, value_delimiter = ',', default_value = default_argument(), value_parser = clap::builder::PossibleValuesParser::new(family_names()), value_name = "FAMILIES")]
     pub(crate) faults: Vec<String>,
     /// Operations a simulated second, all clients together
     #[arg(long, default_value_t = 200, value_name = "N")]

@@ -1,75 +1,100 @@
-//! Every fault there is, in one list.
+//! Every family there is, in one list.
 
 use std::sync::LazyLock;
 
-use super::Fault;
-use super::link::{self, Link};
-use super::membership::{self, Membership};
-use super::partition::{self, Partition};
-use super::process::{self, Harm, Process};
-use super::transfer::{self, Transfer};
-use super::victims::Victims;
+use super::family::{Family, Fault};
+use super::{kill, link, membership, partition, pause, transfer};
 
-/// The families of a run that asks for none in particular.
-pub(crate) const FAMILIES: [&str; 3] = [process::KILL, process::PAUSE, partition::FAMILY];
-/// Every family a user may ask for.
-pub(crate) const ALL_FAMILIES: [&str; 6] = [
-    process::KILL,
-    process::PAUSE,
-    partition::FAMILY,
-    link::FAMILY,
-    membership::FAMILY,
-    transfer::FAMILY,
+/// The families, in the order in which people are told of them.
+pub(crate) static FAMILIES: [&Family; 6] = [
+    &kill::FAMILY,
+    &pause::FAMILY,
+    &partition::FAMILY,
+    &link::FAMILY,
+    &membership::FAMILY,
+    &transfer::FAMILY,
 ];
-/// The families that ask the cluster itself for something, and so need a target that can be asked.
-pub(crate) const REQUEST_FAMILIES: [&str; 2] = [membership::FAMILY, transfer::FAMILY];
 
-static CATALOGUE: LazyLock<Vec<Box<dyn Fault>>> = LazyLock::new(|| {
-    let mut faults: Vec<Box<dyn Fault>> = Vec::new();
-    for harm in [Harm::Kill, Harm::Pause] {
-        let strike = |victims| Box::new(Process(harm, victims)) as Box<dyn Fault>;
-        faults.extend(Victims::ALL.map(strike));
-    }
-    faults.extend(Partition::ALL.map(|shape| Box::new(shape) as Box<dyn Fault>));
-    faults.extend(Link::ALL.map(|link| Box::new(link) as Box<dyn Fault>));
-    faults.extend(Membership::ALL.map(|change| Box::new(change) as Box<dyn Fault>));
-    faults.extend(Transfer::ALL.map(|transfer| Box::new(transfer) as Box<dyn Fault>));
-    faults
-});
-
-/// The faults, family by family.
-pub(crate) fn catalogue() -> &'static [Box<dyn Fault>] {
-    &CATALOGUE
+/// The names of the families that a user may ask for.
+pub(crate) fn family_names() -> Vec<&'static str> {
+    FAMILIES.iter().map(|family| family.name).collect()
 }
 
-/// The fault of a plan's slug.
-pub(crate) fn find(slug: &str) -> Option<&'static dyn Fault> {
-    catalogue().iter().find(|fault| fault.slug() == slug).map(AsRef::as_ref)
+/// Those of a run that asks for none in particular.
+pub(crate) fn default_families() -> Vec<String> {
+    let default = FAMILIES.iter().filter(|family| family.is_default);
+    default.map(|family| family.name.to_owned()).collect()
+}
+
+/// The same as an argument: `kill,pause,partition`.
+pub(crate) fn default_argument() -> &'static str {
+    static ARGUMENT: LazyLock<String> = LazyLock::new(|| default_families().join(","));
+    &ARGUMENT
+}
+
+/// The family of a name.
+pub(crate) fn family(name: &str) -> Option<&'static Family> {
+    FAMILIES.into_iter().find(|family| family.name == name)
+}
+
+/// The fault of a plan's slug, and its family.
+pub(crate) fn find(slug: &str) -> Option<(&'static Family, &'static Fault)> {
+    FAMILIES
+        .into_iter()
+        .find_map(|family| Some((family, family.faults.iter().find(|fault| fault.slug == slug)?)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::Roster;
     use super::*;
+    use crate::dice::Dice;
 
     #[test]
-    fn slugs_are_unique_and_found() {
-        let slugs: BTreeSet<String> = catalogue().iter().map(|fault| fault.slug()).collect();
-        assert_eq!(slugs.len(), catalogue().len());
-        assert_eq!(find("kill-leader").unwrap().name(), "kill -9 leader");
+    fn slugs_are_unique_found_and_begin_with_their_familys_name() {
+        let mut slugs = BTreeSet::new();
+        for family in FAMILIES {
+            for fault in family.faults {
+                assert!(slugs.insert(fault.slug), "{}", fault.slug);
+                assert!(fault.slug.starts_with(family.name) && !fault.name.is_empty());
+            }
+        }
+        assert_eq!(find("kill-leader").unwrap().1.name, "kill -9 leader");
         assert!(find("kil-leader").is_none());
     }
 
     #[test]
     fn every_family_can_hit_and_spare_a_leader_of_three_nodes() {
-        for family in ALL_FAMILIES {
+        for family in FAMILIES {
             for strikes in [true, false] {
-                let has = catalogue().iter().any(|fault| {
-                    let is_small = fault.nodes_min() <= 3;
-                    fault.family() == family && fault.strikes_leader() == Some(strikes) && is_small
-                });
-                assert!(has, "{family}, leader struck: {strikes}");
+                let is_it =
+                    |fault: &&Fault| fault.nodes_min <= 3 && fault.strikes_leader == Some(strikes);
+                assert!(family.faults.iter().any(|it| is_it(&it)), "{}, {strikes}", family.name);
+            }
+        }
+    }
+
+    /// What a card says beforehand is what comes of it, for every size and draw.
+    #[test]
+    fn every_fault_strikes_whom_its_card_says_and_nobody_where_nobody_leads() {
+        for fault in FAMILIES.iter().flat_map(|family| family.faults) {
+            for (nodes, seed) in
+                (fault.nodes_min.max(2)..=7).flat_map(|n| (0..20).map(move |s| (n, s)))
+            {
+                let leader = Some((2, 7));
+                let roster =
+                    Roster { nodes: (1..=nodes).collect(), clients: 4, leader, subject: None };
+                let strike = (fault.resolve)(&roster, &mut Dice::new(seed, 0)).unwrap();
+                assert!(strike.nodes.iter().all(|node| roster.nodes.contains(node)));
+                if fault.strikes_leader.is_some() {
+                    assert_eq!(strike.leader_hit, fault.strikes_leader, "{}", fault.slug);
+                }
+                let quorum = strike.nodes.len() * 2 < nodes as usize || nodes == 2;
+                assert!(quorum || !fault.keeps_quorum, "{} of {nodes}", fault.slug);
+                let lost = Roster { leader: None, ..roster };
+                assert!((fault.resolve)(&lost, &mut Dice::new(seed, 0)).is_err(), "{}", fault.slug);
             }
         }
     }

@@ -3,14 +3,14 @@
 
 use std::mem;
 
-use whitewater_checker::fault::{FaultRecord, FaultStatus, Scope};
+use whitewater_checker::fault::{FaultRecord, FaultStatus};
 
 use super::ground::Ground;
 use super::in_force::InForce;
 use super::note::Note;
 use super::struck::{Lasts, Live, sooner};
 use super::trigger::Moment;
-use super::{Fault, PlannedFault, Roster, Strike, find};
+use super::{Family, PlannedFault, Roster, Strike, find};
 use crate::cluster::node_name;
 use crate::dice::Dice;
 
@@ -24,8 +24,8 @@ const LEADER_LOOK_NS: u64 = 10 * MILLISECOND;
 /// A fault of no plan.
 #[derive(Debug)]
 pub(crate) struct Improvised {
-    pub(crate) kind: &'static str,
-    pub(crate) scope: Scope,
+    /// What it is like.
+    pub(crate) family: &'static Family,
     pub(crate) name: String,
     pub(crate) target: &'static str,
     pub(crate) strike: Strike,
@@ -110,8 +110,8 @@ impl Injector {
         let now_ns = ground.now_ns();
         let record = FaultRecord {
             id: self.next_id,
-            kind: it.kind.into(),
-            scope: Some(it.scope),
+            kind: it.family.name.into(),
+            scope: Some(it.family.scope),
             name: it.name,
             target: it.target.into(),
             status: FaultStatus::Installed,
@@ -213,13 +213,13 @@ impl Injector {
 
     fn strike(&mut self, waiting: &Waiting, ground: &dyn Ground) {
         let planned = &waiting.planned;
-        let Some(fault) = find(&planned.fault) else {
+        let Some((_, fault)) = find(&planned.fault) else {
             let record = self.skipped(waiting, "it is not in the catalogue".into());
             return self.notes.push(Note::Over(record));
         };
         let subject = waiting.sprung.map(|(_, moment)| moment.node);
         let roster = self.roster(subject, ground);
-        let strike = match fault.resolve(&roster, &mut Dice::new(planned.pick, 0)) {
+        let strike = match (fault.resolve)(&roster, &mut Dice::new(planned.pick, 0)) {
             Ok(strike) => strike,
             Err(reason) => {
                 let record = self.skipped(waiting, reason);
@@ -270,13 +270,13 @@ impl Injector {
     }
 
     fn record(&self, waiting: &Waiting) -> FaultRecord {
-        let fault = find(&waiting.planned.fault);
+        let (family, fault) = find(&waiting.planned.fault).unzip();
         FaultRecord {
             id: waiting.planned.id,
-            kind: fault.map_or("unknown", Fault::family).into(),
-            scope: fault.map(Fault::scope),
-            name: fault.map_or_else(|| waiting.planned.fault.clone(), Fault::name),
-            target: fault.map_or("", Fault::target).into(),
+            kind: family.map_or("unknown", |family| family.name).into(),
+            scope: family.map(|family| family.scope),
+            name: fault.map_or(waiting.planned.fault.as_str(), |fault| fault.name).into(),
+            target: fault.map_or("", |fault| fault.target).into(),
             ..blank(waiting.at_ns(self.origin_ns))
         }
     }

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use whitewater_checker::fault::Scope;
 
-use super::{Act, Fault, Roster, Strike};
+use super::family::{Family, Fault, Needs};
+use super::{Act, Roster, Strike};
 use crate::dice::Dice;
 use crate::proxy::{Party, Rule};
-
-/// The family's name.
-pub(super) const FAMILY: &str = "link";
 
 /// A round trip of 40 to 120 ms: elections (300 ms) still succeed, heartbeats overtake each other's
 /// answers, and messages of an old term arrive in the new one.
@@ -20,91 +18,69 @@ const DELAY: Rule =
 /// Heartbeats pass, entries pile up.
 const SLOW: Rule = Rule::Rate { bytes_per_s: 20_000 };
 
-/// Whose links, and what is wrong with them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Link {
-    harm: Harm,
-    is_leader: bool,
+/// The card.
+pub(crate) const FAMILY: Family = Family {
+    name: "link",
+    is_default: false,
+    scope: Scope::LinksDegraded,
+    needs: Needs::Proxies,
+    faults: &[
+        Fault {
+            slug: "link-delay-leader",
+            name: "delay messages of leader",
+            resolve: |roster, _| leader(roster, DELAY),
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "link-delay-follower",
+            name: "delay messages of a follower",
+            resolve: |roster, dice| follower(roster, dice, DELAY),
+            ..Fault::FOLLOWER
+        },
+        Fault {
+            slug: "link-slow-leader",
+            name: "narrow the links of leader",
+            resolve: |roster, _| leader(roster, SLOW),
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "link-slow-follower",
+            name: "narrow the links of a follower",
+            resolve: |roster, dice| follower(roster, dice, SLOW),
+            ..Fault::FOLLOWER
+        },
+        Fault {
+            slug: "link-reset-leader",
+            name: "reset connections of leader",
+            resolve: |roster, _| leader(roster, Rule::Reset),
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "link-reset-follower",
+            name: "reset connections of a follower",
+            resolve: |roster, dice| follower(roster, dice, Rule::Reset),
+            ..Fault::FOLLOWER
+        },
+    ],
+};
+
+fn leader(roster: &Roster, rule: Rule) -> Result<Strike, String> {
+    Ok(strike(roster, roster.leader()?, rule))
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Harm {
-    Delay,
-    Slow,
-    Reset,
+fn follower(roster: &Roster, dice: &mut Dice, rule: Rule) -> Result<Strike, String> {
+    Ok(strike(roster, roster.followers(dice)?[0], rule))
 }
 
-impl Link {
-    /// Every kind.
-    pub(super) const ALL: [Link; 6] = [
-        Link { harm: Harm::Delay, is_leader: true },
-        Link { harm: Harm::Delay, is_leader: false },
-        Link { harm: Harm::Slow, is_leader: true },
-        Link { harm: Harm::Slow, is_leader: false },
-        Link { harm: Harm::Reset, is_leader: true },
-        Link { harm: Harm::Reset, is_leader: false },
-    ];
-
-    fn rule(self) -> Rule {
-        match self.harm {
-            Harm::Delay => DELAY,
-            Harm::Slow => SLOW,
-            Harm::Reset => Rule::Reset,
-        }
-    }
-}
-
-impl Fault for Link {
-    fn slug(&self) -> String {
-        let harm = match self.harm {
-            Harm::Delay => "delay",
-            Harm::Slow => "slow",
-            Harm::Reset => "reset",
-        };
-        let whose = if self.is_leader { "leader" } else { "follower" };
-        format!("link-{harm}-{whose}")
-    }
-
-    fn family(&self) -> &'static str {
-        FAMILY
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::LinksDegraded
-    }
-
-    fn name(&self) -> String {
-        let harm = match self.harm {
-            Harm::Delay => "delay messages of",
-            Harm::Slow => "narrow the links of",
-            Harm::Reset => "reset connections of",
-        };
-        format!("{harm} {}", self.target())
-    }
-
-    fn target(&self) -> &'static str {
-        if self.is_leader { "leader" } else { "a follower" }
-    }
-
-    fn strikes_leader(&self) -> Option<bool> {
-        Some(self.is_leader)
-    }
-
-    fn nodes_min(&self) -> u32 {
-        2
-    }
-
-    fn resolve(&self, roster: &Roster, dice: &mut Dice) -> Result<Strike, String> {
-        let node = if self.is_leader { roster.leader()? } else { roster.followers(dice)?[0] };
-        let others = roster.nodes.iter().copied().filter(|other| *other != node);
-        let (one, all) = (Party::Node(node), others.map(Party::Node));
-        let pairs = all.flat_map(|other| [(one, other), (other, one)]).collect();
-        Ok(Strike {
-            nodes: vec![node],
-            detail: roster.describe(node),
-            leader_hit: roster.leader_hit(&[node]),
-            acts: vec![Act::Rule(pairs, self.rule())],
-        })
+fn strike(roster: &Roster, node: u32, rule: Rule) -> Strike {
+    let others = roster.nodes.iter().copied().filter(|other| *other != node);
+    let (one, all) = (Party::Node(node), others.map(Party::Node));
+    let ways = all.flat_map(|other| [(one, other), (other, one)]).collect();
+    Strike {
+        nodes: vec![node],
+        detail: roster.describe(node),
+        leader_hit: roster.leader_hit(&[node]),
+        acts: vec![Act::Rule(ways, rule)],
     }
 }
 
@@ -114,15 +90,14 @@ mod tests {
 
     #[test]
     fn both_ways_of_one_nodes_peer_links_are_touched_and_no_others() {
-        let roster =
-            Roster { nodes: vec![1, 2, 3], clients: 4, leader: Some((2, 7)), subject: None };
-        for link in Link::ALL {
-            let strike = link.resolve(&roster, &mut Dice::new(1, 0)).unwrap();
-            assert_eq!(strike.leader_hit, Some(link.is_leader));
-            let pairs = strike.acts[0].ways();
-            assert_eq!(pairs.len(), 4);
+        let (nodes, leader, subject) = (vec![1, 2, 3], Some((2, 7)), None);
+        let roster = Roster { nodes, clients: 4, leader, subject };
+        for fault in FAMILY.faults {
+            let strike = (fault.resolve)(&roster, &mut Dice::new(1, 0)).unwrap();
+            let ways = strike.acts[0].ways();
+            assert_eq!(ways.len(), 4);
             let struck = Party::Node(strike.nodes[0]);
-            assert!(pairs.iter().all(|(from, to)| *from == struck || *to == struck));
+            assert!(ways.iter().all(|(from, to)| *from == struck || *to == struck));
         }
     }
 }

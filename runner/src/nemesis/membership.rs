@@ -7,105 +7,81 @@
 
 use whitewater_checker::fault::Scope;
 
+use super::family::{Family, Fault, Needs};
 use super::partition::isolate;
-use super::{Act, Fault, Request, Roster, Strike};
+use super::{Act, Request, Roster, Strike};
 use crate::dice::Dice;
 use crate::target::{Members, Wish};
 
-/// The family's name.
-pub(crate) const FAMILY: &str = "membership";
+/// The card. Of two voters none can be spared.
+pub(crate) const FAMILY: Family = Family {
+    name: "membership",
+    is_default: false,
+    scope: Scope::Members,
+    needs: Needs::Requests,
+    faults: &[
+        Fault {
+            slug: "membership-remove-follower",
+            name: "remove a follower, and add it again",
+            nodes_min: 3,
+            resolve: |roster, dice| follower(roster, dice, Request::Remove),
+            ..Fault::FOLLOWER
+        },
+        Fault {
+            slug: "membership-remove-leader",
+            name: "remove leader, and add it again",
+            nodes_min: 3,
+            resolve: |roster, _| {
+                let leader = roster.leader()?;
+                strike(
+                    roster,
+                    leader,
+                    roster.describe(leader),
+                    vec![Act::Ask(Request::Remove(leader))],
+                )
+            },
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "membership-replace-follower",
+            name: "replace a follower: it comes back with an empty disk",
+            nodes_min: 3,
+            resolve: |roster, dice| follower(roster, dice, Request::Replace),
+            ..Fault::FOLLOWER
+        },
+        Fault {
+            slug: "membership-cut-off-leader",
+            name: "isolate leader, and ask it to remove a follower",
+            nodes_min: 3,
+            resolve: cut_off_leader,
+            ..Fault::LEADER
+        },
+    ],
+};
 
-/// Who leaves, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Membership {
-    /// A follower leaves, goes on running, and comes back with its disk.
-    RemoveFollower,
-    /// The leader does.
-    RemoveLeader,
-    /// A follower leaves, loses its disk, and joins as a new node would.
-    ReplaceFollower,
-    /// A leader that is cut off from all others is asked to remove one of them.
-    CutOffLeader,
+/// A follower leaves, in this way.
+fn follower(
+    roster: &Roster,
+    dice: &mut Dice,
+    request: fn(u32) -> Request,
+) -> Result<Strike, String> {
+    let follower = roster.followers(dice)?[0];
+    strike(roster, follower, roster.describe(follower), vec![Act::Ask(request(follower))])
 }
 
-impl Membership {
-    /// Every kind.
-    pub(super) const ALL: [Membership; 4] = [
-        Membership::RemoveFollower,
-        Membership::RemoveLeader,
-        Membership::ReplaceFollower,
-        Membership::CutOffLeader,
-    ];
+/// A leader that is cut off from all others is asked to remove one of them.
+fn cut_off_leader(roster: &Roster, dice: &mut Dice) -> Result<Strike, String> {
+    let (leader, node) = (roster.leader()?, roster.followers(dice)?[0]);
+    let ask = Act::Ask(Request::RemoveInVain { leader, node });
+    let detail = format!("{} to remove n{node}", roster.describe(leader));
+    strike(roster, leader, detail, vec![isolate(roster, leader), ask])
 }
 
-impl Fault for Membership {
-    fn slug(&self) -> String {
-        let slug = match self {
-            Membership::RemoveFollower => "remove-follower",
-            Membership::RemoveLeader => "remove-leader",
-            Membership::ReplaceFollower => "replace-follower",
-            Membership::CutOffLeader => "cut-off-leader",
-        };
-        format!("membership-{slug}")
+fn strike(roster: &Roster, node: u32, detail: String, acts: Vec<Act>) -> Result<Strike, String> {
+    if roster.nodes.len() < 3 {
+        return Err(format!("there are only {} voters", roster.nodes.len()));
     }
-
-    fn family(&self) -> &'static str {
-        FAMILY
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Members
-    }
-
-    fn name(&self) -> String {
-        let name = match self {
-            Membership::RemoveFollower => "remove a follower, and add it again",
-            Membership::RemoveLeader => "remove leader, and add it again",
-            Membership::ReplaceFollower => "replace a follower: it comes back with an empty disk",
-            Membership::CutOffLeader => "isolate leader, and ask it to remove a follower",
-        };
-        name.into()
-    }
-
-    fn target(&self) -> &'static str {
-        match self {
-            Membership::RemoveFollower | Membership::ReplaceFollower => "a follower",
-            Membership::RemoveLeader | Membership::CutOffLeader => "leader",
-        }
-    }
-
-    fn strikes_leader(&self) -> Option<bool> {
-        Some(matches!(self, Membership::RemoveLeader | Membership::CutOffLeader))
-    }
-
-    fn nodes_min(&self) -> u32 {
-        3
-    }
-
-    fn resolve(&self, roster: &Roster, dice: &mut Dice) -> Result<Strike, String> {
-        let leader = roster.leader()?;
-        let follower = roster.followers(dice)?[0];
-        if roster.nodes.len() < 3 {
-            return Err(format!("there are only {} voters", roster.nodes.len()));
-        }
-        let (struck, acts) = match self {
-            Membership::RemoveFollower => (follower, vec![Act::Ask(Request::Remove(follower))]),
-            Membership::RemoveLeader => (leader, vec![Act::Ask(Request::Remove(leader))]),
-            Membership::ReplaceFollower => (follower, vec![Act::Ask(Request::Replace(follower))]),
-            Membership::CutOffLeader => {
-                let ask = Act::Ask(Request::RemoveInVain { leader, node: follower });
-                (leader, vec![isolate(roster, leader), ask])
-            }
-        };
-        let detail = match self {
-            Membership::CutOffLeader => {
-                format!("{} to remove n{follower}", roster.describe(leader))
-            }
-            _ => roster.describe(struck),
-        };
-        let leader_hit = roster.leader_hit(&[struck]);
-        Ok(Strike { nodes: vec![struck], detail, leader_hit, acts })
-    }
+    Ok(Strike { nodes: vec![node], detail, leader_hit: roster.leader_hit(&[node]), acts })
 }
 
 /// What a node is to become.
@@ -167,15 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn victims_are_voters_and_two_are_too_few_to_lose_one() {
-        let roster =
-            Roster { nodes: vec![1, 2, 5], clients: 4, leader: Some((2, 7)), subject: None };
-        for membership in Membership::ALL {
-            let strike = membership.resolve(&roster, &mut Dice::new(1, 0)).unwrap();
-            assert_eq!(strike.leader_hit, membership.strikes_leader());
-            assert!(roster.nodes.contains(&strike.nodes[0]));
-            let two = Roster { nodes: vec![1, 2], ..roster.clone() };
-            let refused = membership.resolve(&two, &mut Dice::new(1, 0)).unwrap_err();
+    fn two_voters_are_too_few_to_lose_one() {
+        let (leader, subject) = (Some((2, 7)), None);
+        let two = Roster { nodes: vec![1, 2], clients: 4, leader, subject };
+        for fault in FAMILY.faults {
+            let refused = (fault.resolve)(&two, &mut Dice::new(1, 0)).unwrap_err();
             assert_eq!(refused, "there are only 2 voters");
         }
     }

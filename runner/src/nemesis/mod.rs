@@ -1,6 +1,6 @@
 //! Faults: what can be done to a cluster, and doing it, on real processes and in the simulator alike.
 //!
-//! A fault of the [`catalogue()`] is planned by name and *resolved* when it strikes: who leads now, which
+//! A fault of the [`catalogue`] is planned by name and *resolved* when it strikes: who leads now, which
 //! followers are there. Resolving is a pure function from what is known of the cluster to a list of
 //! [`Act`]s. The [`Injector`] carries a plan out and records what was seen; each act is carried out and undone by a
 //! `deed`, requests by an `operator`; [`InForce`] holds what is in force, so that faults may overlap and everything can
@@ -10,17 +10,19 @@
 mod act;
 mod catalogue;
 mod deed;
+mod family;
 mod ground;
 mod hands;
 mod in_force;
 mod injector;
+pub(crate) mod kill;
 mod link;
-mod membership;
+pub(crate) mod membership;
 mod note;
 mod operator;
-mod partition;
+pub(crate) mod partition;
+pub(crate) mod pause;
 mod planned;
-mod process;
 mod real;
 mod struck;
 mod tail;
@@ -30,48 +32,22 @@ mod transfer;
 mod trigger;
 mod victims;
 
-use whitewater_checker::fault::Scope;
-
 use crate::dice::Dice;
 
 pub(crate) use act::{Act, Request, Way};
-pub(crate) use catalogue::{ALL_FAMILIES, FAMILIES, REQUEST_FAMILIES, catalogue, find};
+pub(crate) use catalogue::{
+    FAMILIES, default_argument, default_families, family, family_names, find,
+};
 pub(crate) use deed::Mender;
+pub(crate) use family::{Family, Fault, Needs};
 pub(crate) use ground::{Ground, ProcessState, Touched};
 pub(crate) use in_force::{InForce, Wanted};
 pub(crate) use injector::{Improvised, Injector};
-pub(crate) use membership::FAMILY as MEMBERSHIP;
 pub(crate) use note::{Note, nemesis_event};
-pub(crate) use partition::FAMILY as PARTITION;
 pub(crate) use planned::PlannedFault;
-pub(crate) use process::{KILL, PAUSE};
 pub(crate) use real::Field;
 pub(crate) use struck::Lasts;
 pub(crate) use trigger::{Moment, Moments, What};
-
-/// One entry of the catalogue.
-pub(crate) trait Fault: Send + Sync {
-    /// The name in plans: `kill-leader`.
-    fn slug(&self) -> String;
-    /// The family a user asks for: `kill`.
-    fn family(&self) -> &'static str;
-    /// What it acts on.
-    fn scope(&self) -> Scope;
-    /// What it does, in words: `kill -9 the leader`.
-    fn name(&self) -> String;
-    /// Whom it strikes, in words: `leader`.
-    fn target(&self) -> &'static str;
-    /// Whether it strikes the leader, where that is known beforehand.
-    fn strikes_leader(&self) -> Option<bool>;
-    /// Whether a majority is left that can go on.
-    fn keeps_quorum(&self) -> bool {
-        true
-    }
-    /// The smallest cluster in which it means something.
-    fn nodes_min(&self) -> u32;
-    /// Decides what to do to this cluster, now; or why nothing can be done.
-    fn resolve(&self, roster: &Roster, dice: &mut Dice) -> Result<Strike, String>;
-}
 
 /// What is known of the cluster when a fault strikes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,179 +5,174 @@
 
 use whitewater_checker::fault::Scope;
 
-use super::{Act, Fault, Roster, Strike};
+use super::family::{Family, Fault, Needs};
+use super::{Act, Roster, Strike};
 use crate::dice::Dice;
 use crate::proxy::Party;
 use crate::workload::Habit;
 
-/// The family's name.
-pub(crate) const FAMILY: &str = "partition";
+/// A shape that strikes some nodes with the leader.
+const MINORITY: Fault =
+    Fault { target: "a minority with the leader", nodes_min: 5, ..Fault::LEADER };
+
+/// The card.
+pub(crate) const FAMILY: Family = Family {
+    name: "partition",
+    is_default: true,
+    scope: Scope::LinksCut,
+    needs: Needs::Proxies,
+    faults: &[
+        Fault {
+            slug: "partition-isolate-leader",
+            name: "isolate leader",
+            nodes_min: 3,
+            resolve: |roster, dice| Shape::new(Near::Leader).resolve(roster, dice),
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "partition-isolate-follower",
+            name: "isolate a follower",
+            nodes_min: 3,
+            resolve: |roster, dice| Shape::new(Near::Follower).resolve(roster, dice),
+            ..Fault::FOLLOWER
+        },
+        Fault {
+            slug: "partition-halves",
+            name: "halves, leader in majority",
+            target: "a minority of followers",
+            nodes_min: 3,
+            resolve: |roster, dice| Shape::new(Near::Followers).resolve(roster, dice),
+            ..Fault::FOLLOWER
+        },
+        Fault {
+            slug: "partition-leader-in-minority",
+            name: "halves, leader in minority",
+            resolve: |roster, dice| Shape::new(Near::LeaderAndFollowers).resolve(roster, dice),
+            ..MINORITY
+        },
+        Fault {
+            slug: "partition-leader-deaf",
+            name: "one-way, leader hears nobody",
+            nodes_min: 3,
+            resolve: |roster, dice| {
+                Shape { far_hears: true, ..Shape::new(Near::Leader) }.resolve(roster, dice)
+            },
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "partition-leader-mute",
+            name: "one-way, nobody hears leader",
+            nodes_min: 3,
+            resolve: |roster, dice| {
+                Shape { near_hears: true, ..Shape::new(Near::Leader) }.resolve(roster, dice)
+            },
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "partition-leader-with-clients",
+            name: "isolate leader with its clients",
+            nodes_min: 3,
+            resolve: |roster, dice| {
+                Shape { has_clients: true, ..Shape::new(Near::Leader) }.resolve(roster, dice)
+            },
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "partition-minority-with-clients",
+            name: "isolate leader's minority with its clients",
+            resolve: |roster, dice| {
+                let shape = Shape { has_clients: true, ..Shape::new(Near::LeaderAndFollowers) };
+                shape.resolve(roster, dice)
+            },
+            ..MINORITY
+        },
+    ],
+};
 
 /// Who is cut off from whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Partition {
-    /// The leader from all other nodes.
-    IsolateLeader,
-    /// One follower from all other nodes.
-    IsolateFollower,
-    /// Two sides, the leader on the larger one.
-    Halves,
-    /// Two sides, the leader on the smaller one.
-    LeaderInMinority,
-    /// The leader hears no other node; they hear it.
-    LeaderDeaf,
-    /// The leader hears the other nodes; they do not hear it.
-    LeaderMute,
-    /// The leader and some clients on one side, all others on the other.
-    LeaderWithClients,
-    /// Some nodes, the leader among them, and some clients on the smaller side.
-    MinorityWithClients,
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    near: Near,
+    /// The near side hears the far side all the same.
+    near_hears: bool,
+    /// The far side hears the near one all the same.
+    far_hears: bool,
+    /// Clients are cut off with the near side: those pinned to it, and every third.
+    has_clients: bool,
 }
 
-impl Partition {
-    /// Every shape.
-    pub(crate) const ALL: [Partition; 8] = [
-        Partition::IsolateLeader,
-        Partition::IsolateFollower,
-        Partition::Halves,
-        Partition::LeaderInMinority,
-        Partition::LeaderDeaf,
-        Partition::LeaderMute,
-        Partition::LeaderWithClients,
-        Partition::MinorityWithClients,
-    ];
+/// The smaller side.
+#[derive(Clone, Copy, Debug)]
+enum Near {
+    Leader,
+    Follower,
+    Followers,
+    LeaderAndFollowers,
+}
 
-    /// The nodes that are cut off.
-    fn cut_off(self, roster: &Roster, dice: &mut Dice) -> Result<Vec<u32>, String> {
+impl Shape {
+    /// A cut both ways, between nodes only.
+    const fn new(near: Near) -> Shape {
+        Shape { near, near_hears: false, far_hears: false, has_clients: false }
+    }
+
+    fn nodes(self, roster: &Roster, dice: &mut Dice) -> Result<Vec<u32>, String> {
         let leader = roster.leader()?;
-        let mut followers = roster.followers(dice)?;
-        let mut nodes = match self {
-            Partition::IsolateLeader
-            | Partition::LeaderDeaf
-            | Partition::LeaderMute
-            | Partition::LeaderWithClients => vec![leader],
-            Partition::IsolateFollower => vec![followers[0]],
-            Partition::Halves => {
-                followers.truncate(roster.minority());
-                followers
+        let mut nodes = roster.followers(dice)?;
+        match self.near {
+            Near::Leader => nodes = vec![leader],
+            Near::Follower => nodes.truncate(1),
+            Near::Followers => nodes.truncate(roster.minority()),
+            Near::LeaderAndFollowers => {
+                nodes.truncate(roster.minority() - 1);
+                nodes.push(leader);
             }
-            Partition::LeaderInMinority | Partition::MinorityWithClients => {
-                followers.truncate(roster.minority() - 1);
-                followers.push(leader);
-                followers
-            }
-        };
+        }
         nodes.sort_unstable();
         Ok(nodes)
     }
 
-    /// The clients that are cut off with the nodes: those pinned to them, and every third.
     fn clients(self, roster: &Roster, nodes: &[u32]) -> Vec<u32> {
         let is_inside = |client: &u32| match Habit::of(*client, roster.nodes.len() as u32) {
             Habit::Pinned(home) if nodes.contains(&home) => true,
             Habit::Pinned(_) | Habit::Roaming => client.is_multiple_of(3),
         };
-        match self {
-            Partition::LeaderWithClients | Partition::MinorityWithClients => {
-                (0..roster.clients).filter(is_inside).collect()
-            }
-            _ => Vec::new(),
-        }
+        (0..roster.clients).filter(|client| self.has_clients && is_inside(client)).collect()
     }
 
-    /// Whether the near side hears the far side, and the far side the near one.
-    fn still_heard(self) -> (bool, bool) {
-        match self {
-            Partition::LeaderDeaf => (false, true),
-            Partition::LeaderMute => (true, false),
-            _ => (false, false),
-        }
-    }
-}
-
-impl Fault for Partition {
-    fn slug(&self) -> String {
-        let slug = match self {
-            Partition::IsolateLeader => "isolate-leader",
-            Partition::IsolateFollower => "isolate-follower",
-            Partition::Halves => "halves",
-            Partition::LeaderInMinority => "leader-in-minority",
-            Partition::LeaderDeaf => "leader-deaf",
-            Partition::LeaderMute => "leader-mute",
-            Partition::LeaderWithClients => "leader-with-clients",
-            Partition::MinorityWithClients => "minority-with-clients",
-        };
-        format!("partition-{slug}")
-    }
-
-    fn family(&self) -> &'static str {
-        FAMILY
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::LinksCut
-    }
-
-    fn name(&self) -> String {
-        let name = match self {
-            Partition::IsolateLeader => "isolate leader",
-            Partition::IsolateFollower => "isolate a follower",
-            Partition::Halves => "halves, leader in majority",
-            Partition::LeaderInMinority => "halves, leader in minority",
-            Partition::LeaderDeaf => "one-way, leader hears nobody",
-            Partition::LeaderMute => "one-way, nobody hears leader",
-            Partition::LeaderWithClients => "isolate leader with its clients",
-            Partition::MinorityWithClients => "isolate leader's minority with its clients",
-        };
-        name.into()
-    }
-
-    fn target(&self) -> &'static str {
-        match self {
-            Partition::IsolateFollower => "a follower",
-            Partition::Halves => "a minority of followers",
-            Partition::LeaderInMinority | Partition::MinorityWithClients => {
-                "a minority with the leader"
-            }
-            Partition::IsolateLeader
-            | Partition::LeaderDeaf
-            | Partition::LeaderMute
-            | Partition::LeaderWithClients => "leader",
-        }
-    }
-
-    fn strikes_leader(&self) -> Option<bool> {
-        Some(!matches!(self, Partition::IsolateFollower | Partition::Halves))
-    }
-
-    fn nodes_min(&self) -> u32 {
-        match self {
-            Partition::LeaderInMinority | Partition::MinorityWithClients => 5,
-            _ => 3,
-        }
-    }
-
-    fn resolve(&self, roster: &Roster, dice: &mut Dice) -> Result<Strike, String> {
-        let nodes = self.cut_off(roster, dice)?;
+    fn resolve(self, roster: &Roster, dice: &mut Dice) -> Result<Strike, String> {
+        let nodes = self.nodes(roster, dice)?;
         let clients = self.clients(roster, &nodes);
         let near: Vec<Party> = nodes.iter().copied().map(Party::Node).collect();
         let rest = roster.nodes.iter().copied().filter(|node| !nodes.contains(node));
         let far: Vec<Party> = rest.map(Party::Node).collect();
-        let (near_hears, far_hears) = self.still_heard();
-        let mut pairs = cut(&near, &far, near_hears, far_hears);
+        let mut ways = cut(&near, &far, self.near_hears, self.far_hears);
         if !clients.is_empty() {
             let with: Vec<Party> = clients.iter().copied().map(Party::Client).collect();
             let others = (0..roster.clients).filter(|client| !clients.contains(client));
             let without: Vec<Party> = others.map(Party::Client).collect();
-            pairs.extend(cut(&with, &far, false, false));
-            pairs.extend(cut(&near, &without, false, false));
+            ways.extend(cut(&with, &far, false, false));
+            ways.extend(cut(&near, &without, false, false));
         }
         Ok(Strike {
-            detail: describe(roster, &nodes, &far, &clients, *self),
+            detail: self.describe(roster, &nodes, &far, &clients),
             leader_hit: roster.leader_hit(&nodes),
-            acts: vec![Act::block(pairs)],
+            acts: vec![Act::block(ways)],
             nodes,
         })
+    }
+
+    /// `n3 (leader, term 7), c0 c3 | n1 n2 n4 n5`.
+    fn describe(self, roster: &Roster, nodes: &[u32], far: &[Party], clients: &[u32]) -> String {
+        let mut near: Vec<String> = nodes.iter().map(|node| roster.describe(*node)).collect();
+        near.extend(clients.iter().map(|client| format!("c{client}")));
+        let far: Vec<String> = far.iter().map(Party::to_string).collect();
+        let between = match (self.near_hears, self.far_hears) {
+            (true, false) => "hears, is not heard by",
+            (false, true) => "does not hear, is heard by",
+            _ => "|",
+        };
+        format!("{} {between} {}", near.join(" "), far.join(" "))
     }
 }
 
@@ -204,25 +199,6 @@ fn cut(near: &[Party], far: &[Party], near_hears: bool, far_hears: bool) -> Vec<
     pairs
 }
 
-/// `n3 (leader, term 7), c0 c3 | n1 n2 n4 n5`.
-fn describe(
-    roster: &Roster,
-    nodes: &[u32],
-    far: &[Party],
-    clients: &[u32],
-    shape: Partition,
-) -> String {
-    let mut near: Vec<String> = nodes.iter().map(|node| roster.describe(*node)).collect();
-    near.extend(clients.iter().map(|client| format!("c{client}")));
-    let far: Vec<String> = far.iter().map(Party::to_string).collect();
-    let between = match shape.still_heard() {
-        (true, false) => "hears, is not heard by",
-        (false, true) => "does not hear, is heard by",
-        _ => "|",
-    };
-    format!("{} {between} {}", near.join(" "), far.join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -230,10 +206,11 @@ mod tests {
     use super::*;
     use crate::proxy::Rule;
 
-    fn resolve(shape: Partition) -> (Strike, BTreeSet<(Party, Party)>) {
+    fn resolve(slug: &str) -> (Strike, BTreeSet<(Party, Party)>) {
         let roster =
             Roster { nodes: (1..=5).collect(), clients: 4, leader: Some((2, 7)), subject: None };
-        let strike = shape.resolve(&roster, &mut Dice::new(3, 0)).unwrap();
+        let fault = FAMILY.faults.iter().find(|it| it.slug == format!("partition-{slug}")).unwrap();
+        let strike = (fault.resolve)(&roster, &mut Dice::new(3, 0)).unwrap();
         let [Act::Rule(pairs, Rule::Block)] = strike.acts.as_slice() else { panic!("{strike:?}") };
         let pairs = pairs.iter().copied().collect();
         (strike, pairs)
@@ -241,7 +218,7 @@ mod tests {
 
     #[test]
     fn isolation_cuts_both_ways_and_leaves_clients_alone() {
-        let (strike, pairs) = resolve(Partition::IsolateLeader);
+        let (strike, pairs) = resolve("isolate-leader");
         assert_eq!(strike.nodes, [2]);
         assert_eq!(strike.leader_hit, Some(true));
         assert_eq!(strike.detail, "n2 (leader, term 7) | n1 n3 n4 n5");
@@ -252,24 +229,24 @@ mod tests {
 
     #[test]
     fn one_way_cuts_are_one_way() {
-        let (_, deaf) = resolve(Partition::LeaderDeaf);
+        let (_, deaf) = resolve("leader-deaf");
         assert!(deaf.iter().all(|(_, to)| *to == Party::Node(2)), "{deaf:?}");
-        let (_, mute) = resolve(Partition::LeaderMute);
+        let (_, mute) = resolve("leader-mute");
         assert!(mute.iter().all(|(from, _)| *from == Party::Node(2)), "{mute:?}");
         assert_eq!((deaf.len(), mute.len()), (4, 4));
     }
 
     #[test]
     fn the_leader_is_on_the_side_the_name_says() {
-        let (halves, _) = resolve(Partition::Halves);
+        let (halves, _) = resolve("halves");
         assert_eq!((halves.nodes.len(), halves.leader_hit), (2, Some(false)));
-        let (minority, _) = resolve(Partition::LeaderInMinority);
+        let (minority, _) = resolve("leader-in-minority");
         assert_eq!((minority.nodes.len(), minority.leader_hit), (2, Some(true)));
     }
 
     #[test]
     fn clients_cut_off_with_the_leader_reach_it_and_nobody_else() {
-        let (_, pairs) = resolve(Partition::LeaderWithClients);
+        let (_, pairs) = resolve("leader-with-clients");
         let (inside, outside) = (Party::Client(0), Party::Client(1));
         assert!(!pairs.contains(&(inside, Party::Node(2))));
         assert!(
@@ -285,7 +262,7 @@ mod tests {
     #[test]
     fn every_named_side_is_described() {
         assert_eq!(
-            resolve(Partition::LeaderMute).0.detail,
+            resolve("leader-mute").0.detail,
             "n2 (leader, term 7) hears, is not heard by n1 n3 n4 n5"
         );
     }

@@ -6,102 +6,72 @@
 
 use whitewater_checker::fault::Scope;
 
+use super::family::{Family, Fault, Needs};
 use super::partition::isolate;
-use super::{Act, Fault, Request, Roster, Strike};
+use super::{Act, Request, Roster, Strike};
 use crate::dice::Dice;
 
-/// The family's name.
-pub(super) const FAMILY: &str = "transfer";
+/// The card.
+pub(crate) const FAMILY: Family = Family {
+    name: "transfer",
+    is_default: false,
+    scope: Scope::Leadership,
+    needs: Needs::Requests,
+    faults: &[
+        Fault {
+            slug: "transfer-any",
+            name: "leader hands over",
+            resolve: |roster, _| {
+                let leader = roster.leader()?;
+                Ok(strike(roster, leader, "whom it likes", vec![Act::Ask(Request::Transfer(None))]))
+            },
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "transfer-follower",
+            name: "leader hands over to a given follower",
+            resolve: |roster, dice| {
+                let (leader, target) = (roster.leader()?, roster.followers(dice)?[0]);
+                let acts = vec![Act::Ask(Request::Transfer(Some(target)))];
+                Ok(strike(roster, leader, &format!("n{target}"), acts))
+            },
+            ..Fault::LEADER
+        },
+        Fault {
+            slug: "transfer-paused",
+            name: "hand-over to a paused follower, which must fail",
+            nodes_min: 3,
+            resolve: |roster, dice| must_fail(roster, dice, |_, target| Act::Pause(target)),
+            ..Fault::FOLLOWER
+        },
+        Fault {
+            slug: "transfer-cut-off",
+            name: "hand-over to a follower that is cut off, which must fail",
+            nodes_min: 3,
+            resolve: |roster, dice| must_fail(roster, dice, isolate),
+            ..Fault::FOLLOWER
+        },
+    ],
+};
 
-/// To whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transfer {
-    /// Whomever the leader chooses.
-    Any,
-    /// A given follower.
-    Follower,
-    /// A follower that is stopped.
-    Paused,
-    /// A follower that no other node can reach.
-    CutOff,
+/// A hand-over to a follower that something keeps from taking over, which comes first.
+fn must_fail(
+    roster: &Roster,
+    dice: &mut Dice,
+    keeps: fn(&Roster, u32) -> Act,
+) -> Result<Strike, String> {
+    let target = roster.followers(dice)?[0];
+    let acts = vec![keeps(roster, target), Act::Ask(Request::FailTransfer(target))];
+    Ok(strike(roster, target, &format!("n{target}"), acts))
 }
 
-impl Transfer {
-    /// Every kind.
-    pub(super) const ALL: [Transfer; 4] =
-        [Transfer::Any, Transfer::Follower, Transfer::Paused, Transfer::CutOff];
-}
-
-impl Fault for Transfer {
-    fn slug(&self) -> String {
-        let slug = match self {
-            Transfer::Any => "any",
-            Transfer::Follower => "follower",
-            Transfer::Paused => "paused",
-            Transfer::CutOff => "cut-off",
-        };
-        format!("transfer-{slug}")
-    }
-
-    fn family(&self) -> &'static str {
-        FAMILY
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Leadership
-    }
-
-    fn name(&self) -> String {
-        let name = match self {
-            Transfer::Any => "leader hands over",
-            Transfer::Follower => "leader hands over to a given follower",
-            Transfer::Paused => "hand-over to a paused follower, which must fail",
-            Transfer::CutOff => "hand-over to a follower that is cut off, which must fail",
-        };
-        name.into()
-    }
-
-    fn target(&self) -> &'static str {
-        match self {
-            Transfer::Any | Transfer::Follower => "leader",
-            Transfer::Paused | Transfer::CutOff => "a follower",
-        }
-    }
-
-    fn strikes_leader(&self) -> Option<bool> {
-        Some(matches!(self, Transfer::Any | Transfer::Follower))
-    }
-
-    fn nodes_min(&self) -> u32 {
-        match self {
-            Transfer::Any | Transfer::Follower => 2,
-            Transfer::Paused | Transfer::CutOff => 3,
-        }
-    }
-
-    fn resolve(&self, roster: &Roster, dice: &mut Dice) -> Result<Strike, String> {
-        let leader = roster.leader()?;
-        let target = roster.followers(dice)?[0];
-        let (struck, acts) = match self {
-            Transfer::Any => (leader, vec![Act::Ask(Request::Transfer(None))]),
-            Transfer::Follower => (leader, vec![Act::Ask(Request::Transfer(Some(target)))]),
-            Transfer::Paused => {
-                (target, vec![Act::Pause(target), Act::Ask(Request::FailTransfer(target))])
-            }
-            Transfer::CutOff => {
-                (target, vec![isolate(roster, target), Act::Ask(Request::FailTransfer(target))])
-            }
-        };
-        let to = match self {
-            Transfer::Any => "whom it likes".to_owned(),
-            _ => format!("n{target}"),
-        };
-        Ok(Strike {
-            nodes: vec![struck],
-            detail: format!("{} to {to}", roster.describe(leader)),
-            leader_hit: roster.leader_hit(&[struck]),
-            acts,
-        })
+fn strike(roster: &Roster, struck: u32, to: &str, acts: Vec<Act>) -> Strike {
+    let leader = roster.leader.map_or_else(String::new, |(leader, _)| roster.describe(leader));
+    Strike {
+        nodes: vec![struck],
+        detail: format!("{leader} to {to}"),
+        leader_hit: roster.leader_hit(&[struck]),
+        acts,
     }
 }
 
@@ -112,22 +82,21 @@ mod tests {
 
     #[test]
     fn the_target_is_a_follower_and_what_keeps_it_from_taking_over_comes_first() {
-        let roster =
-            Roster { nodes: vec![1, 2, 3], clients: 4, leader: Some((2, 7)), subject: None };
-        for transfer in Transfer::ALL {
-            let strike = transfer.resolve(&roster, &mut Dice::new(1, 0)).unwrap();
-            assert_eq!(strike.leader_hit, transfer.strikes_leader());
+        let (nodes, leader, subject) = (vec![1, 2, 3], Some((2, 7)), None);
+        let roster = Roster { nodes, clients: 4, leader, subject };
+        for fault in FAMILY.faults {
+            let strike = (fault.resolve)(&roster, &mut Dice::new(1, 0)).unwrap();
             match strike.acts.as_slice() {
-                [Act::Ask(Request::Transfer(None))] => assert_eq!(transfer, Transfer::Any),
+                [Act::Ask(Request::Transfer(None))] => assert_eq!(fault.slug, "transfer-any"),
                 [Act::Ask(Request::Transfer(Some(target)))] => assert_ne!(*target, 2),
                 [Act::Pause(paused), Act::Ask(Request::FailTransfer(target))] => {
-                    assert_eq!(paused, target)
+                    assert_eq!(paused, target);
                 }
-                [Act::Rule(pairs, Rule::Block), Act::Ask(Request::FailTransfer(target))] => {
+                [Act::Rule(ways, Rule::Block), Act::Ask(Request::FailTransfer(target))] => {
                     let is_its_own = |(from, to): &(Party, Party)| {
                         *from == Party::Node(*target) || *to == Party::Node(*target)
                     };
-                    assert!(pairs.len() == 4 && pairs.iter().all(is_its_own));
+                    assert!(ways.len() == 4 && ways.iter().all(is_its_own));
                 }
                 other => panic!("{other:?}"),
             }

@@ -1,85 +1,68 @@
-//! Which nodes a process fault strikes.
+//! Which nodes a fault on processes strikes.
 
-use super::Roster;
+use super::family::Fault;
+use super::{Act, Roster, Strike};
 use crate::dice::Dice;
 
-/// Nodes, by role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Victims {
-    /// The leader.
-    Leader,
-    /// One node that does not lead.
-    Follower,
-    /// As many nodes as the cluster can spare, the leader among them or not.
-    Minority,
-    /// The fewest nodes without which the cluster cannot go on, the leader among them.
-    Majority,
+/// The card of a fault that strikes as many nodes as the cluster can spare, the leader among them or not.
+pub(super) const MINORITY: Fault =
+    Fault { target: "a minority", strikes_leader: None, nodes_min: 3, ..Fault::LEADER };
+
+/// That of one that strikes the fewest nodes without which the cluster cannot go on, the leader among them.
+pub(super) const MAJORITY: Fault = Fault {
+    target: "a majority with the leader",
+    keeps_quorum: false,
+    nodes_min: 3,
+    ..Fault::LEADER
+};
+
+/// The leader.
+pub(super) fn leader(roster: &Roster, act: fn(u32) -> Act) -> Result<Strike, String> {
+    Ok(strike(roster, vec![roster.leader()?], act))
 }
 
-impl Victims {
-    /// Every choice.
-    pub(super) const ALL: [Victims; 4] =
-        [Victims::Leader, Victims::Follower, Victims::Minority, Victims::Majority];
+/// One node that does not lead.
+pub(super) fn follower(
+    roster: &Roster,
+    dice: &mut Dice,
+    act: fn(u32) -> Act,
+) -> Result<Strike, String> {
+    Ok(strike(roster, vec![roster.followers(dice)?[0]], act))
+}
 
-    /// The word in slugs.
-    pub(super) fn slug(self) -> &'static str {
-        match self {
-            Victims::Leader => "leader",
-            Victims::Follower => "follower",
-            Victims::Minority => "minority",
-            Victims::Majority => "majority",
-        }
-    }
+/// As many as the cluster can spare.
+pub(super) fn minority(
+    roster: &Roster,
+    dice: &mut Dice,
+    act: fn(u32) -> Act,
+) -> Result<Strike, String> {
+    roster.leader()?;
+    let mut all = roster.nodes.clone();
+    dice.shuffle(&mut all);
+    all.truncate(roster.minority().max(1));
+    Ok(strike(roster, all, act))
+}
 
-    /// In words.
-    pub(super) fn words(self) -> &'static str {
-        match self {
-            Victims::Leader => "leader",
-            Victims::Follower => "a follower",
-            Victims::Minority => "a minority",
-            Victims::Majority => "a majority with the leader",
-        }
-    }
+/// The fewest without which it cannot go on.
+pub(super) fn majority(
+    roster: &Roster,
+    dice: &mut Dice,
+    act: fn(u32) -> Act,
+) -> Result<Strike, String> {
+    let mut struck = roster.followers(dice)?;
+    struck.truncate(roster.nodes.len() / 2);
+    struck.push(roster.leader()?);
+    Ok(strike(roster, struck, act))
+}
 
-    /// Whether the leader is struck, where that is certain.
-    pub(super) fn strikes_leader(self) -> Option<bool> {
-        match self {
-            Victims::Leader | Victims::Majority => Some(true),
-            Victims::Follower => Some(false),
-            Victims::Minority => None,
-        }
-    }
-
-    /// The smallest cluster that has such nodes.
-    pub(super) fn nodes_min(self) -> u32 {
-        match self {
-            Victims::Leader => 1,
-            Victims::Follower => 2,
-            Victims::Minority | Victims::Majority => 3,
-        }
-    }
-
-    /// Picks them.
-    pub(super) fn pick(self, roster: &Roster, dice: &mut Dice) -> Result<Vec<u32>, String> {
-        let leader = roster.leader()?;
-        let mut nodes = match self {
-            Victims::Leader => vec![leader],
-            Victims::Follower => vec![roster.followers(dice)?[0]],
-            Victims::Minority => {
-                let mut all = roster.nodes.clone();
-                dice.shuffle(&mut all);
-                all.truncate(roster.minority().max(1));
-                all
-            }
-            Victims::Majority => {
-                let mut struck = roster.followers(dice)?;
-                struck.truncate(roster.nodes.len() / 2);
-                struck.push(leader);
-                struck
-            }
-        };
-        nodes.sort_unstable();
-        Ok(nodes)
+fn strike(roster: &Roster, mut nodes: Vec<u32>, act: fn(u32) -> Act) -> Strike {
+    nodes.sort_unstable();
+    let names: Vec<String> = nodes.iter().map(|node| roster.describe(*node)).collect();
+    Strike {
+        detail: names.join(", "),
+        leader_hit: roster.leader_hit(&nodes),
+        acts: nodes.iter().copied().map(act).collect(),
+        nodes,
     }
 }
 
@@ -87,31 +70,28 @@ impl Victims {
 mod tests {
     use super::*;
 
-    fn roster(nodes: u32) -> Roster {
-        Roster { nodes: (1..=nodes).collect(), clients: 4, leader: Some((2, 7)), subject: None }
-    }
-
     #[test]
-    fn victims_have_the_size_and_the_role_their_name_says() {
+    fn victims_have_the_size_that_their_name_says() {
         for seed in 0..50 {
             for nodes in 3..=7 {
-                let roster = roster(nodes);
-                let pick =
-                    |victims: Victims| victims.pick(&roster, &mut Dice::new(seed, 0)).unwrap();
-                assert_eq!(pick(Victims::Leader), [2]);
-                assert!(!pick(Victims::Follower).contains(&2));
-                assert!(pick(Victims::Minority).len() * 2 < nodes as usize);
-                let majority = pick(Victims::Majority);
-                assert!(majority.len() * 2 > nodes as usize && majority.contains(&2));
+                let (leader, subject) = (Some((2, 7)), None);
+                let roster = Roster { nodes: (1..=nodes).collect(), clients: 4, leader, subject };
+                let dice = &mut Dice::new(seed, 0);
+                let few = minority(&roster, dice, Act::Kill).unwrap().nodes;
+                assert!(few.len() * 2 < nodes as usize);
+                let many = majority(&roster, dice, Act::Kill).unwrap().nodes;
+                assert!(many.len() * 2 > nodes as usize && many.contains(&2));
             }
         }
     }
 
     #[test]
-    fn without_a_leader_nothing_can_be_aimed() {
-        let roster = Roster { leader: None, ..roster(5) };
-        for victims in Victims::ALL {
-            assert!(victims.pick(&roster, &mut Dice::new(1, 0)).is_err());
+    fn a_follower_that_a_trigger_was_about_is_the_one_that_is_struck() {
+        for subject in [1, 3, 5] {
+            let (nodes, leader) = ((1..=5).collect(), Some((2, 7)));
+            let roster = Roster { nodes, clients: 4, leader, subject: Some(subject) };
+            let strike = follower(&roster, &mut Dice::new(7, 0), Act::Pause).unwrap();
+            assert_eq!(strike.nodes, [subject]);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! out.
 
 use crate::dice::Dice;
-use crate::nemesis::{Fault, PlannedFault, catalogue};
+use crate::nemesis::{Fault, PlannedFault, family};
 
 /// Separates this part's draws from the others'.
 const PURPOSE: u64 = 1;
@@ -37,7 +37,7 @@ pub(super) fn faults(
     if decks.is_empty() {
         return Ok(Vec::new());
     }
-    let mut deck: Vec<&dyn Fault> = Vec::new();
+    let mut deck: Vec<&Fault> = Vec::new();
     let required = required(&decks, &mut dice);
     let longest = Longest::of(time_ms, required.len() as u64);
     let mut planned = Vec::new();
@@ -56,7 +56,7 @@ pub(super) fn faults(
         }
         planned.push(PlannedFault {
             id: planned.len() as u32 + 1,
-            fault: fault.slug(),
+            fault: fault.slug.to_owned(),
             at_ms,
             duration_ms,
             pick: dice.draw(),
@@ -125,12 +125,12 @@ pub(super) fn roles(family: &str, nodes: u32) -> Result<(bool, bool), String> {
 }
 
 /// Whether one of these faults hits the leader, or spares it, for certain, and leaves a majority.
-fn has_role(deck: &[&'static dyn Fault], hits: bool) -> bool {
-    deck.iter().any(|fault| is_of_role(*fault, hits))
+fn has_role(deck: &[&'static Fault], hits: bool) -> bool {
+    deck.iter().any(|fault| is_of_role(fault, hits))
 }
 
-fn is_of_role(fault: &dyn Fault, hits: bool) -> bool {
-    fault.strikes_leader() == Some(hits) && fault.keeps_quorum()
+fn is_of_role(fault: &Fault, hits: bool) -> bool {
+    fault.strikes_leader == Some(hits) && fault.keeps_quorum
 }
 
 /// A time between `from` and `to`, or `to` where the run is too short for `from`.
@@ -139,12 +139,12 @@ fn drawn(dice: &mut Dice, from: u64, to: u64) -> u64 {
 }
 
 /// The faults of a family that mean something in a cluster of this size.
-fn usable(family: &str, nodes: u32) -> Result<Vec<&'static dyn Fault>, String> {
-    let all = catalogue().iter().map(AsRef::as_ref).filter(|fault| fault.family() == family);
-    let usable: Vec<&dyn Fault> = all.filter(|fault| fault.nodes_min() <= nodes).collect();
+fn usable(name: &str, nodes: u32) -> Result<Vec<&'static Fault>, String> {
+    let all = family(name).into_iter().flat_map(|family| family.faults);
+    let usable: Vec<&Fault> = all.filter(|fault| fault.nodes_min <= nodes).collect();
     if usable.is_empty() {
         return Err(format!(
-            "the fault family `{family}` needs more nodes than {nodes}; leave it out of --faults, or give more --nodes"
+            "the fault family `{name}` needs more nodes than {nodes}; leave it out of --faults, or give more --nodes"
         ));
     }
     Ok(usable)
@@ -152,12 +152,12 @@ fn usable(family: &str, nodes: u32) -> Result<Vec<&'static dyn Fault>, String> {
 
 /// For each family one fault that strikes the leader and one that spares it, families in turn. The
 /// cluster can go on during each of them: an election is wanted.
-fn required(decks: &[Vec<&'static dyn Fault>], dice: &mut Dice) -> Vec<&'static dyn Fault> {
-    let mut rounds: [Vec<&dyn Fault>; 2] = [Vec::new(), Vec::new()];
+fn required(decks: &[Vec<&'static Fault>], dice: &mut Dice) -> Vec<&'static Fault> {
+    let mut rounds: [Vec<&Fault>; 2] = [Vec::new(), Vec::new()];
     for deck in decks {
         let strikes_first = dice.once_in(2);
         for (round, strikes) in [strikes_first, !strikes_first].into_iter().enumerate() {
-            let choice: Vec<_> = deck.iter().filter(|it| is_of_role(**it, strikes)).collect();
+            let choice: Vec<_> = deck.iter().filter(|it| is_of_role(it, strikes)).collect();
             if !choice.is_empty() {
                 rounds[round].push(*choice[dice.index(choice.len())]);
             }

@@ -6,7 +6,7 @@ use whitewater_checker::run_folder::{PLAN, PlanOutline, write_json};
 use whitewater_checker::strength::FamilyMinimum;
 
 use super::*;
-use crate::nemesis::{ALL_FAMILIES, FAMILIES};
+use crate::nemesis::{default_families, family_names};
 
 fn workload() -> WorkloadPlan {
     WorkloadPlan {
@@ -21,7 +21,7 @@ fn workload() -> WorkloadPlan {
 }
 
 fn plan(seed: u64, nodes: u32, time_ms: u64) -> Plan {
-    let families = FAMILIES.map(str::to_owned).to_vec();
+    let families = default_families();
     let (workload, snapshot_entries) = (workload(), None);
     let settings = PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries };
     Plan::new(settings).unwrap()
@@ -52,11 +52,11 @@ fn twenty_seconds_hit_and_spare_the_leader_with_every_family() {
     for seed in 0..200 {
         for nodes in [3, 5] {
             let plan = plan(seed, nodes, 20_000);
-            for family in FAMILIES {
+            for family in default_families() {
                 for strikes in [true, false] {
                     let is_there = plan.faults.iter().any(|planned| {
-                        let fault = find(&planned.fault).unwrap();
-                        fault.family() == family && fault.strikes_leader() == Some(strikes)
+                        let (of, fault) = find(&planned.fault).unwrap();
+                        of.name == family && fault.strikes_leader == Some(strikes)
                     });
                     assert!(is_there, "seed {seed}, {nodes} nodes: {family}, leader {strikes}");
                 }
@@ -75,8 +75,9 @@ fn settings(nodes: u32, time_ms: u64, families: Vec<String>) -> PlanSettings {
 
 /// Every set of families.
 fn all_sets() -> impl Iterator<Item = Vec<String>> {
-    (0..1u32 << ALL_FAMILIES.len()).map(|set| {
-        let chosen = ALL_FAMILIES.iter().enumerate().filter(|(at, _)| set & (1 << at) != 0);
+    let names = family_names();
+    (0..1u32 << names.len()).map(move |set| {
+        let chosen = names.iter().enumerate().filter(|(at, _)| set & (1 << at) != 0);
         chosen.map(|(_, family)| (*family).to_owned()).collect()
     })
 }
@@ -87,8 +88,8 @@ fn missing(plan: &Plan) -> Vec<String> {
     for (family, minimum) in &plan.requirements.families {
         for (hits, is_required) in [(true, minimum.leader_hit), (false, minimum.leader_spared)] {
             let is_there = plan.faults.iter().any(|planned| {
-                let fault = find(&planned.fault).unwrap();
-                fault.family() == family && fault.strikes_leader() == Some(hits)
+                let (of, fault) = find(&planned.fault).unwrap();
+                of.name == family && fault.strikes_leader == Some(hits)
             });
             if is_required && !is_there {
                 missing.push(format!("{family}, leader hit {hits}"));
@@ -130,7 +131,7 @@ fn the_least_time_holds_everything_asked_for_whatever_the_seed() {
 /// The bound is no more than it has to be: with a tenth less, some seed lacks something.
 #[test]
 fn less_than_the_least_time_lacks_something_for_some_seed() {
-    let families = FAMILIES.map(str::to_owned).to_vec();
+    let families = default_families();
     for nodes in [3, 4, 5] {
         let short_ms = schedule::least_ms(nodes, &families).unwrap() * 9 / 10;
         let lacks = (0..500).any(|seed| {
@@ -144,7 +145,7 @@ fn less_than_the_least_time_lacks_something_for_some_seed() {
 #[test]
 fn a_time_too_short_is_refused_with_the_least_that_does() {
     for (nodes, time_ms) in [(5, 2_000), (4, 3_000), (5, 5_000)] {
-        let families = FAMILIES.map(str::to_owned).to_vec();
+        let families = default_families();
         let said = Plan::new(settings(nodes, time_ms, families)).unwrap_err();
         assert!(said.contains("the least --time is 7.24s"), "{said}");
     }

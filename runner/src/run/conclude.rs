@@ -27,6 +27,7 @@ use crate::conformance;
 use crate::environment::{self, load_average};
 use crate::exit::{Exit, expected};
 use crate::long_work::LongWork;
+use crate::nemesis::family_names;
 use crate::progress;
 use crate::target::NodeStatus;
 use crate::terminal;
@@ -202,6 +203,7 @@ fn settings(order: &Order, target: &str) -> Settings {
         time_ms: order.plan.time_ms,
         workload: workload.name.clone(),
         faults: order.plan.families.clone(),
+        families: family_names().into_iter().map(str::to_owned).collect(),
         clients: workload.clients,
         keys: workload.keys,
         rate: workload.rate,

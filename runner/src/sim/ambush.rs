@@ -5,13 +5,12 @@
 //! strikes at a moment too, by role; an ambush is laid by chance, and for whoever told of the event.
 
 use serde::Serialize;
-use whitewater_checker::fault::Scope;
 use whitewater_raft::event::{Event, Role};
 
 use super::chance::Chance;
 use super::nemesis::{self, host_of, node_of};
 use super::world::{Happening, World};
-use crate::nemesis::{Act, Improvised, KILL, Lasts, Moment, PARTITION, Strike, What};
+use crate::nemesis::{Act, Family, Improvised, Lasts, Moment, Strike, What, kill, partition};
 use crate::proxy::Party;
 
 const MILLISECOND: u64 = 1_000_000;
@@ -210,7 +209,7 @@ impl World<'_> {
                 let detail = format!("n{node}, back after {:.3} s", seconds(after_ns));
                 let strike = self.strike_of(node, detail, vec![Act::Kill(node)]);
                 let (name, lasts) = ("kill -9 in ambush".into(), Lasts::For(after_ns));
-                sudden((KILL, Scope::ProcessDown), name, strike, lasts)
+                sudden(&kill::FAMILY, name, strike, lasts)
             }
             Trap::Cut { for_ns, from } => {
                 let told = from.told();
@@ -218,7 +217,7 @@ impl World<'_> {
                 let others = (1..=self.plan.nodes).filter(|it| *it != node && from.includes(*it));
                 let strike = self.strike_of(node, detail, vec![cut(node, others)]);
                 let (name, lasts) = ("cut off in ambush".into(), Lasts::For(for_ns));
-                sudden((PARTITION, Scope::LinksCut), name, strike, lasts)
+                sudden(&partition::FAMILY, name, strike, lasts)
             }
         };
         self.improvise(fault);
@@ -233,12 +232,12 @@ impl World<'_> {
 
 /// A fault that strikes at an event.
 pub(super) fn sudden(
-    (kind, scope): (&'static str, Scope),
+    family: &'static Family,
     name: String,
     strike: Strike,
     lasts: Lasts,
 ) -> Improvised {
-    Improvised { kind, scope, name, target: "at an event", strike, lasts }
+    Improvised { family, name, target: "at an event", strike, lasts }
 }
 
 /// A node and others hear nothing of each other.

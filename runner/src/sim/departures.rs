@@ -1,13 +1,12 @@
 //! Nodes that leave the cluster without a planned fault, for a while or for good.
 
 use whitewater_checker::fact::Fact;
-use whitewater_checker::fault::Scope;
 
 use super::nemesis::{self, host_of};
 use super::volume::Crash;
 use super::world::{Happening, World};
 use crate::cluster::node_name;
-use crate::nemesis::{Act, Improvised, Lasts, MEMBERSHIP, Request};
+use crate::nemesis::{Act, Improvised, Lasts, Request, membership};
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -27,7 +26,7 @@ impl World<'_> {
     pub(super) fn schedule_leave(&mut self) {
         let ambush = self.build.weather.ambush;
         let most_ns = ambush.members_ns;
-        let is_planned = self.plan.families.iter().any(|family| family == MEMBERSHIP);
+        let is_planned = self.plan.families.iter().any(|family| family == membership::FAMILY.name);
         if most_ns > 0 && !is_planned && self.nemesis.is_active {
             let at_ns = self.now_ns + self.nemesis.chance.between((most_ns / 4, most_ns));
             let for_ns = self.nemesis.chance.between((100 * MILLISECOND, 3_000 * MILLISECOND));
@@ -53,8 +52,7 @@ impl World<'_> {
                 None => ("remove a node for good", Lasts::ForGood),
             };
             self.improvise(Improvised {
-                kind: MEMBERSHIP,
-                scope: Scope::Members,
+                family: &membership::FAMILY,
                 name: name.into(),
                 target: "any",
                 strike: self.strike_of(node, node_name(node), acts),

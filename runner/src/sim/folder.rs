@@ -19,6 +19,7 @@ use crate::cluster::node_name;
 use crate::conformance;
 use crate::environment;
 use crate::long_work::LongWork;
+use crate::nemesis::family_names;
 use crate::plan::Plan;
 use crate::progress::Loudness;
 use crate::store::{RunFolder, Store};
@@ -126,6 +127,7 @@ fn settings(plan: &Plan, origin: &Origin) -> Settings {
         time_ms: plan.time_ms,
         workload: workload.name.clone(),
         faults: plan.families.clone(),
+        families: family_names().into_iter().map(str::to_owned).collect(),
         clients: workload.clients,
         keys: workload.keys,
         rate: workload.rate,

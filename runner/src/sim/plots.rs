@@ -6,14 +6,13 @@
 //! a hundred seeds, while most seeds stay as chance has them. To a correct server a plot is weather.
 
 use serde::Serialize;
-use whitewater_checker::fault::Scope;
 use whitewater_raft::event::{Event, Role};
 
 use super::ambush::{cut, sudden};
 use super::chance::Chance;
 use super::nemesis::{self, node_of};
 use super::world::{Happening, World};
-use crate::nemesis::{Act, KILL, Lasts, PARTITION, PAUSE};
+use crate::nemesis::{Act, Family, Lasts, kill, partition, pause};
 
 const MILLISECOND: u64 = 1_000_000;
 /// A plot that comes to nothing is given up after this.
@@ -135,7 +134,7 @@ impl World<'_> {
         self.schedule(self.now_ns + PATIENCE_NS, Scene::End);
         if kind == Kind::Sleeper {
             // The line that gave the signal is being told: it stops right after it.
-            self.keep_up((PAUSE, Scope::ProcessPaused), victim, Act::Pause(victim));
+            self.keep_up(&pause::FAMILY, victim, Act::Pause(victim));
         }
     }
 
@@ -189,8 +188,8 @@ impl World<'_> {
             Scene::Fall { rival } => {
                 let away_ns = self.plotter.chance.between(AWAY_NS);
                 let strike = self.strike_of(rival, format!("n{rival}"), vec![Act::Kill(rival)]);
-                let (of, name) = ((KILL, Scope::ProcessDown), format!("{KILL} in a plot"));
-                self.improvise(sudden(of, name, strike, Lasts::For(away_ns)));
+                let name = in_a_plot(&kill::FAMILY);
+                self.improvise(sudden(&kill::FAMILY, name, strike, Lasts::For(away_ns)));
                 self.end_plot();
             }
         }
@@ -214,16 +213,20 @@ impl World<'_> {
     }
 
     fn cut_off(&mut self, victim: u32, others: Vec<u32>) {
-        self.keep_up((PARTITION, Scope::LinksCut), victim, cut(victim, others.into_iter()));
+        self.keep_up(&partition::FAMILY, victim, cut(victim, others.into_iter()));
     }
 
     /// A fault of the plot under way, in force until that ends it.
-    fn keep_up(&mut self, of: (&'static str, Scope), victim: u32, act: Act) {
+    fn keep_up(&mut self, family: &'static Family, victim: u32, act: Act) {
         let strike = self.strike_of(victim, format!("n{victim}"), vec![act]);
-        let name = format!("{} in a plot", of.0);
-        let fault = self.improvise(sudden(of, name, strike, Lasts::UntilTold));
+        let name = in_a_plot(family);
+        let fault = self.improvise(sudden(family, name, strike, Lasts::UntilTold));
         if let Some(plot) = &mut self.plotter.under_way {
             plot.faults.push(fault);
         }
     }
+}
+
+fn in_a_plot(family: &Family) -> String {
+    format!("{} in a plot", family.name)
 }

@@ -115,6 +115,7 @@ fn record(folder: &Path, shape: Shape) -> RunRecord {
             time_ms: 45_000,
             workload: "register".to_owned(),
             faults: ["kill", "pause", "partition"].map(str::to_owned).to_vec(),
+            families: Vec::new(),
             clients: 10,
             keys: 20,
             rate: 0,

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use whitewater_checker::fault::Scope;
 use whitewater_client::{Caller, NodeStatus, Wish};
 
 use super::Finding;
 
 use crate::dice::Dice;
-use crate::nemesis::ALL_FAMILIES;
+use crate::nemesis::{FAMILIES, Needs};
 use crate::proxy::{Network, Party, Rule};
 use whitewater_processes::{Child, Launch, OWN_PROGRAM, PORT_DEFAULT, Reservation, Spawner};
 
@@ -38,27 +39,27 @@ pub(super) async fn families(folder: &Path) -> Vec<(&'static str, Finding)> {
     let mut found = Vec::new();
     let bench = Bench::new(folder);
     let mut cluster = None;
-    for family in ALL_FAMILIES {
-        let seen = match (&bench, family) {
+    for family in FAMILIES {
+        let seen = match (&bench, family.scope) {
             (Err(error), _) => Err(error.clone()),
-            (Ok(bench), "kill") => bench.kill().await,
-            (Ok(bench), "pause") => bench.pause().await,
-            (Ok(_), "partition") => partition().await,
-            (Ok(_), "link") => link().await,
+            (Ok(bench), Scope::ProcessDown) => bench.kill().await,
+            (Ok(bench), Scope::ProcessPaused) => bench.pause().await,
+            (Ok(_), Scope::LinksCut) => partition().await,
+            (Ok(_), Scope::LinksDegraded) => link().await,
             (Ok(bench), _) => {
                 // The families that ask a cluster for something share one.
                 if cluster.is_none() {
                     cluster = Some(Trio::start(bench).await);
                 }
-                match (cluster.as_mut(), family) {
-                    (Some(Ok(trio)), "membership") => trio.membership().await,
-                    (Some(Ok(trio)), "transfer") => trio.transfer().await,
+                match (cluster.as_mut(), family.scope) {
+                    (Some(Ok(trio)), Scope::Members) => trio.membership().await,
+                    (Some(Ok(trio)), Scope::Leadership) => trio.transfer().await,
                     (Some(Err(error)), _) => Err(error.clone()),
                     _ => Err("no trial of it is known".to_owned()),
                 }
             }
         };
-        found.push((family, judged(family, seen)));
+        found.push((family.name, judged(family.needs, seen)));
     }
     if let Some(Ok(trio)) = cluster {
         trio.stop().await;
@@ -66,19 +67,21 @@ pub(super) async fn families(folder: &Path) -> Vec<(&'static str, Finding)> {
     found
 }
 
-fn judged(family: &str, seen: Seen) -> Finding {
+fn judged(needs: Needs, seen: Seen) -> Finding {
     match seen {
         Ok(text) => Finding::Works(text),
-        Err(what) => Finding::Broken { what, mend: mend(family).to_owned() },
+        Err(what) => Finding::Broken { what, mend: mend(needs).to_owned() },
     }
 }
 
 /// What a family needs of the machine.
-fn mend(family: &str) -> &'static str {
-    match family {
-        "kill" | "pause" => "allow this user to start and signal processes, and mount /proc",
-        "partition" | "link" => "allow TCP connections between loopback addresses 127.x.y.z",
-        _ => "`whitewater cluster --nodes 3` shows why three servers do not work here",
+fn mend(needs: Needs) -> &'static str {
+    match needs {
+        Needs::Signals => "allow this user to start and signal processes, and mount /proc",
+        Needs::Proxies => "allow TCP connections between loopback addresses 127.x.y.z",
+        Needs::Requests => {
+            "`whitewater cluster --nodes 3` shows why three servers do not work here"
+        }
     }
 }
 
