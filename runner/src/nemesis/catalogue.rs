@@ -48,6 +48,8 @@ pub(crate) fn find(slug: &str) -> Option<(&'static Family, &'static Fault)> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use whitewater_checker::fault::Scope;
+
     use super::super::Roster;
     use super::*;
     use crate::dice::Dice;
@@ -63,6 +65,29 @@ mod tests {
         }
         assert_eq!(find("kill-leader").unwrap().1.name, "kill -9 leader");
         assert!(find("kil-leader").is_none());
+    }
+
+    /// Members leave, so a fault may find fewer voters than the cluster has that it was planned for.
+    #[test]
+    fn every_fault_is_aimed_at_somebody_however_few_voters_are_left() {
+        for (family, fault) in FAMILIES.iter().flat_map(|it| it.faults.iter().map(move |f| (it, f)))
+        {
+            for (voters, seed) in (2..=7).flat_map(|n| (0..20).map(move |s| (n, s))) {
+                let (nodes, leader) = ((1..=voters).collect(), Some((2, 4)));
+                let roster = Roster { nodes, clients: 6, leader, subject: None };
+                let what = format!("{} of {voters} voters", fault.slug);
+                let strike = match (fault.resolve)(&roster, &mut Dice::new(seed, 0)) {
+                    Ok(strike) => strike,
+                    Err(reason) => {
+                        assert!(voters < fault.nodes_min && !reason.is_empty(), "{what}: {reason}");
+                        continue;
+                    }
+                };
+                assert!(!strike.nodes.is_empty() && !strike.acts.is_empty(), "{what}");
+                let has_far_side = strike.nodes.len() < voters as usize;
+                assert!(has_far_side || family.scope != Scope::LinksCut, "{what}");
+            }
+        }
     }
 
     #[test]

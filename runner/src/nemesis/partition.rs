@@ -122,9 +122,10 @@ impl Shape {
         match self.near {
             Near::Leader => nodes = vec![leader],
             Near::Follower => nodes.truncate(1),
-            Near::Followers => nodes.truncate(roster.minority()),
+            // Of two voters none is to spare; members may be that few for a while.
+            Near::Followers => nodes.truncate(roster.minority().max(1)),
             Near::LeaderAndFollowers => {
-                nodes.truncate(roster.minority() - 1);
+                nodes.truncate(roster.minority().saturating_sub(1));
                 nodes.push(leader);
             }
         }
