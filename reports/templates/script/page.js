@@ -46,3 +46,8 @@ filters.forEach((button) => {
 const box = one(".log-box");
 const stuck = one(".log .stuck");
 if (box && stuck) box.scrollTop = stuck.offsetTop - box.clientHeight * 0.7;
+// A picture wider than its box begins where the operation is that fits nowhere.
+for (const mark of document.querySelectorAll(".scroll .blocked")) {
+  const around = mark.closest(".scroll"), place = mark.getBoundingClientRect(), room = around.getBoundingClientRect();
+  around.scrollLeft += place.left + place.width / 2 - room.left - room.width * 0.6;
+}
