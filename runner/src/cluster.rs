@@ -18,8 +18,8 @@ use whitewater_checker::observation::ProcessChange;
 
 use crate::nemesis::ProcessState;
 use crate::record::Recorder;
-use crate::target::{NodeSetup, Target};
 use whitewater_processes::{Child, Spawner};
+use whitewater_target::{NodeSetup, Target};
 
 /// The kernel delivers a signal within milliseconds; a loaded machine may take longer.
 const SIGNAL_DEADLINE: Duration = Duration::from_secs(5);

@@ -29,7 +29,6 @@ mod run;
 mod sentence;
 mod sim;
 mod store;
-mod target;
 mod terminal;
 mod workload;
 

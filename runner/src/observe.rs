@@ -13,8 +13,8 @@ use whitewater_checker::observation::{ProcessChange, StatusPoll};
 
 use crate::cluster::{Cluster, node_name};
 use crate::record::Recorder;
-use crate::target::{NodeStatus, Probe};
 use whitewater_server::clock::monotonic_ns;
+use whitewater_target::{NodeStatus, Probe};
 
 /// Pause between two polls of one node: elections take 300 ms and more, so none is missed.
 const POLL_EVERY: Duration = Duration::from_millis(75);

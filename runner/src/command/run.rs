@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,6 +14,7 @@ use whitewater_checker::objectives::Objective;
 use whitewater_checker::run_folder::{LATEST, PLAN};
 use whitewater_processes::{Block, PORT_DEFAULT};
 use whitewater_server::mutants::CATALOGUE;
+use whitewater_target::{BUNDLED, Build, Target, by_name};
 
 use crate::exit::{Exit, Expectation, Refusal};
 use crate::flags::{CANARY, NO_FAULTS, StoreArguments, duration};
@@ -23,7 +25,6 @@ use crate::progress::Loudness;
 use crate::run::{KeepData, Order, execute, seen_from_here};
 use crate::sentence::{failed, reason};
 use crate::store::Store;
-use crate::target::{self, BUNDLED, Build, Target};
 use crate::workload;
 
 /// A key of our workloads is checked in microseconds up to here, and a report can still show it.
@@ -78,7 +79,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub(crate) server_arg: Vec<String>,
     /// The kind of server under test
-    #[arg(long, env = "WHITEWATER_TARGET", default_value = "bundled", value_parser = PossibleValuesParser::new(target::NAMES))]
+    #[arg(long, env = "WHITEWATER_TARGET", default_value = "bundled", value_parser = PossibleValuesParser::new(whitewater_target::NAMES))]
     pub(crate) target: String,
     /// Execute a stored plan (a run's plan.json) instead of drawing one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "faults", "time", "nodes", "workload", "clients", "keys", "rate", "operation_deadline", "snapshot_entries"])]
@@ -163,20 +164,21 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
     }
     let command = format!("{} {}", program(), command_line(&arguments, plan.seed));
     let mut server_arguments: Vec<_> = arguments.server_arg.into_iter().map(Into::into).collect();
-    let target = target::by_name(&arguments.target, &Build::default())?;
+    let target = target_of(&arguments.target, &Build::default())?;
     check_fits(&plan, &*target)?;
     if let Some(entries) = plan.snapshot_entries {
         server_arguments.extend(target.snapshot_arguments(entries).unwrap_or_default());
     }
     let canary = arguments.mutant.as_deref() == Some(CANARY);
+    let build = Build {
+        program: arguments.server,
+        mutant: arguments.mutant.filter(|_| !canary),
+        arguments: server_arguments,
+    };
     Ok(Order {
         plan,
-        target: arguments.target,
-        build: Build {
-            program: arguments.server,
-            mutant: arguments.mutant.filter(|_| !canary),
-            arguments: server_arguments,
-        },
+        target: target_of(&arguments.target, &build)?,
+        build,
         canary,
         journal: arguments.journal,
         store: Store::new(arguments.store.runs_dir),
@@ -188,6 +190,10 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         loudness: Loudness { json: arguments.json, quiet: arguments.quiet },
         command,
     })
+}
+
+fn target_of(name: &str, build: &Build) -> Result<Arc<dyn Target>, Refusal> {
+    by_name(name, build).map_err(Refusal::Usage)
 }
 
 fn draw_plan(arguments: &RunArguments) -> anyhow::Result<Plan> {
@@ -221,7 +227,7 @@ fn draw_plan(arguments: &RunArguments) -> anyhow::Result<Plan> {
         families,
         snapshot_entries: arguments.snapshot_entries,
     });
-    let promises = crate::target::promises(&arguments.target, arguments.nodes)
+    let promises = whitewater_target::promises(&arguments.target, arguments.nodes)
         // Whoever passes arguments on may have changed what is promised.
         .filter(|_| arguments.server_arg.is_empty());
     Ok(plan.map_err(Refusal::Usage)?.promising(promises))
@@ -363,25 +369,28 @@ mod tests {
             "plain"
         }
 
-        fn launch(&self, _node: &target::NodeSetup) -> whitewater_processes::Launch {
+        fn launch(&self, _node: &whitewater_target::NodeSetup) -> whitewater_processes::Launch {
             unreachable!("nothing is started")
         }
 
-        fn client(&self, _: BTreeMap<u32, std::net::SocketAddr>) -> Box<dyn target::Client> {
+        fn client(
+            &self,
+            _: BTreeMap<u32, std::net::SocketAddr>,
+        ) -> Box<dyn whitewater_target::Client> {
             unreachable!("nobody is talked to")
         }
 
         fn probe(
             &self,
             _: BTreeMap<u32, std::net::SocketAddr>,
-        ) -> std::sync::Arc<dyn target::Probe> {
+        ) -> Arc<dyn whitewater_target::Probe> {
             unreachable!("nobody is asked")
         }
     }
 
     #[test]
     fn what_a_target_cannot_do_is_refused_before_anything_is_started() {
-        let bundled = target::by_name("bundled", &Build::default()).unwrap();
+        let bundled = by_name("bundled", &Build::default()).unwrap();
         let cases = [
             ("--faults membership,kill", "--faults membership: `plain` cannot be asked for this"),
             ("--faults transfer", "--faults transfer: `plain` cannot be asked for this"),

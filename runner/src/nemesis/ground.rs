@@ -6,7 +6,7 @@
 use super::act::Way;
 use crate::observe::{Led, View};
 use crate::proxy::Rule;
-use crate::target::Wish;
+use whitewater_target::Wish;
 
 /// Where faults are carried out.
 pub(crate) trait Ground {

@@ -11,7 +11,7 @@ use super::family::{Family, Fault, Needs};
 use super::partition::isolate;
 use super::{Act, Request, Roster, Strike};
 use crate::dice::Dice;
-use crate::target::{Members, Wish};
+use whitewater_target::{Members, Wish};
 
 /// The card. Of two voters none can be spared.
 pub(crate) const FAMILY: Family = Family {

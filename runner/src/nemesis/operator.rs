@@ -8,7 +8,7 @@ use super::ground::{Ground, ProcessState};
 use super::hands::Hands;
 use super::membership::{Goal, Step, next_step};
 use crate::observe::View;
-use crate::target::{NodeStatus, Wish};
+use whitewater_target::{NodeStatus, Wish};
 
 const MILLISECOND: u64 = 1_000_000;
 /// How often a request under way is looked after.

@@ -19,7 +19,7 @@ use crate::cluster::Cluster;
 use crate::observe::{Led, Observer, View};
 use crate::proxy::{Network, Rule};
 use crate::record::Recorder;
-use crate::target::{Operator, Wish};
+use whitewater_target::{Operator, Wish};
 
 /// The shortest time between two looks.
 const LOOK_LEAST: Duration = Duration::from_millis(1);

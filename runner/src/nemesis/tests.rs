@@ -8,7 +8,7 @@ use super::trigger::{On, Trigger};
 use super::*;
 use crate::observe::{Led, View};
 use crate::proxy::{Party, Rule};
-use crate::target::{NodeStatus, Wish};
+use whitewater_target::{NodeStatus, Wish};
 
 const MS: u64 = 1_000_000;
 

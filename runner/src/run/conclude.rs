@@ -29,9 +29,9 @@ use crate::exit::{Exit, expected};
 use crate::long_work::LongWork;
 use crate::nemesis::family_names;
 use crate::progress;
-use crate::target::NodeStatus;
 use crate::terminal;
 use whitewater_server::clock::monotonic_ns;
+use whitewater_target::NodeStatus;
 
 /// A run cut short is judged quickly: somebody wants the terminal back.
 const INTERRUPTED_BUDGET: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ mod phases;
 mod setup;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -21,13 +21,13 @@ use crate::exit::{Exit, Expectation};
 use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
 use crate::store::Store;
-use crate::target::Build;
 pub(crate) use conclude::footer;
 use interrupt::Interrupt;
 use phases::Ending;
 use setup::Stage;
 use whitewater_checker::run_folder::RUNNER_LOG;
 use whitewater_processes::Block;
+use whitewater_target::{Build, Target};
 
 /// Where the run is that is going on, for the last words of a panic.
 pub(crate) static CURRENT_RUN: OnceLock<PathBuf> = OnceLock::new();
@@ -44,12 +44,11 @@ pub(crate) enum KeepData {
 }
 
 /// Everything that makes a run.
-#[derive(Clone, Debug)]
 pub(crate) struct Order {
     /// What happens.
     pub(crate) plan: Plan,
     /// The kind of server under test.
-    pub(crate) target: String,
+    pub(crate) target: Arc<dyn Target>,
     /// Which build of it, and how it is started.
     pub(crate) build: Build,
     /// Make the checker report a violation.

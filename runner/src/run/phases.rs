@@ -18,9 +18,9 @@ use crate::plan::requirements::{RECOVERY_S, WARM_UP_S};
 use crate::progress::{Moment, Progress};
 use crate::record::Recorder;
 use crate::sentence::failed;
-use crate::target::NodeStatus;
 use crate::workload::{Action, Crew, Tally, kinds};
 use whitewater_server::clock::monotonic_ns;
+use whitewater_target::NodeStatus;
 
 /// How long a cluster may take to elect its first leader. Loaded CI machines need a while.
 const HEALTHY_DEADLINE: Duration = Duration::from_secs(20);

@@ -22,10 +22,10 @@ use crate::plan::Plan;
 use crate::proxy::{Network, Party};
 use crate::record::Recorder;
 use crate::store::RunFolder;
-use crate::target::{self, NodeSetup, Target};
 use crate::workload::{Client, ClientSetup, Crew, Shared, Worker};
 use whitewater_processes::Reservation;
 use whitewater_server::clock::monotonic_ns;
+use whitewater_target::{NodeSetup, Target};
 
 /// Separates the draws of the proxies from the plan's.
 const PROXY_PURPOSE: u64 = 2;
@@ -62,7 +62,7 @@ impl Stage {
         let recorder = Recorder::create(&folder.path).context("create the history")?;
         let recording = Fact::Recording { schema_version: SCHEMA_VERSION, canary: order.canary };
         recorder.event(recording.event());
-        let target = target::by_name(&order.target, &order.build)?;
+        let target = order.target.clone();
         let nodes: Vec<u32> = (1..=plan.nodes).collect();
         let addresses: BTreeMap<u32, SocketAddr> =
             nodes.iter().map(|node| (*node, reservation.node(*node))).collect();

@@ -13,8 +13,8 @@ use super::deck::Call;
 use super::host::Process;
 use super::world::{Arrival, Happening, OPERATOR, World};
 use crate::proxy::Party;
-use crate::target::{ANSWER_GRACE, Answer, Answered, Change, Next, Request, Setback};
 use crate::workload::{Client, ClientSetup, Doze, Input, Step, Work};
+use whitewater_target::{ANSWER_GRACE, Answer, Answered, Change, Next, Request, Setback};
 
 const MILLISECOND: u64 = 1_000_000;
 /// A broken connection is noticed after this.

@@ -16,7 +16,7 @@ use crate::nemesis::{Ground, InForce, Injector, Mender, Note, ProcessState, Touc
 use crate::observe::{Led, View};
 use crate::proxy::Rule;
 use crate::record::HistoryWriter;
-use crate::target::{Members, NodeStatus, Wish};
+use whitewater_target::{Members, NodeStatus, Wish};
 
 const MILLISECOND: u64 = 1_000_000;
 /// How long an operator's question may be answered.

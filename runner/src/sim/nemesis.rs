@@ -16,7 +16,7 @@ use super::weather::Weather;
 use super::world::{Happening, World};
 use crate::nemesis::{Ground, Improvised, Injector, Mender, Moment, Moments, Wanted, What};
 use crate::plan::Plan;
-use crate::target::Wish;
+use whitewater_target::Wish;
 
 const MILLISECOND: u64 = 1_000_000;
 /// A supervisor starts a failed server again after this.

@@ -27,8 +27,8 @@ use super::volume::{Crash, MemoryVolume};
 use super::weather::TICK_NS;
 use crate::cluster::node_name;
 use crate::plan::Plan;
-use crate::target::Request;
 use crate::workload::{Input, Shared};
+use whitewater_target::Request;
 
 const MILLISECOND: u64 = 1_000_000;
 /// Pause between two rounds of status polls.

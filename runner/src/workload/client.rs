@@ -18,7 +18,7 @@ use crate::cluster::node_name;
 use crate::dice::Dice;
 use crate::plan::Plan;
 use crate::record::HistoryWriter;
-use crate::target::{Answer, Answered, Next, Request, Setback};
+use whitewater_target::{Answer, Answered, Next, Request, Setback};
 
 const MILLISECOND: u64 = 1_000_000;
 /// How long a client waits for a node it is not pinned to before it tries another. Shorter than an

@@ -10,14 +10,13 @@ use whitewater_server::clock::monotonic_ns;
 
 use super::{Client, Input, Operation, Shared, Step, Tally, Work};
 use crate::record::Recorder;
-use crate::target;
 
 /// A client with what it acts through.
 pub(crate) struct Worker {
     /// What decides.
     pub(crate) client: Client,
     /// Its connections.
-    pub(crate) connections: Box<dyn target::Client>,
+    pub(crate) connections: Box<dyn whitewater_target::Client>,
     /// Where the history goes.
     pub(crate) recorder: Recorder,
 }

@@ -16,7 +16,7 @@ mod tally;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::target::Change;
+use whitewater_target::Change;
 
 pub(crate) use client::{Client, ClientSetup, Doze, Habit, Input, Step};
 pub(crate) use driver::{Crew, Worker};

@@ -152,7 +152,7 @@ fn the_checker_takes_only_event_types_from_the_protocol() {
 }
 
 /// The sources of each crate.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "server/raft/src",
     "server/src",
     "checker/src",
@@ -160,6 +160,7 @@ const CRATES: [&str; 8] = [
     "runner/src",
     "runner/processes/src",
     "runner/client/src",
+    "runner/target/src",
     "runner/bench/src",
 ];
 
