@@ -4,6 +4,7 @@
 //! is there. Which node is struck and when is the nemesis's business.
 
 mod last_words;
+mod preparation;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,8 +24,6 @@ use whitewater_target::{NodeSetup, Target};
 
 /// The kernel delivers a signal within milliseconds; a loaded machine may take longer.
 const SIGNAL_DEADLINE: Duration = Duration::from_secs(5);
-/// How long a node may take to stop when asked politely.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// All nodes.
 pub(crate) struct Cluster {
@@ -92,7 +91,11 @@ impl Cluster {
         if child.as_ref().is_some_and(Child::is_alive) {
             return Ok(());
         }
-        let launch = self.target.launch(&node.setup());
+        let setup = node.setup();
+        if setup.is_first_start {
+            preparation::prepare(&self.spawner, &setup.data_dir, &self.target.prepare(&setup))?;
+        }
+        let launch = self.target.launch(&setup);
         let log_start = fs::metadata(&launch.log).map_or(0, |log| log.len());
         let (recorder, log, name) = (self.recorder.clone(), launch.log.clone(), node_name(number));
         let (told, pid) = std::sync::mpsc::channel();
@@ -111,7 +114,19 @@ impl Cluster {
         self.recorder.process(&node_name(number), started.pid(), ProcessChange::Started);
         let _ = told.send(started.pid());
         *child = Some(started);
+        node.setup.lock().unwrap_or_else(PoisonError::into_inner).is_first_start = false;
         Ok(())
+    }
+
+    /// What every node was told.
+    pub(crate) fn setups(&self) -> BTreeMap<u32, NodeSetup> {
+        self.nodes.iter().map(|(number, node)| (*number, node.setup())).collect()
+    }
+
+    /// Runs the commands that the target wants run once, when all nodes are ready for the first time.
+    pub(crate) fn introduce(&self) -> io::Result<()> {
+        let commands = self.target.introduce(&self.setups());
+        commands.iter().try_for_each(|command| preparation::run_to_end(&self.spawner, command))
     }
 
     /// What became of the node's process.
@@ -146,7 +161,7 @@ impl Cluster {
     /// it knows from its log.
     pub(crate) fn wipe(&self, number: u32) -> Result<(), String> {
         let mut setup = self.node(number).setup.lock().unwrap_or_else(PoisonError::into_inner);
-        setup.joins = true;
+        (setup.joins, setup.is_first_start) = (true, true);
         // Boots are counted on the disk, so the new life's first journal needs another name.
         setup.journal = setup.journal.as_deref().map(journal_of_next_life);
         let wiped = fs::remove_dir_all(&setup.data_dir);
@@ -187,8 +202,9 @@ impl Cluster {
         }
     }
 
-    /// Stops all nodes: SIGTERM, and SIGKILL for those that do not heed it. Returns the latter.
+    /// Stops all nodes as their target is asked to, and by SIGKILL those that do not heed it. Returns the latter.
     pub(crate) async fn stop(&self) -> Vec<u32> {
+        let manner = self.target.profile().manner;
         let running: Vec<(u32, Child)> = self
             .numbers()
             .filter_map(|number| Some((number, self.child(number)?)))
@@ -197,9 +213,9 @@ impl Cluster {
         for (_, child) in &running {
             child.expect_exit();
             let _ = child.signal(Signal::SIGCONT);
-            let _ = child.signal(Signal::SIGTERM);
+            let _ = child.signal(manner.stop);
         }
-        let end = Instant::now() + STOP_DEADLINE;
+        let end = Instant::now() + manner.stop_within;
         let mut stubborn = Vec::new();
         for (number, child) in running {
             let left = end.saturating_duration_since(Instant::now());

@@ -14,18 +14,40 @@ use whitewater_checker::observation::{ProcessChange, StatusPoll};
 use crate::cluster::{Cluster, node_name};
 use crate::record::Recorder;
 use whitewater_server::clock::monotonic_ns;
-use whitewater_target::{NodeStatus, Probe};
+use whitewater_target::{LeaderSeen, NodeStatus, Probe, Tells};
 
-/// Pause between two polls of one node: elections take 300 ms and more, so none is missed.
-const POLL_EVERY: Duration = Duration::from_millis(75);
 /// A node that has not answered by then is paused, dead or overloaded.
 const POLL_DEADLINE: Duration = Duration::from_millis(300);
-/// An answer older than this says nothing about the present.
-const FRESH: Duration = Duration::from_millis(450);
+
+/// How often nodes are asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Pause between two polls of one node.
+    every: Duration,
+    /// An answer older than this says nothing about the present.
+    fresh_ns: u64,
+}
+
+impl Pace {
+    /// That often.
+    pub(crate) fn every(every: Duration) -> Self {
+        let fresh = 2 * every + POLL_DEADLINE;
+        Self { every, fresh_ns: u64::try_from(fresh.as_nanos()).unwrap_or(u64::MAX) }
+    }
+}
+
+impl Default for Pace {
+    /// Elections of the bundled server take 300 ms and more, so none is missed.
+    fn default() -> Self {
+        Self::every(Duration::from_millis(75))
+    }
+}
 
 /// The newest answer of each node.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
+    /// How often they are asked.
+    pub(crate) pace: Pace,
     /// By node: when it answered, and what.
     pub(crate) answers: BTreeMap<u32, (u64, NodeStatus)>,
 }
@@ -41,17 +63,19 @@ impl View {
 
     /// Answers that say something about the present.
     pub(crate) fn fresh(&self, now_ns: u64) -> impl Iterator<Item = (u32, &NodeStatus)> {
-        let oldest = now_ns.saturating_sub(FRESH.as_nanos() as u64);
+        let oldest = now_ns.saturating_sub(self.pace.fresh_ns);
         self.answers
             .iter()
             .filter(move |(_, (time_ns, _))| *time_ns >= oldest)
             .map(|(node, (_, status))| (*node, status))
     }
 
-    /// Whether all `nodes` answer, and follow the same leader in the same term.
-    pub(crate) fn is_healthy(&self, nodes: usize, now_ns: u64) -> bool {
+    /// Whether all `nodes` answer, and follow the same leader in the same term, as far as they tell.
+    pub(crate) fn is_healthy(&self, nodes: usize, tells: Tells, now_ns: u64) -> bool {
         let Some((leader, term)) = self.leader(now_ns) else { return false };
-        let follow = |status: &NodeStatus| status.term == term && status.leader == Some(leader);
+        let follow = |status: &NodeStatus| {
+            (!tells.term || status.term == term) && (!tells.leader || status.leader == Some(leader))
+        };
         self.fresh(now_ns).filter(|(_, status)| follow(status)).count() == nodes
     }
 
@@ -85,9 +109,19 @@ pub(crate) struct Observer {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// How a cluster is watched.
+pub(crate) struct Watch {
+    /// Who is asked; `None`: nodes do not tell.
+    pub(crate) probe: Option<Arc<dyn Probe>>,
+    /// How often.
+    pub(crate) pace: Pace,
+    /// Who wants to know who leads.
+    pub(crate) leader: LeaderSeen,
+}
+
 struct Shared {
     cluster: Arc<Cluster>,
-    probe: Arc<dyn Probe>,
+    watch: Watch,
     recorder: Recorder,
     view: watch::Sender<View>,
     leaders: Mutex<Vec<Led>>,
@@ -95,12 +129,13 @@ struct Shared {
 
 impl Observer {
     /// Starts to watch.
-    pub(crate) fn start(cluster: Arc<Cluster>, probe: Arc<dyn Probe>, recorder: Recorder) -> Self {
+    pub(crate) fn start(cluster: Arc<Cluster>, watch: Watch, recorder: Recorder) -> Self {
+        let view = View { pace: watch.pace, ..View::default() };
         let shared = Arc::new(Shared {
             cluster,
-            probe,
+            watch,
             recorder,
-            view: watch::Sender::default(),
+            view: watch::Sender::new(view),
             leaders: Mutex::default(),
         });
         let watch = |node| tokio::spawn(watch_node(shared.clone(), node));
@@ -141,7 +176,7 @@ impl Observer {
             if !members.voters.is_empty() && !members.contains(node) {
                 continue;
             }
-            if let Ok(status) = self.shared.probe.status(node, Duration::from_secs(1)).await {
+            if let Ok(status) = self.shared.status(node, Duration::from_secs(1)).await {
                 self.shared.record(node, &status, true);
                 answers.insert(node, status);
             }
@@ -164,7 +199,7 @@ async fn watch_node(shared: Arc<Shared>, node: u32) {
         note_stop(&shared, node, &mut stopped_pid);
         // A process that had ended before the question was asked did not answer it.
         let ended = shared.cluster.child(node).filter(|child| !child.is_alive());
-        if let Ok(status) = shared.probe.status(node, POLL_DEADLINE).await {
+        if let Ok(status) = shared.status(node, POLL_DEADLINE).await {
             let pid = shared.cluster.child(node).map(|child| child.pid());
             let ended = ended.map(|child| child.pid()).filter(|ended| pid == Some(*ended));
             if let Some(ended) = ended {
@@ -182,7 +217,7 @@ async fn watch_node(shared: Arc<Shared>, node: u32) {
                 view.answers.insert(node, (monotonic_ns(), status));
             });
         }
-        tokio::time::sleep(POLL_EVERY).await;
+        tokio::time::sleep(shared.watch.pace.every).await;
     }
 }
 
@@ -209,6 +244,13 @@ fn note_stop(shared: &Shared, node: u32, stopped_pid: &mut Option<u32>) {
 }
 
 impl Shared {
+    async fn status(&self, node: u32, deadline: Duration) -> Result<NodeStatus, String> {
+        match &self.watch.probe {
+            Some(probe) => probe.status(node, deadline).await,
+            None => Err("this target's nodes do not tell".into()),
+        }
+    }
+
     fn record(&self, node: u32, status: &NodeStatus, is_final: bool) {
         self.recorder.status(&StatusPoll {
             node: node_name(node),
@@ -230,6 +272,7 @@ impl Shared {
         }
         let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
         if leaders.last().is_none_or(|last| status.term > last.term) {
+            self.watch.leader.note(node);
             leaders.push(Led { at_ns: monotonic_ns(), node, term: status.term });
         }
     }
@@ -243,7 +286,7 @@ mod tests {
         let answer = |&(node, at_ns, role, term, leader): &(u32, u64, &str, u64, Option<u32>)| {
             (node, (at_ns, NodeStatus { role: role.into(), term, leader, ..Default::default() }))
         };
-        View { answers: answers.iter().map(answer).collect() }
+        View { answers: answers.iter().map(answer).collect(), ..View::default() }
     }
 
     const NOW: u64 = 10_000_000_000;
@@ -259,10 +302,12 @@ mod tests {
     #[test]
     fn health_needs_every_node_behind_one_leader() {
         let mut healthy = view(&[(1, NOW, "leader", 7, Some(1)), (2, NOW, "follower", 7, Some(1))]);
-        assert!(healthy.is_healthy(2, NOW));
-        assert!(!healthy.is_healthy(3, NOW), "one does not answer");
+        assert!(healthy.is_healthy(2, Tells::ALL, NOW));
+        assert!(!healthy.is_healthy(3, Tells::ALL, NOW), "one does not answer");
         healthy.answers.get_mut(&2).unwrap().1.leader = None;
-        assert!(!healthy.is_healthy(2, NOW));
+        let leads = Tells { leads: true, ..Tells::default() };
+        assert!(healthy.is_healthy(2, leads, NOW), "it does not tell whom it follows");
+        assert!(!healthy.is_healthy(2, Tells::ALL, NOW));
     }
 
     #[test]

@@ -17,9 +17,7 @@ use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use super::cluster::{Cluster, Reserved};
 use super::{Clusters, Contender, node_name};
 use crate::etcd;
-use whitewater_processes::Refusal;
-use whitewater_processes::Reservation;
-use whitewater_processes::{Launch, OWN_PROGRAM, Spawner};
+use whitewater_processes::{Launch, OWN_PROGRAM, Ports, Refusal, Reservation, Spawner};
 
 /// Where clients connect on every node.
 const CLIENT_PORT: u16 = 7301;
@@ -71,8 +69,8 @@ impl Harness {
         let folder =
             folder.with_context(|| format!("make a data folder in {}", parent.display()))?;
         let count = u32::try_from(nodes).context("count the nodes")?;
-        let clients = Reservation::take(None, std::process::id(), CLIENT_PORT, count)?;
-        let peers = Reservation::take(Some(clients.block), 0, PEER_PORT, count)?;
+        let clients = Reservation::take(None, std::process::id(), Ports::same(CLIENT_PORT), count)?;
+        let peers = Reservation::take(Some(clients.block), 0, Ports::same(PEER_PORT), count)?;
         let hosts: Vec<IpAddr> = (1..=count).map(|node| clients.block.node(node)).collect();
         let launch = |node| self.launch(contender, &hosts, node, folder.path());
         let launches =
@@ -103,7 +101,7 @@ impl Harness {
                 )
             }
         };
-        Launch { program, arguments, log }
+        Launch { program, arguments, ..Launch::into_log(&log) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which loopback addresses a run uses.
 //!
-//! Every node gets an address of its own and all use the same port, below the range from which the
-//! kernel picks ports for outgoing connections: a node that is down for a while finds its port free.
+//! Every node gets an address of its own, and its ports are below the range from which the kernel picks those
+//! for outgoing connections: a node that is down for a while finds its ports free.
 //! A run holds a *block* 127.x.y.0/24, reserved by a listener on the block's last address for as long
 //! as the run lasts, so that runs side by side never meet.
 
@@ -15,6 +15,8 @@ use crate::refusal::Refusal;
 pub const PORT_DEFAULT: u16 = 7100;
 /// Blocks tried before giving up. Each try costs a handful of system calls.
 const BLOCKS_TRIED_MAX: u32 = 50;
+/// Ports of one name are so far from those of the next: there are never more nodes.
+const NODES_MAX: u16 = 16;
 /// The address whose listener reserves a block.
 const RESERVATION: u8 = 254;
 /// The address on which the proxies listen.
@@ -55,26 +57,65 @@ impl FromStr for Block {
     }
 }
 
+/// The ports of a cluster's nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    first: u16,
+    of_each: u16,
+    are_apart: bool,
+}
+
+impl Ports {
+    /// One for each node, the same for all: for servers that bind their own address and no other.
+    pub fn same(port: u16) -> Self {
+        Self { first: port, of_each: 1, are_apart: false }
+    }
+
+    /// So many for each node, from `first` on, none used twice: for servers that may bind every address.
+    pub fn apart(first: u16, of_each: u16) -> Self {
+        Self { first, of_each, are_apart: true }
+    }
+
+    /// Those of node `number`; `None`: they are beyond the last port there is.
+    fn of(self, number: u32) -> Option<Vec<u16>> {
+        let number = u16::try_from(number).ok()?.checked_sub(1)?;
+        let nth = |nth: u16| match self.are_apart {
+            false => Some(self.first),
+            true => self.first.checked_add(nth.checked_mul(NODES_MAX)?)?.checked_add(number),
+        };
+        (0..self.of_each).map(nth).collect()
+    }
+}
+
 /// A block that is this run's until it is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     /// The block.
     pub block: Block,
-    /// The nodes' port.
-    pub port: u16,
+    ports: Ports,
     _listener: TcpListener,
 }
 
 impl Reservation {
-    /// Node `number`'s own listening address.
+    /// Where node `number` listens first.
     pub fn node(&self, number: u32) -> SocketAddr {
-        SocketAddr::new(self.block.node(number), self.port)
+        SocketAddr::new(self.block.node(number), self.ports(number)[0])
+    }
+
+    /// The ports of node `number`.
+    pub fn ports(&self, number: u32) -> Vec<u16> {
+        self.ports.of(number).expect("the ports of every node were tried")
     }
 
     /// Takes the block asked for, or a free one found from `start`, for `nodes` nodes.
-    pub fn take(asked: Option<Block>, start: u32, port: u16, nodes: u32) -> Result<Self, Refusal> {
+    pub fn take(
+        asked: Option<Block>,
+        start: u32,
+        ports: Ports,
+        nodes: u32,
+    ) -> Result<Self, Refusal> {
         if let Some(block) = asked {
-            return Self::try_take(block, port, nodes).map_err(|error| {
+            return Self::try_take(block, ports, nodes).map_err(|error| {
                 Refusal::Environment(format!(
                     "the addresses asked for are not free: {error}; choose another \
                      --address-block or --port, or leave both out"
@@ -83,7 +124,7 @@ impl Reservation {
         }
         let mut last = String::new();
         for attempt in 0..BLOCKS_TRIED_MAX {
-            match Self::try_take(nth_block(start.wrapping_add(attempt)), port, nodes) {
+            match Self::try_take(nth_block(start.wrapping_add(attempt)), ports, nodes) {
                 Ok(reservation) => return Ok(reservation),
                 Err(error) => last = error.to_string(),
             }
@@ -94,12 +135,15 @@ impl Reservation {
         )))
     }
 
-    fn try_take(block: Block, port: u16, nodes: u32) -> io::Result<Self> {
-        let listener = bind(SocketAddr::new(block.ip(RESERVATION), port))?;
+    fn try_take(block: Block, ports: Ports, nodes: u32) -> io::Result<Self> {
+        let listener = bind(SocketAddr::new(block.ip(RESERVATION), ports.first))?;
         for number in 1..=nodes {
-            bind(SocketAddr::new(block.node(number), port))?;
+            let beyond = || io::Error::other(format!("n{number} would need a port above 65535"));
+            for port in ports.of(number).ok_or_else(beyond)? {
+                bind(SocketAddr::new(block.node(number), port))?;
+            }
         }
-        Ok(Self { block, port, _listener: listener })
+        Ok(Self { block, ports, _listener: listener })
     }
 }
 
@@ -121,10 +165,11 @@ mod tests {
 
     #[test]
     fn a_taken_block_is_refused_and_another_one_is_found() {
-        let first = Reservation::take(None, 4711, 7311, 3).unwrap();
-        let error = Reservation::take(Some(first.block), 0, 7311, 3).unwrap_err();
+        let ports = Ports::same(7311);
+        let first = Reservation::take(None, 4711, ports, 3).unwrap();
+        let error = Reservation::take(Some(first.block), 0, ports, 3).unwrap_err();
         assert!(error.to_string().contains("not free"), "{error}");
-        let second = Reservation::take(None, 4711, 7311, 3).unwrap();
+        let second = Reservation::take(None, 4711, ports, 3).unwrap();
         assert_ne!(first.block, second.block);
     }
 
@@ -132,8 +177,21 @@ mod tests {
     fn a_port_that_one_node_needs_is_named() {
         let block: Block = "127.219.3".parse().unwrap();
         let _squatter = TcpListener::bind("127.219.3.2:7311").unwrap();
-        let error = Reservation::take(Some(block), 0, 7311, 3).unwrap_err().to_string();
+        let error =
+            Reservation::take(Some(block), 0, Ports::same(7311), 3).unwrap_err().to_string();
         assert!(error.contains("listen on 127.219.3.2:7311"), "{error}");
+    }
+
+    #[test]
+    fn ports_that_are_apart_are_used_once_and_none_is_beyond_the_last() {
+        let ports = Ports::apart(7411, 3);
+        let all: Vec<u16> = (1..=15).flat_map(|node| ports.of(node).unwrap()).collect();
+        let once: std::collections::BTreeSet<u16> = all.iter().copied().collect();
+        assert_eq!((all.len(), once.len()), (45, 45));
+        assert_eq!(ports.of(2), Some(vec![7412, 7428, 7444]));
+        assert_eq!(Ports::same(7411).of(2), Some(vec![7411]));
+        let error = Reservation::take(None, 4712, Ports::apart(65_530, 2), 3).unwrap_err();
+        assert!(error.to_string().contains("above 65535"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,6 @@ mod addresses;
 mod process;
 mod refusal;
 
-pub use addresses::{Block, PORT_DEFAULT, Reservation};
+pub use addresses::{Block, PORT_DEFAULT, Ports, Reservation};
 pub use process::{Child, Launch, OWN_PROGRAM, Spawner};
 pub use refusal::Refusal;

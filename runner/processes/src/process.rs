@@ -30,14 +30,25 @@ pub const OWN_PROGRAM: &str = "/proc/self/exe";
 const NAME: &str = "whitewater";
 
 /// What to start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Launch {
     /// The executable.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// What is set in its environment beside what there is.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Its working folder; `None`: this process's.
+    pub folder: Option<PathBuf>,
     /// Where stdout and stderr go; appended to.
     pub log: PathBuf,
+}
+
+impl Launch {
+    /// One whose output goes there, of which nothing else is said yet.
+    pub fn into_log(log: &Path) -> Self {
+        Self { log: log.to_owned(), ..Self::default() }
+    }
 }
 
 /// Starts processes from one thread that lives as long as the runner.
@@ -77,6 +88,10 @@ impl Spawner {
         command.arg0(NAME);
         command.args(["exec-node", "--parent", &std::process::id().to_string(), "--"]);
         command.arg(&launch.program).args(&launch.arguments);
+        command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(folder) = &launch.folder {
+            command.current_dir(folder);
+        }
         self.spawn_command(command, &launch.log, on_exit)
     }
 

@@ -18,7 +18,7 @@ use crate::flags::StoreArguments;
 use crate::plan::NODES_MAX;
 use crate::progress::{print, print_json};
 use clap::Args;
-use whitewater_processes::{PORT_DEFAULT, Reservation};
+use whitewater_processes::{PORT_DEFAULT, Ports, Reservation};
 
 /// Descriptors of a run with the default settings, with room to spare.
 const FILES_NEEDED: u64 = 1024;
@@ -99,7 +99,7 @@ fn machine() -> Finding {
 
 fn addresses() -> Finding {
     let nodes = u32::try_from(NODES_MAX).expect("a small number");
-    match Reservation::take(None, std::process::id(), PORT_DEFAULT, nodes) {
+    match Reservation::take(None, std::process::id(), Ports::same(PORT_DEFAULT), nodes) {
         Ok(reservation) => Finding::Works(format!(
             "every node can have its own loopback address, such as {}",
             reservation.node(1)

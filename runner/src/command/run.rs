@@ -336,6 +336,7 @@ pub(super) fn in_words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use whitewater_target::{Client, LeaderSeen, NodeSetup, Probe, Profile};
 
     use super::*;
     use crate::cli::{Cli, Command};
@@ -365,25 +366,23 @@ mod tests {
     struct Plain;
 
     impl Target for Plain {
-        fn name(&self) -> &'static str {
+        fn name(&self) -> &str {
             "plain"
         }
 
-        fn launch(&self, _node: &whitewater_target::NodeSetup) -> whitewater_processes::Launch {
+        fn profile(&self) -> Profile {
             unreachable!("nothing is started")
         }
 
-        fn client(
-            &self,
-            _: BTreeMap<u32, std::net::SocketAddr>,
-        ) -> Box<dyn whitewater_target::Client> {
+        fn launch(&self, _: &NodeSetup) -> whitewater_processes::Launch {
+            unreachable!("nothing is started")
+        }
+
+        fn client(&self, _: BTreeMap<u32, std::net::SocketAddr>, _: LeaderSeen) -> Box<dyn Client> {
             unreachable!("nobody is talked to")
         }
 
-        fn probe(
-            &self,
-            _: BTreeMap<u32, std::net::SocketAddr>,
-        ) -> Arc<dyn whitewater_target::Probe> {
+        fn probe(&self, _: &BTreeMap<u32, NodeSetup>) -> Option<Arc<dyn Probe>> {
             unreachable!("nobody is asked")
         }
     }

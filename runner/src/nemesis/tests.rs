@@ -45,7 +45,7 @@ impl Ground for Three {
         };
         // What a node said lately stands for a while after it was stopped.
         let said = [1, 2, 3].into_iter().filter(|node| !self.down.contains_key(node));
-        View { answers: said.map(|node| answer(&node)).collect() }
+        View { answers: said.map(|node| answer(&node)).collect(), ..View::default() }
     }
 
     fn leaders_since(&self, _since_ns: u64) -> Vec<Led> {

@@ -13,6 +13,7 @@ use whitewater_checker::run_folder::{LOGS, TRACES};
 use super::setup::Stage;
 use crate::exit::Exit;
 use crate::nemesis::{Injector, nemesis_event};
+use crate::observe::View;
 use crate::plan::Plan;
 use crate::plan::requirements::{RECOVERY_S, WARM_UP_S};
 use crate::progress::{Moment, Progress};
@@ -38,6 +39,8 @@ const FINAL_OPERATION_DEADLINE: Duration = Duration::from_secs(3);
 const FINAL_DEADLINE: Duration = Duration::from_secs(60);
 /// Clients end within one operation's deadline, and a moment.
 const STOP_LOAD_GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked whether a node is ready.
+const READY_LOOK: Duration = Duration::from_millis(50);
 /// How often a person is told.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -143,27 +146,9 @@ impl Run<'_> {
 
     async fn start(&mut self) -> Result<(), String> {
         self.begin("start", None);
-        let nodes = self.nodes();
-        for node in self.stage.cluster.numbers() {
-            let started = self.stage.cluster.start(node);
-            started.map_err(|error| failed(&format!("start n{node}"), &error))?;
-        }
-        let mut early_end = None;
-        let healthy = self
-            .stage
-            .observer
-            .wait_for(HEALTHY_DEADLINE, |view, now_ns| view.is_healthy(nodes, now_ns));
-        let watch = async {
-            loop {
-                if let Some(obituary) = self.stage.cluster.obituary() {
-                    break obituary;
-                }
-                tokio::time::sleep(TICK).await;
-            }
-        };
-        let is_healthy = tokio::select! {
-            is_healthy = healthy => is_healthy,
-            obituary = watch => { early_end = Some(obituary); false }
+        let brought_up = tokio::select! {
+            brought_up = self.bring_up() => brought_up,
+            obituary = self.early_end() => Err(obituary),
         };
         let view = self.stage.observer.view();
         self.log.server_version = view
@@ -172,14 +157,71 @@ impl Run<'_> {
             .next()
             .map(|(_, status)| status.version.clone())
             .unwrap_or_default();
-        match (is_healthy, early_end) {
-            (true, _) => Ok(()),
-            (false, Some(obituary)) => Err(obituary),
-            (false, None) => Err(self.describe_unhealthy()),
+        brought_up
+    }
+
+    /// Starts every node, in the manner of the target, and waits until they work together, as far as they tell.
+    async fn bring_up(&self) -> Result<(), String> {
+        let (stage, manner) = (self.stage, &self.stage.profile.manner);
+        let is_seen = stage.profile.tells.leads;
+        for node in stage.cluster.numbers() {
+            let started = stage.cluster.start(node);
+            started.map_err(|error| failed(&format!("start n{node}"), &error))?;
+            if manner.one_by_one {
+                self.ready(node).await?;
+            }
+        }
+        // Those that tell who leads need not be asked for more; others are awaited one by one.
+        if !is_seen && !manner.one_by_one {
+            for node in stage.cluster.numbers() {
+                self.ready(node).await?;
+            }
+        }
+        stage.cluster.introduce().map_err(|error| failed("set the cluster up", &error))?;
+        if !is_seen {
+            return Ok(());
+        }
+        let (nodes, within) = (self.nodes(), HEALTHY_DEADLINE.max(manner.ready_within));
+        let healthy =
+            stage.observer.wait_for(within, |view, now_ns| self.is_healthy(view, nodes, now_ns));
+        match healthy.await {
+            true => Ok(()),
+            false => Err(self.describe_unhealthy(within)),
         }
     }
 
-    fn describe_unhealthy(&self) -> String {
+    async fn ready(&self, node: u32) -> Result<(), String> {
+        let manner = &self.stage.profile.manner;
+        let end = tokio::time::Instant::now() + manner.ready_within;
+        let setup = &self.stage.cluster.setups()[&node];
+        loop {
+            let Err(seen) = manner.ready.look(setup).await else { return Ok(()) };
+            if tokio::time::Instant::now() >= end {
+                let within_s = manner.ready_within.as_secs();
+                return Err(format!(
+                    "n{node} was not ready within {within_s} s: {seen}; its log is {}",
+                    setup.log.display()
+                ));
+            }
+            tokio::time::sleep(READY_LOOK).await;
+        }
+    }
+
+    /// Until a node ends, which none should.
+    async fn early_end(&self) -> String {
+        loop {
+            if let Some(obituary) = self.stage.cluster.obituary() {
+                return obituary;
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    fn is_healthy(&self, view: &View, nodes: usize, now_ns: u64) -> bool {
+        view.is_healthy(nodes, self.stage.profile.tells, now_ns)
+    }
+
+    fn describe_unhealthy(&self, within: Duration) -> String {
         let view = self.stage.observer.view();
         let said = self.stage.cluster.numbers().map(|node| match view.answers.get(&node) {
             None => format!("n{node} never answered"),
@@ -187,7 +229,7 @@ impl Run<'_> {
         });
         format!(
             "the cluster was not healthy within {} s: {}; see {}",
-            HEALTHY_DEADLINE.as_secs(),
+            within.as_secs(),
             said.collect::<Vec<_>>().join(", "),
             self.stage.folder.join(LOGS).display()
         )
@@ -262,9 +304,12 @@ impl Run<'_> {
         let since = self.crew.tally();
         let nodes = self.nodes();
         let left = end.saturating_duration_since(tokio::time::Instant::now());
-        let is_healthy =
-            self.stage.observer.wait_for(left, |view, now_ns| view.is_healthy(nodes, now_ns));
-        if !is_healthy.await {
+        let tells = self.stage.profile.tells;
+        let is_healthy = self
+            .stage
+            .observer
+            .wait_for(left, |view, now_ns| view.is_healthy(nodes, tells, now_ns));
+        if tells.leads && !is_healthy.await {
             self.log.notes.push("not all nodes followed one leader after the last fault".into());
         }
         let left = end.saturating_duration_since(tokio::time::Instant::now());
@@ -309,7 +354,7 @@ impl Run<'_> {
         let deadline = QUIESCE_DEADLINE.max(stuck);
         let settled =
             self.stage.observer.wait_for(deadline, |view, now_ns| view.is_settled(nodes, now_ns));
-        if !settled.await {
+        if self.stage.profile.tells.applied && !settled.await {
             self.log.notes.push(format!(
                 "the nodes had not applied the same {} s after the last operation",
                 deadline.as_secs()

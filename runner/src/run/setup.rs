@@ -17,15 +17,15 @@ use crate::cluster::{Cluster, node_name};
 use crate::dice::Dice;
 use crate::environment;
 use crate::nemesis::Field;
-use crate::observe::Observer;
+use crate::observe::{Observer, Pace, Watch};
 use crate::plan::Plan;
 use crate::proxy::{Network, Party};
 use crate::record::Recorder;
 use crate::store::RunFolder;
 use crate::workload::{Client, ClientSetup, Crew, Shared, Worker};
-use whitewater_processes::Reservation;
+use whitewater_processes::{Ports, Reservation};
 use whitewater_server::clock::monotonic_ns;
-use whitewater_target::{NodeSetup, Target};
+use whitewater_target::{LeaderSeen, NodeSetup, Place, Profile, Target};
 
 /// Separates the draws of the proxies from the plan's.
 const PROXY_PURPOSE: u64 = 2;
@@ -42,6 +42,8 @@ pub(super) struct Stage {
     pub(super) field: Arc<Field>,
     pub(super) observer: Arc<Observer>,
     pub(super) target: Arc<dyn Target>,
+    pub(super) profile: Profile,
+    leader: LeaderSeen,
     nodes: Vec<u32>,
     _reservation: Reservation,
 }
@@ -54,7 +56,10 @@ impl Stage {
         let started = jiff::Timestamp::now();
         let origin_ns = monotonic_ns();
         let start = std::process::id().wrapping_mul(7);
-        let reservation = Reservation::take(order.address_block, start, order.port, plan.nodes)?;
+        let target = order.target.clone();
+        let profile = target.profile();
+        let ports = ports(&profile, order.port);
+        let reservation = Reservation::take(order.address_block, start, ports, plan.nodes)?;
         let folder = order.store.create(started, plan.nodes)?;
         let _ = CURRENT_RUN.set(folder.path.clone());
         folder.write_json(PLAN, plan)?;
@@ -62,25 +67,29 @@ impl Stage {
         let recorder = Recorder::create(&folder.path).context("create the history")?;
         let recording = Fact::Recording { schema_version: SCHEMA_VERSION, canary: order.canary };
         recorder.event(recording.event());
-        let target = order.target.clone();
         let nodes: Vec<u32> = (1..=plan.nodes).collect();
         let addresses: BTreeMap<u32, SocketAddr> =
             nodes.iter().map(|node| (*node, reservation.node(*node))).collect();
         let network = open_network(plan, &reservation, &addresses).await?;
+        let place = |node: &u32| (*node, place(&profile, &reservation, *node));
+        let places = Arc::new(nodes.iter().map(place).collect());
         let journals = order.journal.then(|| folder.join(JOURNALS));
         if let Some(journals) = &journals {
             std::fs::create_dir(journals).context("make the folder of journals")?;
         }
         let setups = nodes.iter().map(|node| NodeSetup {
             journal: journals.as_ref().map(|it| it.join(format!("n{node}.{EXTENSION}"))),
-            ..node_setup(*node, &folder, &addresses, &network)
+            ..node_setup(*node, &folder, &places, &network)
         });
         let cluster = Cluster::new(setups.collect(), target.clone(), recorder.clone())
             .context("start the spawning thread")?;
         let cluster = Arc::new(cluster);
         let operator = target.operator(addresses.clone());
-        let probe = target.probe(addresses);
-        let observer = Arc::new(Observer::start(cluster.clone(), probe, recorder.clone()));
+        let probe = target.probe(&cluster.setups());
+        let leader = LeaderSeen::default();
+        let watch =
+            Watch { probe, pace: Pace::every(profile.manner.poll_every), leader: leader.clone() };
+        let observer = Arc::new(Observer::start(cluster.clone(), watch, recorder.clone()));
         let field = Field::new(cluster.clone(), network.clone(), operator, observer.clone());
         Ok(Self {
             folder,
@@ -93,6 +102,8 @@ impl Stage {
             field: Arc::new(field),
             observer,
             target,
+            profile,
+            leader,
             nodes,
             _reservation: reservation,
         })
@@ -105,7 +116,9 @@ impl Stage {
                 |node: &u32| Some((*node, self.network.address(Party::Client(number), *node)?));
             Worker {
                 client: Client::new(ClientSetup::of(plan, number)),
-                connections: self.target.client(self.nodes.iter().filter_map(reach).collect()),
+                connections: self
+                    .target
+                    .client(self.nodes.iter().filter_map(reach).collect(), self.leader.clone()),
                 recorder: self.recorder.clone(),
             }
         });
@@ -127,7 +140,7 @@ async fn open_network(
 fn node_setup(
     number: u32,
     folder: &RunFolder,
-    addresses: &BTreeMap<u32, SocketAddr>,
+    places: &Arc<BTreeMap<u32, Place>>,
     network: &Network,
 ) -> NodeSetup {
     let name = node_name(number);
@@ -135,14 +148,28 @@ fn node_setup(
     NodeSetup {
         number,
         cluster_id: folder.id.clone(),
-        listen: addresses[&number],
-        peers: addresses.keys().filter_map(reach).collect(),
+        places: places.clone(),
+        peers: places.keys().filter_map(reach).collect(),
         data_dir: folder.join(data(&name)),
         trace: trace(&name).path(&folder.path),
         log: folder.join(log(&name)),
         journal: None,
         joins: false,
+        is_first_start: true,
     }
+}
+
+/// A target that binds one port of its own address shares its number with all others.
+fn ports(profile: &Profile, first: u16) -> Ports {
+    match (profile.ports_apart, u16::try_from(profile.ports.len())) {
+        (false, _) => Ports::same(first),
+        (true, count) => Ports::apart(first, count.unwrap_or(u16::MAX)),
+    }
+}
+
+fn place(profile: &Profile, reservation: &Reservation, node: u32) -> Place {
+    let ports = profile.ports.iter().cloned().zip(reservation.ports(node)).collect();
+    Place { host: reservation.block.node(node), ports }
 }
 
 /// Every proxied connection takes two descriptors here. What cannot be raised is left as it is.

@@ -153,7 +153,7 @@ impl Ground for World<'_> {
             let status = self.status(host_of(node))?;
             Some((node, (self.now_ns, node_status(&status))))
         };
-        View { answers: (1..=self.plan.nodes).filter_map(answer).collect() }
+        View { answers: (1..=self.plan.nodes).filter_map(answer).collect(), ..View::default() }
     }
 
     fn leaders_since(&self, since_ns: u64) -> Vec<Led> {

@@ -40,6 +40,8 @@ const LEADER_ONLY_ONCE_IN: u64 = 2;
 const LAG_MAX_NS: u64 = 100 * MILLISECOND;
 /// Attempts at one operation of the final list. Each is an operation of its own.
 const FINAL_ATTEMPTS: u32 = 3;
+/// The session of servers that have none: a change is applied each time that it is sent.
+const NO_SESSION: u64 = 0;
 /// Separate the draws of client number 0, 1, … from all others, and those of when it dozes from its others.
 const CLIENT_PURPOSE: u64 = 1_000;
 const DOZE_PURPOSE: u64 = 1_000_000;
@@ -178,6 +180,13 @@ struct Attempt {
     attempts: u32,
     /// As an operation of the final list: how often it was tried before.
     tried: Option<u32>,
+}
+
+impl Attempt {
+    /// Whether what may have been applied must not be asked for again: a change without a session.
+    fn has_one_try(&self) -> bool {
+        self.command.is_some_and(|(session, _)| session == NO_SESSION)
+    }
 }
 
 /// One client.
@@ -366,7 +375,9 @@ impl Client {
     fn attempt(&mut self, now_ns: u64, mut attempt: Attempt) -> Step {
         attempt.attempts += 1;
         let node = attempt.node;
-        let patience_ns = if self.habit == Habit::Pinned(node) { u64::MAX } else { PATIENCE_NS };
+        // What cannot be asked for twice is worth waiting for.
+        let is_patient = self.habit == Habit::Pinned(node) || attempt.has_one_try();
+        let patience_ns = if is_patient { u64::MAX } else { PATIENCE_NS };
         let deadline_ns = attempt.end_ns.min(now_ns.saturating_add(patience_ns));
         let key = attempt.operation.key.clone();
         let request = match (attempt.operation.action.change(), attempt.command) {
@@ -392,7 +403,8 @@ impl Client {
             Err(setback) => setback,
         };
         attempt.is_unknown |= setback.is_indefinite;
-        let is_final = matches!(setback.next, Next::NewSession | Next::GiveUp);
+        let is_final = matches!(setback.next, Next::NewSession | Next::GiveUp)
+            || attempt.has_one_try() && setback.is_indefinite;
         let next = self.next_node(attempt.node, &setback.next);
         let pause_ns = match setback.next {
             Next::Leader { .. } if attempt.attempts == 1 => 0,
@@ -529,7 +541,7 @@ impl Client {
         Event {
             key: Some(attempt.operation.key.clone()),
             node: Some(node_name(attempt.node)),
-            command: attempt.command,
+            command: attempt.command.filter(|(session, _)| *session != NO_SESSION),
             ..Event::new(Process::Client(self.process), kind, action.f(), action.value())
         }
     }

@@ -12,14 +12,17 @@ use whitewater_checker::promises::ElectionSettings;
 use whitewater_client::Node;
 
 use super::{
-    Answer, Build, Client, Next, NodeSetup, NodeStatus, Operator, Pending, Probe, Request, Setback,
-    Target, Wish,
+    Answer, Build, Client, LeaderSeen, Manner, Next, NodeSetup, NodeStatus, Offers, Operator,
+    Pending, Probe, Profile, Promised, Request, Setback, Target, Tells, Wish,
 };
 use whitewater_processes::{Launch, OWN_PROGRAM};
 
 /// A connection that is not made by then is not going to be; short, so that a client of a dead node
 /// moves on.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a node may take to stop when asked politely.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// The name a user asks for.
 pub(super) const NAME: &str = "bundled";
@@ -63,8 +66,21 @@ impl Bundled {
 }
 
 impl Target for Bundled {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
+    }
+
+    fn profile(&self) -> Profile {
+        Profile {
+            ports: vec!["listen".into()],
+            ports_apart: false,
+            offers: Offers { cas: true, append: true },
+            tells: Tells::ALL,
+            promised: Promised::default(),
+            manner: Manner { stop_within: STOP_WITHIN, ..Manner::default() },
+            traces: true,
+            panics: Vec::new(),
+        }
     }
 
     fn launch(&self, node: &NodeSetup) -> Launch {
@@ -72,7 +88,7 @@ impl Target for Bundled {
         let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
         flag("--node-id", node.number.to_string().into());
         flag("--cluster-id", node.cluster_id.clone().into());
-        flag("--listen", node.listen.to_string().into());
+        flag("--listen", node.place().clients().to_string().into());
         for (peer, address) in &node.peers {
             flag("--peer", format!("{peer}={address}").into());
         }
@@ -90,15 +106,17 @@ impl Target for Bundled {
         }
         arguments.extend(self.build.arguments.iter().cloned());
         let program = self.build.program.clone().unwrap_or_else(|| OWN_PROGRAM.into());
-        Launch { program, arguments, log: node.log.clone() }
+        Launch { program, arguments, ..Launch::into_log(&node.log) }
     }
 
-    fn client(&self, addresses: BTreeMap<u32, SocketAddr>) -> Box<dyn Client> {
+    /// Its nodes tell clients who leads.
+    fn client(&self, addresses: BTreeMap<u32, SocketAddr>, _leader: LeaderSeen) -> Box<dyn Client> {
         Box::new(BundledClient { addresses, nodes: BTreeMap::new() })
     }
 
-    fn probe(&self, addresses: BTreeMap<u32, SocketAddr>) -> Arc<dyn Probe> {
-        Arc::new(BundledAdmin::new(addresses))
+    fn probe(&self, nodes: &BTreeMap<u32, NodeSetup>) -> Option<Arc<dyn Probe>> {
+        let addresses = nodes.iter().map(|(node, setup)| (*node, setup.place().clients()));
+        Some(Arc::new(BundledAdmin::new(addresses.collect())))
     }
 
     fn snapshot_arguments(&self, entries: u64) -> Option<Vec<OsString>> {
@@ -189,7 +207,7 @@ impl Probe for BundledAdmin {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Change;
+    use super::super::{Change, Place};
     use super::*;
 
     #[tokio::test]
@@ -197,7 +215,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let target = Bundled::new(Build::default());
-        let mut client = target.client(BTreeMap::from([(1, address)]));
+        let mut client = target.client(BTreeMap::from([(1, address)]), LeaderSeen::default());
         let change = Change::Put("1".into());
         let request = Request::Write { key: "k".into(), change, command: (5, 1) };
         let silent = client.ask(1, request.clone(), Duration::from_millis(50)).await.unwrap_err();
@@ -211,16 +229,19 @@ mod tests {
     #[test]
     fn a_node_is_told_its_peers_and_its_mutant() {
         let target = Bundled::new(Build { mutant: Some("no-dedupe".into()), ..Build::default() });
+        let host = "127.7.7.2".parse().unwrap();
+        let place = Place { host, ports: vec![("p".into(), 7100)] };
         let node = NodeSetup {
             number: 2,
             cluster_id: "c".into(),
-            listen: "127.7.7.2:7100".parse().unwrap(),
+            places: Arc::new(BTreeMap::from([(2, place)])),
             peers: BTreeMap::from([(1, "127.7.7.1:9000".parse().unwrap())]),
             data_dir: "d".into(),
             trace: "t".into(),
             log: "l".into(),
             journal: Some("j/n2.journal".into()),
             joins: false,
+            is_first_start: true,
         };
         let arguments = target.launch(&node).arguments;
         let line = arguments.join(std::ffi::OsStr::new(" ")).into_string().unwrap();

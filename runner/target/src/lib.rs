@@ -5,6 +5,9 @@
 //! The words for requests and answers are those of the bundled server's client library.
 
 mod bundled;
+mod node;
+mod profile;
+mod readiness;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use whitewater_checker::Promises;
@@ -20,6 +24,8 @@ pub use whitewater_client::{
 };
 
 use bundled::Bundled;
+pub use node::{NodeSetup, Place, Preparation};
+pub use profile::{Manner, Offers, Profile, Promised, Readiness, Reads, Tells};
 use whitewater_processes::Launch;
 
 /// The names a user may ask for.
@@ -61,16 +67,29 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A kind of server under test.
 pub trait Target: Send + Sync {
     /// The name a user asks for.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
+
+    /// What it can do, and what it promises.
+    fn profile(&self) -> Profile;
 
     /// The command line of a node.
     fn launch(&self, node: &NodeSetup) -> Launch;
 
-    /// A client of its own, with its own connections and session.
-    fn client(&self, addresses: BTreeMap<u32, SocketAddr>) -> Box<dyn Client>;
+    /// What is done before a node's first start.
+    fn prepare(&self, _node: &NodeSetup) -> Preparation {
+        Preparation::default()
+    }
 
-    /// Asks nodes about themselves.
-    fn probe(&self, addresses: BTreeMap<u32, SocketAddr>) -> Arc<dyn Probe>;
+    /// Commands to run once, one after the other, when all nodes are ready for the first time.
+    fn introduce(&self, _nodes: &BTreeMap<u32, NodeSetup>) -> Vec<Launch> {
+        Vec::new()
+    }
+
+    /// A client of its own, with its own connections and session. `addresses`: how it reaches each node's first port.
+    fn client(&self, addresses: BTreeMap<u32, SocketAddr>, leader: LeaderSeen) -> Box<dyn Client>;
+
+    /// Asks nodes about themselves; `None` where they do not tell.
+    fn probe(&self, nodes: &BTreeMap<u32, NodeSetup>) -> Option<Arc<dyn Probe>>;
 
     /// The arguments that make a node take a snapshot every so many entries; `None` where that cannot
     /// be set.
@@ -85,27 +104,20 @@ pub trait Target: Send + Sync {
     }
 }
 
-/// Everything a node has to know to start.
-#[derive(Clone, Debug)]
-pub struct NodeSetup {
-    /// Its number, from 1.
-    pub number: u32,
-    /// The cluster's name, one per run: a stray node of another run is refused.
-    pub cluster_id: String,
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// Where it reaches each other node.
-    pub peers: BTreeMap<u32, SocketAddr>,
-    /// Its data folder.
-    pub data_dir: PathBuf,
-    /// Its trace file.
-    pub trace: PathBuf,
-    /// Its log file.
-    pub log: PathBuf,
-    /// Its journals' file, where they are wanted and the server writes such; each start gets its own.
-    pub journal: Option<PathBuf>,
-    /// Start with no members, to be added to a running cluster: its disk was emptied.
-    pub joins: bool,
+/// Who leads, as far as it was seen last: for clients that cannot be told by the node they ask.
+#[derive(Clone, Debug, Default)]
+pub struct LeaderSeen(Arc<AtomicU32>);
+
+impl LeaderSeen {
+    /// The node that was seen to lead last; `None`: nobody was.
+    pub fn node(&self) -> Option<u32> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|node| *node != 0)
+    }
+
+    /// Notes who leads.
+    pub fn note(&self, node: u32) {
+        self.0.store(node, Ordering::Relaxed);
+    }
 }
 
 /// A client's connections to the cluster.

@@ -16,7 +16,7 @@ use super::Finding;
 use crate::dice::Dice;
 use crate::nemesis::{FAMILIES, Needs};
 use crate::proxy::{Network, Party, Rule};
-use whitewater_processes::{Child, Launch, OWN_PROGRAM, PORT_DEFAULT, Reservation, Spawner};
+use whitewater_processes::{Child, Launch, OWN_PROGRAM, PORT_DEFAULT, Ports, Reservation, Spawner};
 
 /// Signals and bytes arrive within milliseconds, and a small cluster elects within a second.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -105,7 +105,7 @@ impl<'a> Bench<'a> {
         let launch = Launch {
             program: program.into(),
             arguments: arguments.iter().map(Into::into).collect(),
-            log: self.folder.join(format!("{name}.log")),
+            ..Launch::into_log(&self.folder.join(format!("{name}.log")))
         };
         let child = self.spawner.spawn(&launch, |_, _| {});
         child.map_err(|error| format!("start a process: {error}"))
@@ -257,7 +257,7 @@ struct Trio {
 
 impl Trio {
     async fn start(bench: &Bench<'_>) -> Result<Self, String> {
-        let taken = Reservation::take(None, std::process::id(), PORT_DEFAULT, 3);
+        let taken = Reservation::take(None, std::process::id(), Ports::same(PORT_DEFAULT), 3);
         let addresses = taken.map_err(|error| error.to_string())?;
         let listen: BTreeMap<u32, SocketAddr> =
             (1..=3).map(|node| (node, addresses.node(node))).collect();

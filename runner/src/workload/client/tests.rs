@@ -288,6 +288,7 @@ scripts! {
     a_read_nobody_answers_fails_and_keeps_the_process
     a_rejected_cas_tells_what_it_saw
     a_roaming_client_stays_with_the_leader
+    a_server_without_sessions_is_not_sent_an_unknown_change_again
     a_session_that_cannot_be_had_is_not_asked_for_again_at_once
     an_operation_of_the_final_list_is_tried_three_times
 }
