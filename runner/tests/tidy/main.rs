@@ -120,6 +120,30 @@ fn dependencies_point_down() {
 }
 
 #[test]
+fn unsafe_code_has_one_home() {
+    let home = "runner/redirect/src/kernel.rs";
+    let crates = CRATES.map(|sources| root().join(sources).with_file_name("Cargo.toml"));
+    let inherits =
+        |path: &PathBuf| fs::read_to_string(path).unwrap().contains("[lints]\nworkspace = true\n");
+    let (bound, others): (Vec<PathBuf>, Vec<PathBuf>) = crates.into_iter().partition(inherits);
+    assert!(
+        bound.len() + 1 == CRATES.len(),
+        "the lints of the workspace do not hold in {others:?}"
+    );
+    let is_outside = |(path, text): &(PathBuf, String)| {
+        let is_unsafe = |line: &str| {
+            line.contains(concat!("unsafe", " {")) || line.contains(concat!("unsafe", " fn"))
+        };
+        path.to_str() != Some(home) && text.lines().any(is_unsafe)
+    };
+    let offenders = sources().into_iter().filter(is_outside);
+    assert_none(
+        "unsafe code outside its home",
+        offenders.map(|(path, _)| path.display().to_string()).collect(),
+    );
+}
+
+#[test]
 fn the_checker_takes_only_event_types_from_the_protocol() {
     // The trace vocabulary and the plain values that its fields are made of; nothing that acts.
     let allowed =
@@ -152,12 +176,13 @@ fn the_checker_takes_only_event_types_from_the_protocol() {
 }
 
 /// The sources of each crate.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "server/raft/src",
     "server/src",
     "checker/src",
     "reports/src",
     "runner/src",
+    "runner/redirect/src",
     "runner/processes/src",
     "runner/client/src",
     "runner/target/src",
