@@ -5,9 +5,11 @@
 //! The words for requests and answers are those of the bundled server's client library.
 
 mod bundled;
+pub mod description;
 mod node;
 mod profile;
 mod readiness;
+pub mod template;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
