@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::compact::{NONE, RawEvent};
+use super::compact::{CompactEvent, NONE, Place, PlacedEvent};
 use super::drain;
 use super::line::{Chunk, Initially};
 use super::operation::{Function, NEVER, NEVER_NS, NO_NODE, Operation, Outcome};
@@ -59,7 +59,7 @@ pub(crate) struct Assembler {
     watch: Watch,
     moment: Moment,
     /// Events waiting to be sorted, and their commands by line and column.
-    waiting: Vec<RawEvent>,
+    waiting: Vec<PlacedEvent>,
     waiting_commands: HashMap<(u32, u32), (u64, u64)>,
     /// Completions with another value than their invocation's, and the first one's line.
     replaced: (u64, u64),
@@ -121,24 +121,30 @@ impl Assembler {
         let mut commands = chunk.commands.iter().peekable();
         let base = self.base as u32;
         for (number, raw) in chunk.events.iter().enumerate() {
-            let event = RawEvent {
-                key: keys[raw.key as usize],
-                node: nodes.get(usize::from(raw.node)).copied().unwrap_or(NO_NODE),
-                value: translated(raw.value),
-                second: translated(raw.second),
-                saw: translated(raw.saw),
-                ..raw.placed(chunk.places.of(number, raw), base)
+            let place = chunk.places.of(number, raw);
+            let event = PlacedEvent {
+                event: CompactEvent {
+                    position: base + raw.position,
+                    key: keys[raw.key as usize],
+                    node: nodes.get(usize::from(raw.node)).copied().unwrap_or(NO_NODE),
+                    value: translated(raw.value),
+                    second: translated(raw.second),
+                    saw: translated(raw.saw),
+                    ..*raw
+                },
+                place: Place { line: base + place.line, ..place },
             };
             if self.manner.is_sorted {
                 while let Some(&(_, session, sequence)) =
                     commands.next_if(|(event, ..)| *event as usize == number)
                 {
-                    self.waiting_commands.insert((event.line, event.column), (session, sequence));
+                    self.waiting_commands
+                        .insert((event.place.line, event.place.column), (session, sequence));
                 }
                 self.waiting.push(event);
                 continue;
             }
-            let seen = self.watch.see(&event, u64::from(event.line));
+            let seen = self.watch.see(&event, u64::from(event.place.line));
             seen.map_err(|disorder| self.disorder(disorder))?;
             let operation = self.event(&event)?;
             while let Some(&(_, session, sequence)) =
@@ -198,12 +204,12 @@ impl Assembler {
             ));
         }
         self.history.lines =
-            std::iter::once(0).chain(events.iter().map(|event| event.line)).collect();
+            std::iter::once(0).chain(events.iter().map(|event| event.place.line)).collect();
         for (place, mut event) in events.into_iter().enumerate() {
-            event.position = place as u32 + 1;
+            event.event.position = place as u32 + 1;
             let operation = self.event(&event)?;
             if let Some(&(session, sequence)) =
-                self.waiting_commands.get(&(event.line, event.column))
+                self.waiting_commands.get(&(event.place.line, event.place.column))
             {
                 self.history.commands.push(Command { operation, session, sequence });
             }
@@ -212,11 +218,11 @@ impl Assembler {
     }
 
     #[inline]
-    fn event(&mut self, event: &RawEvent) -> Result<u32, CheckError> {
+    fn event(&mut self, event: &PlacedEvent) -> Result<u32, CheckError> {
         if self.watch.by == By::Index {
             let place = event.position as usize;
             self.history.indices.resize(place + 1, NONE);
-            self.history.indices[place] = event.index;
+            self.history.indices[place] = event.place.index;
         }
         let operation = match event.kind {
             EventType::Invoke => self.begin(event)?,
@@ -343,7 +349,7 @@ impl Assembler {
     }
 
     #[inline]
-    fn begin(&mut self, event: &RawEvent) -> Result<u32, CheckError> {
+    fn begin(&mut self, event: &PlacedEvent) -> Result<u32, CheckError> {
         let number = self.history.operations.len() as u32;
         let doing = self.doing(event.process);
         match *doing {
@@ -380,7 +386,7 @@ impl Assembler {
     }
 
     #[inline]
-    fn end(&mut self, event: &RawEvent) -> Result<u32, CheckError> {
+    fn end(&mut self, event: &PlacedEvent) -> Result<u32, CheckError> {
         let position = event.position;
         let doing = self.doing(event.process);
         let number = match *doing {
@@ -422,13 +428,14 @@ impl Assembler {
             self.history.ambiguous.push(number);
         }
         if is_replaced {
-            let first = if self.replaced.0 == 0 { u64::from(event.line) } else { self.replaced.1 };
+            let first =
+                if self.replaced.0 == 0 { u64::from(event.place.line) } else { self.replaced.1 };
             self.replaced = (self.replaced.0 + 1, first);
         }
         Ok(number)
     }
 
-    fn mismatch(&self, event: &RawEvent, number: u32) -> String {
+    fn mismatch(&self, event: &PlacedEvent, number: u32) -> String {
         let operation = &self.history.operations[number as usize];
         format!(
             "process {} completes a {} of key {:?}, but began a {} of key {:?} at line {}",
@@ -441,7 +448,7 @@ impl Assembler {
         )
     }
 
-    fn after_info(&self, event: &RawEvent, last: u32) -> CheckError {
+    fn after_info(&self, event: &PlacedEvent, last: u32) -> CheckError {
         let began = self.history.line(self.history.operations[last as usize].invoked);
         let message = format!(
             "process {} goes on after its operation begun at line {began} ended in info; a process \
@@ -451,8 +458,8 @@ impl Assembler {
         self.error_at(event, message)
     }
 
-    fn error_at(&self, event: &RawEvent, message: String) -> CheckError {
-        self.error(u64::from(event.line), event.column, message)
+    fn error_at(&self, event: &PlacedEvent, message: String) -> CheckError {
+        self.error(u64::from(event.place.line), event.place.column, message)
     }
 
     fn error(&self, line: u64, column: u32, message: String) -> CheckError {
@@ -462,7 +469,7 @@ impl Assembler {
 
 /// Completes an operation; says whether it did something else than it was asked for.
 #[inline]
-fn complete(operation: &mut Operation, event: &RawEvent, is_mismatch: bool) -> bool {
+fn complete(operation: &mut Operation, event: &PlacedEvent, is_mismatch: bool) -> bool {
     let is_rejection = event.saw != Value::UNTOLD || event.is_rejected || is_mismatch;
     operation.outcome = match event.kind {
         EventType::Ok => Outcome::Ok,

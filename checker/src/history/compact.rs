@@ -3,6 +3,8 @@
 //! A history of a million operations is two million events, each written by one thread and read by another. What most
 //! files do not tell of an event, or what its line says already, is kept beside the events.
 
+use std::ops::Deref;
+
 use super::operation::Function;
 use super::value::Value;
 use crate::event::EventType;
@@ -10,7 +12,7 @@ use crate::event::EventType;
 /// A number that a file does not tell.
 pub(crate) const NONE: u64 = u64::MAX;
 
-/// An event of a chunk. Numbers of keys, nodes and values are the chunk's.
+/// An event. Of a chunk, the numbers of keys, nodes and values are the chunk's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CompactEvent {
     pub(crate) process: u64,
@@ -29,31 +31,6 @@ pub(crate) struct CompactEvent {
     pub(crate) has_error: bool,
     /// It says of itself that the value was another than the expected one.
     pub(crate) is_rejected: bool,
-}
-
-impl CompactEvent {
-    /// The event with its place, behind `base` positions of earlier chunks.
-    #[inline]
-    pub(crate) fn placed(&self, place: Place, base: u32) -> RawEvent {
-        RawEvent {
-            process: self.process,
-            time_ns: self.time_ns,
-            index: place.index,
-            line: base + place.line,
-            column: place.column,
-            position: base + self.position,
-            key: self.key,
-            value: self.value,
-            second: self.second,
-            saw: self.saw,
-            term: self.term,
-            node: self.node,
-            function: self.function,
-            kind: self.kind,
-            has_error: self.has_error,
-            is_rejected: self.is_rejected,
-        }
-    }
 }
 
 /// Where an event stands in its file.
@@ -102,25 +79,19 @@ impl EventPlaces {
     }
 }
 
-/// An event as the assembler takes it: its numbers are the history's, and it has its place.
+/// An event as the assembler takes it, with its place. Its numbers, and the lines and positions, are the history's.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RawEvent {
-    pub(crate) process: u64,
-    pub(crate) time_ns: u64,
-    pub(crate) index: u64,
-    pub(crate) line: u32,
-    pub(crate) column: u32,
-    pub(crate) position: u32,
-    pub(crate) key: u32,
-    pub(crate) value: Value,
-    pub(crate) second: Value,
-    pub(crate) saw: Value,
-    pub(crate) term: u32,
-    pub(crate) node: u16,
-    pub(crate) function: Function,
-    pub(crate) kind: EventType,
-    pub(crate) has_error: bool,
-    pub(crate) is_rejected: bool,
+pub(crate) struct PlacedEvent {
+    pub(crate) event: CompactEvent,
+    pub(crate) place: Place,
+}
+
+impl Deref for PlacedEvent {
+    type Target = CompactEvent;
+
+    fn deref(&self) -> &CompactEvent {
+        &self.event
+    }
 }
 
 #[cfg(test)]

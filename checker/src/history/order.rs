@@ -4,7 +4,7 @@
 //! back the reader begins again and sorts. Events of the same time keep the order of their lines, but a call comes
 //! before a return: intervals are closed, so what ends at the moment at which another begins overlaps it.
 
-use super::compact::{NONE, RawEvent};
+use super::compact::{NONE, PlacedEvent};
 
 /// What the order of a file's events goes by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(super) enum By {
 
 impl By {
     /// What an event alone would be placed by.
-    fn of(event: &RawEvent) -> By {
-        match (event.index, event.time_ns) {
+    fn of(event: &PlacedEvent) -> By {
+        match (event.place.index, event.time_ns) {
             (NONE, NONE) => By::Line,
             (NONE, _) => By::Time,
             _ => By::Index,
@@ -49,10 +49,10 @@ pub(super) struct Disorder {
 impl Watch {
     /// Looks at the next event, whose line is `line`.
     #[inline]
-    pub(super) fn see(&mut self, event: &RawEvent, line: u64) -> Result<(), Disorder> {
+    pub(super) fn see(&mut self, event: &PlacedEvent, line: u64) -> Result<(), Disorder> {
         let by = By::of(event);
         let number = match by {
-            By::Index => event.index,
+            By::Index => event.place.index,
             By::Time => event.time_ns,
             By::Line | By::Unknown => 0,
         };
@@ -67,9 +67,9 @@ impl Watch {
 }
 
 /// Sorts all events of a file; returns what by, and the first line that was not in order.
-pub(super) fn sort(events: &mut [RawEvent]) -> (By, Option<Disorder>) {
-    let has_indices = events.iter().all(|event| event.index != NONE) && {
-        let mut indices: Vec<u64> = events.iter().map(|event| event.index).collect();
+pub(super) fn sort(events: &mut [PlacedEvent]) -> (By, Option<Disorder>) {
+    let has_indices = events.iter().all(|event| event.place.index != NONE) && {
+        let mut indices: Vec<u64> = events.iter().map(|event| event.place.index).collect();
         indices.sort_unstable();
         indices.windows(2).all(|two| two[0] != two[1])
     };
@@ -79,14 +79,16 @@ pub(super) fn sort(events: &mut [RawEvent]) -> (By, Option<Disorder>) {
         () if events.iter().all(|event| event.time_ns != NONE) => By::Time,
         () => By::Line,
     };
-    let number = |event: &RawEvent| match by {
-        By::Index => event.index,
+    let number = |event: &PlacedEvent| match by {
+        By::Index => event.place.index,
         By::Time => event.time_ns,
         By::Line | By::Unknown => 0,
     };
     let back = events.windows(2).find(|two| number(&two[1]) < number(&two[0]));
-    let disorder =
-        back.map(|two| Disorder { line: u64::from(two[1].line), after: u64::from(two[0].line) });
+    let disorder = back.map(|two| Disorder {
+        line: u64::from(two[1].place.line),
+        after: u64::from(two[0].place.line),
+    });
     if disorder.is_some() {
         events.sort_by_key(number);
     }

@@ -109,11 +109,6 @@ impl Recording {
         operation.node.map(|index| self.nodes[usize::from(index)].as_str())
     }
 
-    /// The name of an operation's function.
-    pub fn function_of(&self, operation: &Operation) -> &str {
-        &self.functions[usize::from(operation.function)]
-    }
-
     /// Sorts what later code expects sorted and closes the time span.
     fn settle(&mut self) {
         self.operations.sort_by_key(|operation| operation.invoked_at_ns);

@@ -190,12 +190,9 @@ const CRATES: [&str; 10] = [
 ];
 
 /// Where circles are: all files of one are of a line here, a folder standing for what is in it.
-const CIRCLES: [(&str, &[&str]); 4] = [
+const CIRCLES: [(&str, &[&str]); 2] = [
     // The roles of the protocol are one value, a file for each.
     ("server/raft/src", &["leader.rs", "raft.rs", "read.rs"]),
-    // These are to fall.
-    ("checker/src", &["linear/oracle/case.rs", "linear/oracle/random.rs"]),
-    ("checker/src", &["linear/search/budget.rs", "linear/search/looks.rs"]),
     // Faults, clients and what is simulated of both.
     (
         "runner/src",

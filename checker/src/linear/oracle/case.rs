@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::random::Random;
 use super::shape::NEVER_RETURNS;
 use super::word::{Ending, Word};
+use crate::generate::Random;
 
 /// Operations of a case at most: a packed list has room for so many.
 const OPERATIONS_MAX: usize = 16;
@@ -28,7 +28,7 @@ pub(super) struct Case {
 impl Case {
     /// A shape with labels. Which of the events of a run comes first is the seed's choice: it decides nothing.
     pub(super) fn of_shape(shape: &[(u8, u8)], labels: &[(Word, Ending)], seed: u64) -> Case {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut moments = Vec::with_capacity(2 * shape.len());
         let turns = shape.iter().map(|&(begin, _)| begin).max().map_or(0, |last| last + 1);
         for turn in 0..turns {

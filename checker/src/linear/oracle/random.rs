@@ -2,23 +2,11 @@
 
 use super::case::{Case, Moment};
 use super::word::{Alphabet, Ending, Word, drain, observation, words};
+use crate::generate::Random;
 use crate::options::ModelKind;
 
-/// SplitMix64.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn pick<T: Copy>(&mut self, all: &[T]) -> Option<T> {
-        (!all.is_empty()).then(|| all[self.below(all.len() as u64) as usize])
-    }
+fn pick<T: Copy>(random: &mut Random, all: &[T]) -> Option<T> {
+    (!all.is_empty()).then(|| all[random.below(all.len() as u64) as usize])
 }
 
 /// An operation that has begun and not ended.
@@ -49,7 +37,7 @@ fn own(words: &[Word], process: u8) -> Vec<Word> {
 
 /// A history of up to `operations_max` operations on a few processes. Everything follows from the seed.
 pub(super) fn case(model: ModelKind, operations_max: usize, seed: u64) -> Case {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let alphabet = Alphabet {
         values: 1 + random.below(4) as u8,
         is_rare: random.below(2) == 0,
@@ -91,7 +79,7 @@ pub(super) fn case(model: ModelKind, operations_max: usize, seed: u64) -> Case {
         let process = open[chosen].process;
         let (answered, unknown) = (own(&answered, process), own(&unknown, process));
         if random.below(100) < lost
-            && let Some(word) = random.pick(&unknown)
+            && let Some(word) = pick(&mut random, &unknown)
         {
             case.labels[place] = (word, Ending::Unknown);
             if random.below(2) == 0 {
@@ -101,7 +89,7 @@ pub(super) fn case(model: ModelKind, operations_max: usize, seed: u64) -> Case {
             continue;
         }
         if random.below(100) < failed
-            && let Some(word) = random.pick(&unknown)
+            && let Some(word) = pick(&mut random, &unknown)
         {
             case.labels[place] = (word, Ending::Failed);
             open[chosen].has_effect = true;
@@ -112,7 +100,7 @@ pub(super) fn case(model: ModelKind, operations_max: usize, seed: u64) -> Case {
         let all = answered.iter().copied().chain(own);
         let fitting: Vec<Word> = all.filter(|word| word.step(state).is_some()).collect();
         let is_wrong = random.below(100) < wrong;
-        let word = if is_wrong { random.pick(&answered) } else { random.pick(&fitting) };
+        let word = pick(&mut random, if is_wrong { &answered } else { &fitting });
         if let Some(word) = word {
             case.labels[place].0 = word;
             state = word.step(state).unwrap_or(state);

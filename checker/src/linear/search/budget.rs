@@ -18,7 +18,7 @@ pub(crate) struct Budget {
     used_bytes: Arc<AtomicU64>,
     /// A clock that counts how often it is looked at, and tells that number.
     #[cfg(test)]
-    pub(crate) looks: Option<Arc<super::looks::Looks>>,
+    looks: Option<Arc<super::looks::Looks>>,
 }
 
 /// Why a search stopped without an answer.
@@ -44,6 +44,15 @@ impl Budget {
             #[cfg(test)]
             looks: None,
         }
+    }
+
+    /// A budget that ends with the look of this number, and the clock that counts them.
+    #[cfg(test)]
+    pub(crate) fn counted(end: u64) -> (Budget, Arc<super::looks::Looks>) {
+        let looks = Arc::new(super::looks::Looks::new(end));
+        let far = Instant::now() + std::time::Duration::from_secs(3600);
+        let budget = Budget { looks: Some(looks.clone()), ..Budget::new(far, 1 << 30) };
+        (budget, looks)
     }
 
     /// The same, with an earlier end.

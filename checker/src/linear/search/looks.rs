@@ -3,11 +3,7 @@
 //! Limits of time are kept by looking at the clock every so many steps. Whether that is often enough cannot be seen by
 //! a test that measures time on a machine that does other things too; it can be counted.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use super::Budget;
 
 /// The clock.
 #[derive(Debug)]
@@ -21,14 +17,10 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
-    /// A budget that ends with the look of this number.
-    pub(crate) fn budget(end: u64) -> (Budget, Arc<Looks>) {
+    /// A clock by which the time is up with the look of this number.
+    pub(super) fn new(end: u64) -> Looks {
         let zero = AtomicU64::default;
-        let looks = Arc::new(Looks { end, looks: zero(), work: zero(), most: zero() });
-        let far = Instant::now() + Duration::from_secs(3600);
-        let mut budget = Budget::new(far, 1 << 30);
-        budget.looks = Some(looks.clone());
-        (budget, looks)
+        Looks { end, looks: zero(), work: zero(), most: zero() }
     }
 
     /// Looks at the clock; whether the time is up.

@@ -11,8 +11,6 @@ pub(crate) mod file;
 pub(crate) mod known;
 mod list_class;
 mod lock_class;
-#[cfg(test)]
-mod looks;
 mod queue_class;
 mod register_class;
 mod shrink;
@@ -197,3 +195,6 @@ impl Explain for super::object::SemaphoreObject<'_> {
         lock_class::semaphore(self, case)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,7 +143,7 @@ fn each_search_looks_at_the_clock_often_and_ends_with_it() {
 
 /// Searches; whether there was an answer before the time was up.
 fn ends_with_the_clock<M: Machine>(kind: Kind, machine: &M, steps: &[Step], end: u64) -> bool {
-    let (budget, looks) = Looks::budget(end);
+    let (budget, looks) = Budget::counted(end);
     let watched = Watched { machine: machine.clone(), looks: looks.clone() };
     let found = search_with(&watched, steps, &budget, &[kind], false);
     let decided = found.linearizable.is_some();
@@ -159,7 +159,7 @@ fn ends_with_the_clock<M: Machine>(kind: Kind, machine: &M, steps: &[Step], end:
 fn the_second_checker_looks_at_the_clock_often_and_ends_with_it() {
     let history = history("add", 36, 36, 1_000_000);
     let own = history.by_key().operations(0);
-    let (budget, looks) = Looks::budget(20);
+    let (budget, looks) = Budget::counted(20);
     let object = WatchedObject { object: CounterObject::new(&history, own), looks: looks.clone() };
     let problem = object.problem(own);
     let processes = vec![0; problem.steps.len()];
@@ -176,7 +176,7 @@ fn shrinking_and_telling_look_at_the_clock_often_and_end_with_it() {
     let history = history("write", 3_000, 3, 1_000_000);
     let own = history.by_key().operations(0);
     for end in [1, 5, 50, 1_000] {
-        let (budget, looks) = Looks::budget(end);
+        let (budget, looks) = Budget::counted(end);
         let object = RegisterObject::new(&history, own);
         let object = WatchedObject { object, looks: looks.clone() };
         let shrunk = shrink::shrink(&object, own.to_vec(), &budget);
@@ -184,7 +184,7 @@ fn shrinking_and_telling_look_at_the_clock_often_and_end_with_it() {
         assert!(looks.most() < WORK_MAX, "{} while shrinking, of {end}", looks.most());
 
         // What could not be made smaller has to be told in the time that is left.
-        let (budget, looks) = Looks::budget(end);
+        let (budget, looks) = Budget::counted(end);
         let object = RegisterObject::new(&history, own);
         let object = WatchedObject { object, looks: looks.clone() };
         let far = Instant::now() + Duration::from_secs(3600);
