@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::options::ModelKind;
+use crate::object::ModelKind;
 use crate::verdict::Verdict;
 
 /// The nemesis event of a witness file that says which operations are the proof.

@@ -7,13 +7,14 @@ use serde_json::Value as Json;
 use crate::analysis::Finding;
 use crate::history::{Function, History, Operation, Outcome, Value};
 use crate::linear;
-use crate::options::{FailedCas, ModelKind, Options};
+use crate::object::{ModelKind, card};
+use crate::options::{FailedCas, Options};
 use crate::verdict::Verdict;
 
 /// Notes on a history that violates: the keys whose first reads agree on a value that nobody wrote, with the option to
 /// paste. Such a key was not absent when the record began.
 pub(crate) fn initial(history: &History, model: ModelKind, findings: &[Finding]) -> Vec<String> {
-    if model != ModelKind::Register {
+    if !has_cas(model) {
         return Vec::new();
     }
     let keys = findings.iter().filter(|finding| finding.witness.is_some()).filter_map(|finding| {
@@ -23,6 +24,11 @@ pub(crate) fn initial(history: &History, model: ModelKind, findings: &[Finding])
     let mut notes: Vec<String> = keys.map(|(key, value)| note(history, key, value)).collect();
     notes.dedup();
     notes
+}
+
+/// Whether it is about single values, which a key may have had before the record began.
+fn has_cas(model: ModelKind) -> bool {
+    card(model).functions.contains(&Function::Cas)
 }
 
 fn note(history: &History, key: u32, value: Value) -> String {
@@ -50,7 +56,7 @@ pub(crate) fn failed_cas(
 ) -> Option<String> {
     let left = until.saturating_duration_since(Instant::now());
     let decides = matches!(verdict, Verdict::Pass | Verdict::Violation);
-    if model != ModelKind::Register || history.ambiguous.is_empty() || !decides || left.is_zero() {
+    if !has_cas(model) || history.ambiguous.is_empty() || !decides || left.is_zero() {
         return None;
     }
     let (as_read, other) = match history.operations[history.ambiguous[0] as usize].outcome {
@@ -102,11 +108,7 @@ pub(crate) fn other_model(
     options: &Options,
     until: Instant,
 ) -> Option<String> {
-    let other = match model {
-        ModelKind::Queue => ModelKind::UnorderedQueue,
-        ModelKind::Mutex => ModelKind::ReentrantMutex,
-        _ => return None,
-    };
+    let other: ModelKind = card(model).other?.parse().ok()?;
     let left = until.saturating_duration_since(Instant::now());
     if options.model.is_some() || verdict != Verdict::Violation || left.is_zero() {
         return None;

@@ -12,9 +12,10 @@ use crate::error::CheckError;
 use crate::history::{self, History, Operation, Outcome, Source};
 use crate::key_report::KeyReport;
 use crate::numbers::grouped;
-use crate::options::{ModelKind, Options};
+use crate::object::ModelKind;
+use crate::options::Options;
 use crate::verdict::Verdict;
-use crate::{detect_model, hint, linear};
+use crate::{hint, linear, object};
 
 pub(crate) const NAME: &str = "linearizability";
 const TITLE: &str = "every operation takes effect at one moment between its begin and its end";
@@ -152,7 +153,7 @@ pub(crate) fn linearizability(
     options: &Options,
 ) -> Result<(CheckResult, HistoryReport), CheckError> {
     let history = &source.history;
-    let model = detect_model::model(name, history, options.model)?;
+    let model = object::model(name, history, options.model)?;
     let begun = Instant::now();
     let found = linear::check(history, model, traces, options);
     let check_ms = begun.elapsed().as_secs_f64() * 1e3;

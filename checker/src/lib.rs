@@ -16,7 +16,6 @@
 
 pub mod analysis;
 pub mod conformance;
-mod detect_model;
 mod error;
 pub mod event;
 pub mod fact;
@@ -31,6 +30,7 @@ mod key_report;
 pub mod linear;
 pub mod model;
 mod numbers;
+pub mod object;
 pub mod objectives;
 pub mod observation;
 mod observed;

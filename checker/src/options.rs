@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+
+use crate::object::ModelKind;
 
 /// How long the linearizability check may search, unless told otherwise. Histories of our own
 /// workloads need milliseconds; what is not decided in a minute is rarely decided in ten.
@@ -105,131 +106,6 @@ impl Initial {
             }
             _ => self.all = Some(value(text)),
         }
-    }
-}
-
-/// The type of the objects in a history. Names are Knossos's and Jepsen's where they have them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum ModelKind {
-    /// read, write, cas, delete.
-    Register,
-    /// append, read, write, delete over strings or lists.
-    Append,
-    /// add, remove, contains, read (the whole set).
-    Set,
-    /// add (or increment) of a number, read (the sum).
-    Counter,
-    /// enqueue, dequeue, drain, first in first out.
-    Queue,
-    /// The same, in any order.
-    UnorderedQueue,
-    /// acquire, release; by whomever.
-    Mutex,
-    /// acquire, release; only the process that holds it may release it.
-    OwnerAwareMutex,
-    /// The same, and the process that holds it may acquire it again.
-    ReentrantMutex,
-    /// acquire, release of one of so many permits; by whomever.
-    Semaphore(u32),
-}
-
-impl ModelKind {
-    /// Every model, in the order of the documentation. One semaphore stands for all of them.
-    pub const ALL: [ModelKind; 10] = [
-        ModelKind::Register,
-        ModelKind::Append,
-        ModelKind::Set,
-        ModelKind::Counter,
-        ModelKind::Queue,
-        ModelKind::UnorderedQueue,
-        ModelKind::Mutex,
-        ModelKind::OwnerAwareMutex,
-        ModelKind::ReentrantMutex,
-        ModelKind::Semaphore(2),
-    ];
-
-    /// What it is called; how many permits a semaphore has is not part of it.
-    pub fn word(self) -> &'static str {
-        match self {
-            ModelKind::Register => "register",
-            ModelKind::Append => "append",
-            ModelKind::Set => "set",
-            ModelKind::Counter => "counter",
-            ModelKind::Queue => "queue",
-            ModelKind::UnorderedQueue => "unordered-queue",
-            ModelKind::Mutex => "mutex",
-            ModelKind::OwnerAwareMutex => "owner-aware-mutex",
-            ModelKind::ReentrantMutex => "reentrant-mutex",
-            ModelKind::Semaphore(_) => "semaphore",
-        }
-    }
-
-    /// `a` or `an`, as goes before its word.
-    pub fn article(self) -> &'static str {
-        if self.word().starts_with(['a', 'o', 'u']) { "an" } else { "a" }
-    }
-
-    /// What several of its objects are called: `registers`, `append lists`.
-    pub fn plural(self) -> String {
-        match self {
-            ModelKind::Append => "append lists".to_owned(),
-            ModelKind::UnorderedQueue => "unordered queues".to_owned(),
-            ModelKind::Mutex => "mutexes".to_owned(),
-            ModelKind::OwnerAwareMutex => "owner-aware mutexes".to_owned(),
-            ModelKind::ReentrantMutex => "reentrant mutexes".to_owned(),
-            ModelKind::Semaphore(1) => "semaphores of 1 permit".to_owned(),
-            ModelKind::Semaphore(permits) => format!("semaphores of {permits} permits"),
-            model => format!("{}s", model.word()),
-        }
-    }
-}
-
-/// As it is written on a command line: `register`, `semaphore=2`.
-impl fmt::Display for ModelKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ModelKind::Semaphore(permits) => write!(f, "semaphore={permits}"),
-            model => f.write_str(model.word()),
-        }
-    }
-}
-
-/// ```
-/// use whitewater_checker::options::ModelKind;
-///
-/// assert_eq!("semaphore=3".parse(), Ok(ModelKind::Semaphore(3)));
-/// assert!("semaphore".parse::<ModelKind>().is_err());
-/// ```
-impl FromStr for ModelKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(permits) = text.strip_prefix("semaphore") {
-            let permits = permits.strip_prefix('=').and_then(|number| number.parse().ok());
-            return permits.filter(|&permits| permits > 0).map(ModelKind::Semaphore).ok_or_else(|| {
-                format!("{text:?} does not say how many permits there are: semaphore=N, with N from 1")
-            });
-        }
-        let all = ModelKind::ALL.into_iter();
-        all.clone().find(|model| model.word() == text).ok_or_else(|| {
-            let known: Vec<&str> = all.map(ModelKind::word).collect();
-            format!("known are {}=N", known.join(", "))
-        })
-    }
-}
-
-impl TryFrom<String> for ModelKind {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<ModelKind> for String {
-    fn from(model: ModelKind) -> String {
-        model.to_string()
     }
 }
 

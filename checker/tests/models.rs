@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use whitewater_checker::generate::Random;
-use whitewater_checker::options::ModelKind;
+use whitewater_checker::object::{
+    ModelKind, append, counter, owned_mutex, queue, register, set, unordered_queue,
+};
 use whitewater_checker::{Options, Verdict, check_reader};
 
 const CLIENTS: usize = 6;
@@ -29,32 +31,26 @@ impl Object {
         self.next += 1;
         let fresh = json!(self.next);
         match (self.model, random.below(3)) {
-            (ModelKind::Append, 0) => ("read", Value::Null),
-            (ModelKind::Append, _) => ("append", json!(format!("x{fresh}y"))),
-            (ModelKind::Set, 0) if !self.members.is_empty() => {
+            (append::KIND, 0) => ("read", Value::Null),
+            (append::KIND, _) => ("append", json!(format!("x{fresh}y"))),
+            (set::KIND, 0) if !self.members.is_empty() => {
                 let place = random.below(self.members.len() as u64) as usize;
                 ("remove", json!(self.members[place]))
             }
-            (ModelKind::Set, 1) => ("contains", json!(1 + random.below(self.next))),
-            (ModelKind::Set, _) => ("add", fresh),
-            (ModelKind::Counter, 0) => ("read", Value::Null),
-            (ModelKind::Counter, _) => ("add", json!(1 + random.below(9))),
-            (ModelKind::Queue | ModelKind::UnorderedQueue, 0) => match random.below(4) {
+            (set::KIND, 1) => ("contains", json!(1 + random.below(self.next))),
+            (set::KIND, _) => ("add", fresh),
+            (counter::KIND, 0) => ("read", Value::Null),
+            (counter::KIND, _) => ("add", json!(1 + random.below(9))),
+            (queue::KIND | unordered_queue::KIND, 0) => match random.below(4) {
                 0 => ("drain", Value::Null),
                 _ => ("dequeue", Value::Null),
             },
-            (ModelKind::Queue | ModelKind::UnorderedQueue, _) => ("enqueue", fresh),
-            (ModelKind::ReentrantMutex, 0) if self.holds(client) => ("acquire", Value::Null),
-            (ModelKind::Semaphore(_), 0) if self.holds(client) => ("acquire", Value::Null),
+            (queue::KIND | unordered_queue::KIND, _) => ("enqueue", fresh),
+            (owned_mutex::REENTRANT, 0) if self.holds(client) => ("acquire", Value::Null),
+            (model, 0) if model.count().is_some() && self.holds(client) => ("acquire", Value::Null),
             (_, _) if self.holds(client) => ("release", Value::Null),
-            (
-                ModelKind::Mutex
-                | ModelKind::OwnerAwareMutex
-                | ModelKind::ReentrantMutex
-                | ModelKind::Semaphore(_),
-                _,
-            ) => ("acquire", Value::Null),
-            (ModelKind::Register, _) => unreachable!("registers have their own generator"),
+            (register::KIND, _) => unreachable!("registers have their own generator"),
+            (_, _) => ("acquire", Value::Null),
         }
     }
 
@@ -63,9 +59,9 @@ impl Object {
     }
 
     fn may_acquire(&self, client: usize) -> bool {
-        match self.model {
-            ModelKind::Semaphore(permits) => self.held_by.len() < permits as usize,
-            ModelKind::ReentrantMutex => self.held_by.iter().all(|holder| *holder == client),
+        match (self.model, self.model.count()) {
+            (_, Some(permits)) => self.held_by.len() < permits as usize,
+            (owned_mutex::REENTRANT, _) => self.held_by.iter().all(|holder| *holder == client),
             _ => self.held_by.is_empty(),
         }
     }
@@ -75,17 +71,17 @@ impl Object {
         let number = value.as_u64().unwrap_or(0);
         match f {
             "append" | "enqueue" => self.members.push(self.number(value)),
-            "add" if self.model == ModelKind::Counter => self.sum += number as i64,
+            "add" if self.model == counter::KIND => self.sum += number as i64,
             "add" => self.members.push(number),
             "remove" => self.members.retain(|member| *member != number),
             "contains" => return Some(json!([number, self.members.contains(&number)])),
-            "read" if self.model == ModelKind::Counter => return Some(json!(self.sum)),
+            "read" if self.model == counter::KIND => return Some(json!(self.sum)),
             "read" => {
                 let texts = self.members.iter().map(|member| format!("x{member}y"));
                 return Some(json!(texts.collect::<String>()));
             }
             "dequeue" if self.members.is_empty() => return None,
-            "dequeue" if self.model == ModelKind::UnorderedQueue => {
+            "dequeue" if self.model == unordered_queue::KIND => {
                 return Some(json!(self.members.pop()));
             }
             "dequeue" => return Some(json!(self.members.remove(0))),
@@ -177,7 +173,7 @@ fn plant(events: &mut Events) {
 
 #[test]
 fn played_histories_pass_and_planted_ones_do_not() {
-    let models = ModelKind::ALL.into_iter().filter(|model| *model != ModelKind::Register);
+    let models = ModelKind::all().filter(|model| *model != register::KIND);
     for model in models {
         for seed in 0..6 {
             let mut events = play(model, 120, seed);
@@ -190,7 +186,7 @@ fn played_histories_pass_and_planted_ones_do_not() {
 
 #[test]
 fn long_lists_and_queues_are_decided_by_their_own_order() {
-    for model in [ModelKind::Append, ModelKind::Queue] {
+    for model in [append::KIND, queue::KIND] {
         let begun = std::time::Instant::now();
         assert_eq!(verdict(&play(model, 2000, 1), model), Verdict::Pass);
         assert!(begun.elapsed() < Duration::from_secs(10), "{}: not linear", model.word());

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use whitewater_checker::options::ModelKind;
+use whitewater_checker::object::{append, counter};
 use whitewater_checker::{Options, Verdict, check_reader};
 
 /// Judges a list's operations one after the other, `f value outcome`.
@@ -21,7 +21,7 @@ fn list_verdict(script: &str) -> Verdict {
         }
     }
     let input = Box::new(Cursor::new(text.into_bytes()));
-    let options = Options { model: Some(ModelKind::Append), ..Options::default() };
+    let options = Options { model: Some(append::KIND), ..Options::default() };
     check_reader("script", input, &options).expect("a good history").0.verdict
 }
 
@@ -56,7 +56,7 @@ fn what_puts_no_text_into_a_string_is_a_member_of_a_list() {
 fn a_counter_counts_in_whole_numbers_however_they_are_written() {
     let verdict = |script: &str| -> Result<Verdict, String> {
         let input = Box::new(Cursor::new(script.to_owned().into_bytes()));
-        let options = Options { model: Some(ModelKind::Counter), ..Options::default() };
+        let options = Options { model: Some(counter::KIND), ..Options::default() };
         let checked = check_reader("script", input, &options);
         checked.map(|(analysis, _)| analysis.verdict).map_err(|error| error.to_string())
     };

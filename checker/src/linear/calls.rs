@@ -35,7 +35,7 @@ pub struct Judgement {
 ///
 /// ```
 /// use whitewater_checker::linear::{Interval, check_calls};
-/// use whitewater_checker::model::{Register, RegisterOperation::{Read, Write}};
+/// use whitewater_checker::object::register::{Register, RegisterOperation::{Read, Write}};
 /// use whitewater_checker::{Options, Verdict};
 ///
 /// let write = Interval { invoked: 0, returned: Some(1), operation: Write(Some(7)) };

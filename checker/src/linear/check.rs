@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::key::{Decision, Scratch, Setting};
 use super::search::Budget;
+use super::setting::{Decision, Setting};
 use super::witness::{Confirmed, Known, Traces};
 use crate::analysis::Finding;
 use crate::history::{ByKey, History};
 use crate::key_report::KeyReport;
-use crate::options::{ModelKind, Options, Progress};
+use crate::object::ModelKind;
+use crate::object::register::Scratch;
+use crate::options::{Options, Progress};
 use crate::verdict::Verdict;
 
 /// Steps of each search in the first look at every key. Nearly all keys need fewer, and the hard ones

@@ -1,6 +1,7 @@
 //! Keys that hold something before the record begins.
 
-use whitewater_checker::options::{Initial, ModelKind};
+use whitewater_checker::object::set;
+use whitewater_checker::options::Initial;
 use whitewater_checker::{Options, Verdict};
 
 use super::{judge, lines, refusal, verdict};
@@ -120,7 +121,7 @@ fn what_cannot_be_begun_with_is_refused() {
         refusal(&counter, &with(&["b"]))
             .contains("a counter begins as a whole number, not as \"b\"")
     );
-    let options = Options { model: Some(ModelKind::Set), ..with(&["1"]) };
+    let options = Options { model: Some(set::KIND), ..with(&["1"]) };
     assert!(refusal(&lines(&["0 invoke add 2"]), &options).contains("a list of its elements"));
     assert!(refusal(&lock, &with(&["x=1"])).contains("given for key \"x\", and no operation"));
     let twice = init("1") + &init("2") + &lines(&REGISTER);

@@ -1,6 +1,6 @@
 //! Locks that are acquired or released out of turn.
 
-use whitewater_checker::options::ModelKind;
+use whitewater_checker::object::{ModelKind, mutex, owned_mutex, semaphore};
 use whitewater_checker::{Options, Verdict};
 
 use super::{judge, lines, refusal, verdict};
@@ -46,12 +46,12 @@ fn each_kind_of_lock_has_its_own_rule() {
     use Verdict::{Pass, Violation};
     // Mutex, owner-aware, reentrant, semaphores of 1, 2 and 3 permits.
     let models = [
-        ModelKind::Mutex,
-        ModelKind::OwnerAwareMutex,
-        ModelKind::ReentrantMutex,
-        ModelKind::Semaphore(1),
-        ModelKind::Semaphore(2),
-        ModelKind::Semaphore(3),
+        mutex::KIND,
+        owned_mutex::OWNER_AWARE,
+        owned_mutex::REENTRANT,
+        semaphore::of(1),
+        semaphore::of(2),
+        semaphore::of(3),
     ];
     let table: [(&[&str], [Verdict; 6]); 8] = [
         (&["0 acquire", "0 release", "1 acquire", "1 release"], [Pass; 6]),
@@ -86,7 +86,7 @@ fn each_kind_of_lock_has_its_own_rule() {
 #[test]
 fn a_release_by_another_names_who_holds_the_lock() {
     let events = turns(&["0 acquire", "0 release", "1 acquire", "0 release", "1 release"]);
-    for model in [ModelKind::OwnerAwareMutex, ModelKind::ReentrantMutex] {
+    for model in [owned_mutex::OWNER_AWARE, owned_mutex::REENTRANT] {
         let (anomaly, operations, explanation) = told(&of(&events), &asked(model));
         assert_eq!(anomaly, "unheld-release");
         assert_eq!(operations, ["0 acquire", "0 release", "1 acquire", "0 release"]);
@@ -97,7 +97,7 @@ fn a_release_by_another_names_who_holds_the_lock() {
         );
     }
     let events = turns(&["1 release"]);
-    let (anomaly, _, explanation) = told(&of(&events), &asked(ModelKind::OwnerAwareMutex));
+    let (anomaly, _, explanation) = told(&of(&events), &asked(owned_mutex::OWNER_AWARE));
     assert_eq!(anomaly, "unheld-release");
     assert_eq!(
         explanation,
@@ -108,7 +108,7 @@ fn a_release_by_another_names_who_holds_the_lock() {
 #[test]
 fn what_is_acquired_twice_has_to_be_released_twice() {
     let events = turns(&["0 acquire", "0 acquire", "0 release", "1 acquire"]);
-    let (anomaly, operations, explanation) = told(&of(&events), &asked(ModelKind::ReentrantMutex));
+    let (anomaly, operations, explanation) = told(&of(&events), &asked(owned_mutex::REENTRANT));
     assert_eq!(anomaly, "double-acquire");
     assert_eq!(operations, ["0 acquire", "0 acquire", "0 release", "1 acquire"]);
     assert_eq!(
@@ -123,18 +123,18 @@ fn a_release_whose_outcome_nobody_knows_may_have_been() {
     let mut events = turns(&["0 acquire"]);
     events.extend(["0 invoke release".to_owned(), "0 info release".to_owned()]);
     events.extend(turns(&["1 acquire"]));
-    for model in ModelKind::ALL.into_iter().filter(|model| model.plural().contains("mutex")) {
+    for model in ModelKind::all().filter(|model| model.plural().contains("mutex")) {
         assert_eq!(verdict(&lines(&of(&events)), &asked(model)), Verdict::Pass, "{model}");
     }
     // One that failed has not, and an acquire that failed took nothing.
     let failed = lines(&of(&events)).replace("info", "fail");
-    assert_eq!(verdict(&failed, &asked(ModelKind::OwnerAwareMutex)), Verdict::Violation);
+    assert_eq!(verdict(&failed, &asked(owned_mutex::OWNER_AWARE)), Verdict::Violation);
 }
 
 #[test]
 fn a_semaphore_names_all_who_have_a_permit() {
     let events = turns(&["0 acquire", "0 release", "1 acquire", "2 acquire", "3 acquire"]);
-    let (anomaly, operations, explanation) = told(&of(&events), &asked(ModelKind::Semaphore(2)));
+    let (anomaly, operations, explanation) = told(&of(&events), &asked(semaphore::of(2)));
     assert_eq!(anomaly, "too-many-permits");
     assert_eq!(operations, ["1 acquire", "2 acquire", "3 acquire"]);
     assert_eq!(
@@ -143,7 +143,7 @@ fn a_semaphore_names_all_who_have_a_permit() {
          nothing can have given a permit back between them."
     );
     let events = turns(&["0 acquire", "1 release", "2 release"]);
-    let (anomaly, operations, explanation) = told(&of(&events), &asked(ModelKind::Semaphore(2)));
+    let (anomaly, operations, explanation) = told(&of(&events), &asked(semaphore::of(2)));
     assert_eq!(anomaly, "unheld-release");
     assert_eq!(operations, ["0 acquire", "1 release", "2 release"]);
     assert!(explanation.contains("only client 0’s “acquire” (A) can have taken one before"));
@@ -161,7 +161,7 @@ fn a_lock_that_is_acquired_again_says_which_model_it_keeps() {
 
 #[test]
 fn models_are_named_as_they_are_told_of() {
-    for model in ModelKind::ALL {
+    for model in ModelKind::all() {
         assert_eq!(model.to_string().parse(), Ok(model));
     }
     for (word, wanted) in [
@@ -175,7 +175,7 @@ fn models_are_named_as_they_are_told_of() {
     }
     let held = "{\"process\":\"init\",\"type\":\"ok\",\"f\":\"init\",\"key\":\"k\",\"value\":1}\n";
     let text = held.to_owned() + &lines(&of(&turns(&["0 acquire"])));
-    let error = refusal(&text, &asked(ModelKind::OwnerAwareMutex));
+    let error = refusal(&text, &asked(owned_mutex::OWNER_AWARE));
     assert!(error.contains("an owner-aware-mutex begins as free"), "{error}");
 }
 

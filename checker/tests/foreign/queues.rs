@@ -1,6 +1,6 @@
 //! Queues without an order, and drains.
 
-use whitewater_checker::options::ModelKind;
+use whitewater_checker::object::{ModelKind, mutex, queue, unordered_queue};
 use whitewater_checker::{Options, Verdict};
 
 use super::{judge, lines, refusal, verdict};
@@ -31,7 +31,7 @@ fn after_two(events: &[&str]) -> String {
 #[test]
 fn a_drain_is_the_dequeues_it_stands_for() {
     let drained = |list: &str| after_two(&["0 invoke drain", &format!("0 ok drain {list}")]);
-    let (unordered, ordered) = (asked(ModelKind::UnorderedQueue), asked(ModelKind::Queue));
+    let (unordered, ordered) = (asked(unordered_queue::KIND), asked(queue::KIND));
     for (list, in_any_order, in_order) in [
         ("[1,2]", Verdict::Pass, Verdict::Pass),
         ("[2,1]", Verdict::Pass, Verdict::Violation),
@@ -62,11 +62,11 @@ fn others_may_take_elements_while_a_drain_goes_on() {
         "1 ok enqueue 3",
         "0 ok drain [1,3]",
     ]);
-    assert_eq!(verdict(&text, &asked(ModelKind::Queue)), Verdict::Pass);
+    assert_eq!(verdict(&text, &asked(queue::KIND)), Verdict::Pass);
     // The other way round 3 would be taken before 1.
     let text = text.replace("[1,3]", "[3,1]");
-    assert_eq!(verdict(&text, &asked(ModelKind::Queue)), Verdict::Violation);
-    assert_eq!(verdict(&text, &asked(ModelKind::UnorderedQueue)), Verdict::Pass);
+    assert_eq!(verdict(&text, &asked(queue::KIND)), Verdict::Violation);
+    assert_eq!(verdict(&text, &asked(unordered_queue::KIND)), Verdict::Pass);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_drain_that_failed_took_nothing_and_one_that_nobody_knows_of_may_have_taken_
         let end = format!("0 {kind} drain");
         after_two(&["0 invoke drain", &end, "2 invoke dequeue", "2 ok dequeue"])
     };
-    for model in [ModelKind::Queue, ModelKind::UnorderedQueue] {
+    for model in [queue::KIND, unordered_queue::KIND] {
         assert_eq!(verdict(&empty_after("info"), &asked(model)), Verdict::Pass, "{model}");
         assert_eq!(verdict(&empty_after("fail"), &asked(model)), Verdict::Violation, "{model}");
         // It may have taken one now and one much later, for two that found the queue empty.
@@ -96,7 +96,7 @@ fn a_drain_that_failed_took_nothing_and_one_that_nobody_knows_of_may_have_taken_
 
 #[test]
 fn what_a_queue_without_an_order_promises_is_told_with_the_right_elements() {
-    let model = ModelKind::UnorderedQueue;
+    let model = unordered_queue::KIND;
     let (anomaly, explanation, operations) = told(
         &after_two(&["2 invoke dequeue", "2 ok dequeue 1", "3 invoke drain", "3 ok drain [2,1]"]),
         model,
@@ -166,9 +166,9 @@ fn no_single_element_has_to_be_in_all_the_time() {
         ])
     };
     let (anomaly, _, operations) =
-        told(&looked(put_in, "1 invoke dequeue", taken), ModelKind::UnorderedQueue);
+        told(&looked(put_in, "1 invoke dequeue", taken), unordered_queue::KIND);
     assert_eq!((anomaly.as_str(), operations.len()), ("not-linearizable", 5));
-    let options = asked(ModelKind::UnorderedQueue);
+    let options = asked(unordered_queue::KIND);
     assert_eq!(verdict(&looked("1 invoke dequeue", put_in, taken), &options), Verdict::Pass);
 }
 
@@ -201,8 +201,7 @@ fn what_a_drain_cannot_have_taken_is_refused_with_line_and_column() {
     assert!(error.contains("6:48: drain needs a list of the elements it took, not 5"), "{error}");
     let error = drained("[1,null]");
     assert!(error.contains("6:48: drain took null, which is no element: [1,null]"), "{error}");
-    let error =
-        refusal(&after_two(&["0 invoke drain", "0 ok drain [1]"]), &asked(ModelKind::Mutex));
+    let error = refusal(&after_two(&["0 invoke drain", "0 ok drain [1]"]), &asked(mutex::KIND));
     assert!(error.contains("enqueue is no operation of a mutex"), "{error}");
 }
 
@@ -219,7 +218,7 @@ fn a_queue_that_only_lacks_an_order_says_which_model_it_keeps() {
         ]
     );
     // Who asked for a queue gets no advice, and what no queue explains neither.
-    let (_, report) = judge(&text, &asked(ModelKind::Queue)).unwrap();
+    let (_, report) = judge(&text, &asked(queue::KIND)).unwrap();
     assert!(report.notes.is_empty());
     let (_, report) =
         judge(&after_two(&["2 invoke dequeue", "2 ok dequeue 3"]), &Options::default()).unwrap();
@@ -248,7 +247,7 @@ fn a_drain_is_exported_as_one() {
     assert!(edn.contains(":type :ok, :process 0, :f :drain, :value [\"k\" [2 1]]"), "{edn}");
     assert_eq!(read(edn.clone()).operations.len(), history.operations.len());
     for (model, known) in
-        [(ModelKind::Queue, Verdict::Violation), (ModelKind::UnorderedQueue, Verdict::Pass)]
+        [(queue::KIND, Verdict::Violation), (unordered_queue::KIND, Verdict::Pass)]
     {
         assert_eq!(verdict(&edn, &asked(model)), known);
     }

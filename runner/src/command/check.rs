@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use whitewater_checker::analysis::{Analysis, Witness};
 use whitewater_checker::generate::{Generate, generate};
 use whitewater_checker::history;
+use whitewater_checker::object::ModelKind;
 use whitewater_checker::objectives::Outcomes;
-use whitewater_checker::options::{FailedCas, Format, Initial, ModelKind, Progress, ProgressSink};
+use whitewater_checker::options::{FailedCas, Format, Initial, Progress, ProgressSink};
 use whitewater_checker::run_folder::{HISTORY, RUN};
 use whitewater_checker::{
     CheckError, HistoryReport, Options, Verdict, check_history, check_reader,
@@ -58,9 +59,7 @@ pub(crate) struct CheckArguments {
     /// How a history file is written; told by its content if not given
     #[arg(long, value_name = "FORMAT", value_parser = Format::ALL.map(Format::word))]
     pub(crate) format: Option<String>,
-    /// What the objects are: register, append, set, counter, queue, unordered-queue, mutex,
-    /// owner-aware-mutex, reentrant-mutex or semaphore=N (of N permits). Told by the operations if not given
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", help = model_help())]
     pub(crate) model: Option<ModelKind>,
     /// What every key holds before its first operation (JSON, or a word), or one key: KEY=VALUE.
     /// May be given several times; null if not given
@@ -95,6 +94,11 @@ pub(crate) struct CheckArguments {
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What `--model` takes.
+fn model_help() -> String {
+    format!("What the objects are: {}. Told by the operations if not given", ModelKind::listed())
 }
 
 /// Reads an amount of memory: `512MiB`, `4GiB`, or plain bytes.

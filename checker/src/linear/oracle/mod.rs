@@ -21,25 +21,30 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::call::register_calls;
-use super::greedy::Greedy;
-use super::key::{Scratch, Setting};
-use super::list::Prefixes;
 use super::machine::{Machine, Step};
-use super::object::{
-    CounterObject, ListObject, MutexObject, Object, OwnedMutexObject, QueueObject, RegisterObject,
-    SemaphoreObject, SetObject,
-};
+use super::object::Object;
 use super::search::{Budget, Kind, search_with};
+use super::setting::Setting;
 use super::witness::{Confirmed, Known};
 use crate::history::{self, History};
-use crate::model;
-use crate::options::{ModelKind, Options};
+use crate::object::append::ListObject;
+use crate::object::append::prefixes::Prefixes;
+use crate::object::counter::CounterObject;
+use crate::object::mutex::MutexObject;
+use crate::object::owned_mutex::OwnedMutexObject;
+use crate::object::queue::QueueObject;
+use crate::object::register::call::register_calls;
+use crate::object::register::greedy::Greedy;
+use crate::object::register::{RegisterObject, Scratch};
+use crate::object::semaphore::SemaphoreObject;
+use crate::object::set::SetObject;
+use crate::object::{
+    ModelKind, append, counter, mutex, owned_mutex, queue, register, set, unordered_queue,
+};
+use crate::options::Options;
 use case::Case;
 use shape::{Choice, Labels, Shape};
 use word::{Alphabet, Ending, Word};
-
-const MODELS: [ModelKind; 10] = ModelKind::ALL;
 
 /// Histories that are read and judged at a time, as keys of one file.
 const BATCH: usize = 2_000;
@@ -93,18 +98,11 @@ fn searched_object<O: Object>(object: &O, own: &[u32], truth: bool, budget: &Bud
     }
 }
 
-/// Compares everything with the truth on one history; `key` is its number among the keys.
-fn compare(
-    setting: &Setting<'_>,
-    (key, own): (usize, &[u32]),
-    case: &Case,
-    scratch: &mut Scratch,
-) -> Counts {
+/// Compares every search of a key's operations with the truth.
+fn searched_model(setting: &Setting<'_>, own: &[u32], truth: bool, budget: &Budget, case: &Case) {
     let history = setting.history;
-    let truth = case.has_order();
-    let budget = &Budget::new(Instant::now() + Duration::from_secs(60), 1 << 30);
     match setting.model {
-        ModelKind::Register => {
+        register::KIND => {
             searched_object(&RegisterObject::new(history, own), own, truth, budget, case);
             let mut calls = Vec::new();
             register_calls(history, own, &mut calls);
@@ -112,39 +110,52 @@ fn compare(
             let found = Greedy::default().finds_order(&calls);
             assert!(truth || !found, "greedy on\n{}", case.text());
         }
-        ModelKind::Append => {
+        append::KIND => {
             let object = ListObject::new(history, own);
             searched_object(&object, own, truth, budget, case);
             let (machine, steps, _) = Prefixes::new(history, &object.calls(own));
             searched(&machine, &steps, truth, budget, case);
         }
-        ModelKind::Set => {
+        set::KIND => {
             searched_object(&SetObject::new(history, own), own, truth, budget, case);
         }
-        ModelKind::Counter => {
+        counter::KIND => {
             searched_object(&CounterObject::new(history, own), own, truth, budget, case);
         }
-        ModelKind::Queue => {
-            let object = QueueObject::<model::Queue>::new(history, own);
+        queue::KIND => {
+            let object = QueueObject::<queue::Queue>::new(history, own);
             searched_object(&object, own, truth, budget, case);
         }
-        ModelKind::UnorderedQueue => {
-            let object = QueueObject::<model::UnorderedQueue>::new(history, own);
+        unordered_queue::KIND => {
+            let object = QueueObject::<unordered_queue::UnorderedQueue>::new(history, own);
             searched_object(&object, own, truth, budget, case);
         }
-        ModelKind::Mutex => {
+        mutex::KIND => {
             searched_object(&MutexObject::new(history, own), own, truth, budget, case);
         }
-        ModelKind::OwnerAwareMutex | ModelKind::ReentrantMutex => {
-            let is_reentrant = setting.model == ModelKind::ReentrantMutex;
+        owned_mutex::OWNER_AWARE | owned_mutex::REENTRANT => {
+            let is_reentrant = setting.model == owned_mutex::REENTRANT;
             let object = OwnedMutexObject::new(history, own, is_reentrant);
             searched_object(&object, own, truth, budget, case);
         }
-        ModelKind::Semaphore(permits) => {
+        model => {
+            let permits = model.count().expect("only semaphores are left");
             let object = SemaphoreObject::new(history, own, permits);
             searched_object(&object, own, truth, budget, case);
         }
     }
+}
+
+/// Compares everything with the truth on one history; `key` is its number among the keys.
+fn compare(
+    setting: &Setting<'_>,
+    (key, own): (usize, &[u32]),
+    case: &Case,
+    scratch: &mut Scratch,
+) -> Counts {
+    let truth = case.has_order();
+    let budget = &Budget::new(Instant::now() + Duration::from_secs(60), 1 << 30);
+    searched_model(setting, own, truth, budget, case);
     let decision = setting.decide(own, budget, scratch);
     let mut counts = Counts::default();
     match decision.linearizable {
@@ -204,9 +215,9 @@ fn seed_of(labels: &[(Word, Ending)]) -> u64 {
 /// What is tried of a number of operations.
 fn alphabet(model: ModelKind, operations: usize) -> Alphabet {
     let values = match (model, operations) {
-        (_, 0..=3) | (ModelKind::Queue | ModelKind::UnorderedQueue, 4..=5) => 3,
-        (ModelKind::OwnerAwareMutex | ModelKind::ReentrantMutex, _) => 3,
-        (ModelKind::Append | ModelKind::Set, _) => 2,
+        (_, 0..=3) | (queue::KIND | unordered_queue::KIND, 4..=5) => 3,
+        (owned_mutex::OWNER_AWARE | owned_mutex::REENTRANT, _) => 3,
+        (append::KIND | set::KIND, _) => 2,
         (_, 4) => 3,
         _ => 2,
     };
@@ -255,7 +266,7 @@ fn all_small_histories_of_every_model() {
         Ok(_) => (number_of("WHITEWATER_EXHAUSTIVE", 3), &[][..]),
         Err(_) => (3, &SAMPLED[..]),
     };
-    for model in MODELS {
+    for model in ModelKind::all() {
         let whole = (1..=operations_max).map(|operations| (operations, 1));
         for (operations, every) in whole.chain(sampled.iter().copied()) {
             let begun = Instant::now();
@@ -288,7 +299,7 @@ fn all_small_histories_of_every_model() {
 #[test]
 fn random_histories_of_every_model() {
     let histories = number_of("WHITEWATER_RANDOM", 400) as u64;
-    for model in MODELS {
+    for model in ModelKind::all() {
         let seeds: Vec<u64> = (0..histories).collect();
         let counts: Vec<Counts> = seeds
             .par_chunks(100)
@@ -317,16 +328,16 @@ fn random_histories_of_every_model() {
 fn a_disagreement_is_noticed() {
     let shape = [(0, 0), (1, 1)];
     let labels = [Word::Write(1), Word::Show(1)].map(|word| (word, Ending::Answered));
-    judge(ModelKind::Append, &[Case::of_shape(&shape, &labels, 0)]);
+    judge(append::KIND, &[Case::of_shape(&shape, &labels, 0)]);
 }
 
 /// The reductions of [`shape`] leave the verdict as it is: every word in every order of events, counted by class.
 #[test]
 fn one_history_of_a_class_stands_for_all() {
     let alphabet = Alphabet { values: 2, is_rare: false, is_silent: false };
-    let choice = choice(ModelKind::Register, alphabet);
+    let choice = choice(register::KIND, alphabet);
     let all = Choice { renamings: Vec::new(), ..choice };
-    let renamings = word::renamings(ModelKind::Register, 2);
+    let renamings = word::renamings(register::KIND, 2);
     for shape in shape::shapes(3) {
         let mut truths: HashMap<Labels, bool> = HashMap::new();
         let mut cases = Vec::new();
@@ -371,7 +382,7 @@ fn a_delete_may_come_between_two_appends() {
     let history = history::read_from("delete", input, &Options::default()).unwrap().history;
     let setting = Setting {
         history: &history,
-        model: ModelKind::Append,
+        model: append::KIND,
         known: &Known::default(),
         search_only: false,
         side_by_side: false,

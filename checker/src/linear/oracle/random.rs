@@ -3,7 +3,7 @@
 use super::case::{Case, Moment};
 use super::word::{Alphabet, Ending, Word, drain, observation, words};
 use crate::generate::Random;
-use crate::options::ModelKind;
+use crate::object::ModelKind;
 
 fn pick<T: Copy>(random: &mut Random, all: &[T]) -> Option<T> {
     (!all.is_empty()).then(|| all[random.below(all.len() as u64) as usize])
@@ -49,7 +49,7 @@ pub(super) fn case(model: ModelKind, operations_max: usize, seed: u64) -> Case {
     // In percent: outcomes that nobody knows, failures, answers that need not fit.
     let (lost, failed) = (random.below(3) * 10, random.below(2) * 5);
     // What a semaphore answers fits nearly always.
-    let wrong = random.below(3) * if matches!(model, ModelKind::Semaphore(_)) { 24 } else { 8 };
+    let wrong = random.below(3) * if model.count().is_some() { 24 } else { 8 };
     let mut case = Case::default();
     let mut open: Vec<Open> = Vec::new();
     // Processes that have no open operation; one whose operation is lost begins no other.

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::case::Case;
 use crate::analysis::{Finding, Witness, WitnessOperation};
-use crate::detect_model;
 use crate::history::{self, History};
-use crate::linear::key::{Scratch, Setting};
 use crate::linear::object::Object;
 use crate::linear::search::Budget;
+use crate::linear::setting::Setting;
 use crate::linear::witness::{Confirmed, Known, tiny};
-use crate::options::{ModelKind, Options};
+use crate::object::register::Scratch;
+use crate::object::{self, ModelKind, register, set};
+use crate::options::Options;
 
 /// Operations of which every selection is left out; of more, one at a time.
 const SELECTED_MAX: usize = 5;
@@ -51,7 +52,7 @@ pub(super) fn holds(model: ModelKind, finding: &Finding, key: usize, case: &Case
     let essential = witness.operations.iter().filter(|operation| operation.essential);
     let needed = essential.clone().filter(|operation| operation.is_needed).count();
     // Elsewhere some operations cannot be left out one by one: additions to a counter, dequeues without an answer.
-    let is_whole = !matches!(model, ModelKind::Register | ModelKind::Set);
+    let is_whole = !matches!(model, register::KIND | set::KIND);
     let all_needed = needed == essential.count();
     assert!(all_needed || is_whole, "not minimal: {finding:#?}\n{all}");
     again(model, finding, witness, &all);
@@ -95,7 +96,7 @@ fn slots(model: ModelKind, witness: &Witness, all: &str) {
                 _ => false,
             };
             assert!(is_wrong, "{slot:?} {witness:#?}\n{all}");
-        } else if model == ModelKind::Register {
+        } else if model == register::KIND {
             let state = match place {
                 0 => &witness.initial,
                 place => &witness.order[place - 1].state,
@@ -173,7 +174,7 @@ fn again(model: ModelKind, finding: &Finding, witness: &Witness, all: &str) {
     let input = Box::new(Cursor::new(text.clone().into_bytes()));
     let history: History =
         history::read_from("file", input, &Options::default()).expect("a history").history;
-    let told = detect_model::model("file", &history, None).expect("a model");
+    let told = object::model("file", &history, None).expect("a model");
     assert_eq!(told, model, "{text}");
     let known = &Known::new(&history, None);
     let setting =

@@ -4,7 +4,9 @@
 //! The meaning is written down a second time here, on states packed into a `u64`, and shares nothing with
 //! [`crate::model`] or the machines of the searches.
 
-use crate::options::ModelKind;
+use crate::object::{
+    ModelKind, append, counter, mutex, owned_mutex, queue, register, set, unordered_queue,
+};
 
 /// An operation with its answer. Values are 1, 2, …; 0 is "absent".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -297,16 +299,11 @@ fn letters(list: u64) -> String {
 /// The observation of a whole state, in models that have one.
 pub(super) fn observation(model: ModelKind, state: u64) -> Option<Word> {
     match model {
-        ModelKind::Register => Some(Word::Read(state as u8)),
-        ModelKind::Append => Some(Word::Show(state)),
-        ModelKind::Set => Some(Word::Members(state as u8)),
-        ModelKind::Counter => Some(Word::Sum(state as u8)),
-        ModelKind::Queue
-        | ModelKind::UnorderedQueue
-        | ModelKind::Mutex
-        | ModelKind::OwnerAwareMutex
-        | ModelKind::ReentrantMutex
-        | ModelKind::Semaphore(_) => None,
+        register::KIND => Some(Word::Read(state as u8)),
+        append::KIND => Some(Word::Show(state)),
+        set::KIND => Some(Word::Members(state as u8)),
+        counter::KIND => Some(Word::Sum(state as u8)),
+        _ => None,
     }
 }
 
@@ -314,8 +311,8 @@ pub(super) fn observation(model: ModelKind, state: u64) -> Option<Word> {
 pub(super) fn drain(model: ModelKind, state: u64) -> Option<Word> {
     const TAKEN_MAX: usize = 3;
     let drain = match model {
-        ModelKind::Queue => Word::Drain(state),
-        ModelKind::UnorderedQueue => {
+        queue::KIND => Word::Drain(state),
+        unordered_queue::KIND => {
             let all = (1..=ELEMENT_MAX)
                 .flat_map(|element| std::iter::repeat_n(element, stored(state, element) as usize));
             Word::Gather(packed(all))
@@ -373,7 +370,7 @@ pub(super) fn words(model: ModelKind, alphabet: Alphabet) -> (Vec<Word>, Vec<Wor
     let different = || pairs().filter(|(from, to)| from != to);
     let (mut changing, mut observing) = (Vec::new(), Vec::new());
     match model {
-        ModelKind::Register => {
+        register::KIND => {
             changing.extend((0..=alphabet.values).map(Word::Write));
             changing.extend(different().map(|(from, to)| Word::Cas(from, to)));
             observing.extend((0..=alphabet.values).map(Word::Read));
@@ -385,7 +382,7 @@ pub(super) fn words(model: ModelKind, alphabet: Alphabet) -> (Vec<Word>, Vec<Wor
                 observing.extend(values.map(|value| Word::Saw(value, 0)));
             }
         }
-        ModelKind::Append => {
+        append::KIND => {
             changing.extend(values.clone().map(Word::Append));
             changing.extend((0..=alphabet.values).map(Word::Put));
             observing.extend((0..=alphabet.values).map(|value| Word::Show(packed([value]))));
@@ -395,7 +392,7 @@ pub(super) fn words(model: ModelKind, alphabet: Alphabet) -> (Vec<Word>, Vec<Wor
                 observing.extend(values.map(|value| Word::Show(packed([value, value]))));
             }
         }
-        ModelKind::Set => {
+        set::KIND => {
             changing.extend(values.clone().map(Word::Add));
             changing.extend(values.clone().map(Word::Remove));
             observing.extend((0..1 << alphabet.values).map(Word::Members));
@@ -403,30 +400,27 @@ pub(super) fn words(model: ModelKind, alphabet: Alphabet) -> (Vec<Word>, Vec<Wor
                 observing.extend(values.clone().map(|value| Word::Contains(value, is_in)));
             }
         }
-        ModelKind::Counter => {
+        counter::KIND => {
             changing.extend(values.map(Word::Increment));
             observing.extend((0..=alphabet.values + 1).map(Word::Sum));
         }
-        ModelKind::Queue | ModelKind::UnorderedQueue => {
-            (changing, observing) = of_queue(model == ModelKind::Queue, alphabet);
+        queue::KIND | unordered_queue::KIND => {
+            (changing, observing) = of_queue(model == queue::KIND, alphabet);
         }
-        ModelKind::Mutex
-        | ModelKind::OwnerAwareMutex
-        | ModelKind::ReentrantMutex
-        | ModelKind::Semaphore(_) => changing = of_lock(model, alphabet.values),
+        _ => changing = of_lock(model, alphabet.values),
     }
     let mut unknown = changing.clone();
     // A cas from a value to itself changes nothing: without an answer it is silent.
     unknown.retain(|word| !matches!(word, Word::Cas(from, to) if from == to));
     match model {
-        ModelKind::Queue => unknown.push(Word::DequeueAny),
-        ModelKind::UnorderedQueue => unknown.push(Word::FetchAny),
+        queue::KIND => unknown.push(Word::DequeueAny),
+        unordered_queue::KIND => unknown.push(Word::FetchAny),
         _ => {}
     }
     if alphabet.is_rare {
         match model {
-            ModelKind::Queue => unknown.push(Word::DrainAny),
-            ModelKind::UnorderedQueue => unknown.push(Word::GatherAny),
+            queue::KIND => unknown.push(Word::DrainAny),
+            unordered_queue::KIND => unknown.push(Word::GatherAny),
             _ => {}
         }
     }
@@ -456,10 +450,13 @@ fn of_lock(model: ModelKind, values: u8) -> Vec<Word> {
         (1..=values).map(acquire).chain((1..=values).map(Word::ReleaseBy)).collect()
     };
     match model {
-        ModelKind::OwnerAwareMutex => of_process(Word::AcquireBy),
-        ModelKind::ReentrantMutex => of_process(Word::AcquireAgain),
-        ModelKind::Semaphore(permits) => vec![Word::Take(permits as u8), Word::Give],
-        _ => vec![Word::Acquire, Word::Release],
+        owned_mutex::OWNER_AWARE => of_process(Word::AcquireBy),
+        owned_mutex::REENTRANT => of_process(Word::AcquireAgain),
+        mutex::KIND => vec![Word::Acquire, Word::Release],
+        _ => match (model.word(), model.count()) {
+            ("semaphore", Some(permits)) => vec![Word::Take(permits as u8), Word::Give],
+            _ => panic!("{model} has no words here to be tried with"),
+        },
     }
 }
 
@@ -476,7 +473,7 @@ pub(super) fn silent(model: ModelKind, unknown: &[Word]) -> Vec<(Word, Ending)> 
 /// All ways to rename values, the one that changes nothing left out. A counter's numbers have no other name. The values of a
 /// lock that knows its holder are processes.
 pub(super) fn renamings(model: ModelKind, values: u8) -> Vec<Vec<u8>> {
-    if matches!(model, ModelKind::Counter | ModelKind::Mutex | ModelKind::Semaphore(_)) {
+    if matches!(model, counter::KIND | mutex::KIND) || model.count().is_some() {
         return Vec::new();
     }
     let mut all: Vec<Vec<u8>> = vec![vec![0]];

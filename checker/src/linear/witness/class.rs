@@ -6,7 +6,7 @@ use super::{Case, Effect};
 use crate::history::{Function, Operation, Outcome};
 
 /// When no template fits.
-pub(super) fn fallback(case: &Case<'_>, why: &str) -> Told {
+pub(crate) fn fallback(case: &Case<'_>, why: &str) -> Told {
     let mut explanation = match case.operations {
         [alone] => format!("{} cannot have its answer in any order.", case.capital_one(*alone)),
         several => {
@@ -32,8 +32,32 @@ pub(super) fn fallback(case: &Case<'_>, why: &str) -> Told {
     )
 }
 
+const INFO_HINT: &str =
+    "(What may have taken effect, as after a time-out, is to be recorded as info.)";
+
+/// A change that was reported as failed and that an answer shows.
+pub(crate) fn failed(case: &Case<'_>, change: u32, shows: &str) -> String {
+    format!(
+        "{} was reported as failed, so it must never take effect. But {} {shows}. {INFO_HINT}",
+        case.capital_one(change),
+        case.one(case.blocked),
+    )
+}
+
+/// Failed operations of a function that began before the blocked one ended.
+pub(crate) fn failed_before<'a>(
+    case: &'a Case<'_>,
+    function: Function,
+) -> impl Iterator<Item = (u32, &'a Operation)> {
+    case.whole().filter(move |(_, operation)| {
+        operation.function == function
+            && operation.outcome == Outcome::Fail
+            && operation.invoked < case.blocked().completed
+    })
+}
+
 /// What is known of an acknowledged change that a later read lacks.
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// A read shows it, or a trace does, or something may have replaced it; the sentence about that, to follow
     /// the rest.
     Stale(String),
@@ -43,7 +67,7 @@ pub(super) enum Fate {
 
 /// What became of an acknowledged change. `shows`: whether an operation's answer shows it; `replaces`: whether an
 /// operation may have replaced it before the blocked one looked. `value` is what is looked for, in words.
-pub(super) fn fate(
+pub(crate) fn fate(
     case: &Case<'_>,
     change: u32,
     value: &str,

@@ -15,7 +15,7 @@ use crate::analysis::{
 use crate::history::{History, NEVER, Operation, Value};
 use crate::linear::object::Object;
 use crate::linear::search::Budget;
-use crate::options::ModelKind;
+use crate::object::ModelKind;
 
 /// Operations that are added at first.
 const ADDED_FIRST: usize = 8;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::{NOTE, OperationId, WitnessEffect, WitnessNote};
 use crate::history::History;
-use crate::options::ModelKind;
+use crate::object::ModelKind;
 
 /// What traces tell of an acknowledged command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl<'a> Known<'a> {
     }
 
     /// What the note of a witness file says of the file's operations.
-    pub(super) fn noted(history: &History, note: &WitnessNote) -> Known<'a> {
+    pub(crate) fn noted(history: &History, note: &WitnessNote) -> Known<'a> {
         let find = |id: &OperationId| {
             let is_it = |operation: &crate::history::Operation| {
                 operation.process == id.process
@@ -78,18 +78,18 @@ impl<'a> Known<'a> {
     }
 
     /// What is known to have become of an acknowledged operation.
-    pub(super) fn effect(&self, operation: u32) -> Option<Effect> {
+    pub(crate) fn effect(&self, operation: u32) -> Option<Effect> {
         let noted = self.effects.get(&operation).cloned();
         noted.or_else(|| self.traces.and_then(|traces| traces(operation)))
     }
 
     /// Whether the file leaves out what may have changed its key before.
-    pub(super) fn is_start_open(&self) -> bool {
+    pub(crate) fn is_start_open(&self) -> bool {
         self.is_start_open
     }
 
     /// The operations of a key that the file calls the proof.
-    pub(super) fn proof(&self, all: &[u32]) -> Vec<u32> {
+    pub(crate) fn proof(&self, all: &[u32]) -> Vec<u32> {
         self.proof.iter().copied().filter(|index| all.binary_search(index).is_ok()).collect()
     }
 }

@@ -5,27 +5,20 @@
 //! before anything is reported.
 
 mod build;
-mod class;
-mod element_class;
+pub(crate) mod class;
 pub(crate) mod file;
 pub(crate) mod known;
-mod list_class;
-mod lock_class;
-mod queue_class;
-mod register_class;
 mod shrink;
 pub(crate) mod tiny;
-mod told;
-mod words;
+pub(crate) mod told;
+pub(crate) mod words;
 
 use std::time::{Duration, Instant};
 
-use super::object::{ListObject, Object, QueueObject, RegisterObject};
+use super::object::Object;
 use super::search::Budget;
 use crate::analysis::Finding;
-use crate::history::Value;
-use crate::history::{History, Operation};
-use crate::model;
+use crate::history::{History, Operation, Value};
 pub(crate) use known::{Effect, Known, Traces};
 use told::Told;
 
@@ -140,60 +133,6 @@ fn start<O: Object>(object: &O, asked: &Asked<'_>) -> Option<Vec<u32>> {
     }
     let whole = object.problem(all).operations;
     (shrink::is_confirmed(object, &whole, budget) == Some(true)).then_some(whole)
-}
-
-impl Explain for RegisterObject<'_> {
-    fn explain(&self, case: &Case<'_>) -> Told {
-        register_class::register(case)
-    }
-}
-
-impl Explain for ListObject<'_> {
-    fn explain(&self, case: &Case<'_>) -> Told {
-        list_class::list(self, case)
-    }
-}
-
-impl Explain for super::object::SetObject<'_> {
-    fn explain(&self, case: &Case<'_>) -> Told {
-        element_class::set(self, case)
-    }
-}
-
-impl Explain for QueueObject<'_, model::Queue> {
-    fn explain(&self, case: &Case<'_>) -> Told {
-        queue_class::queue(case, queue_class::IN_ORDER)
-    }
-}
-
-impl Explain for QueueObject<'_, model::UnorderedQueue> {
-    fn explain(&self, case: &Case<'_>) -> Told {
-        queue_class::queue(case, "")
-    }
-}
-
-impl Explain for super::object::CounterObject<'_> {
-    fn explain(&self, case: &Case<'_>) -> Told {
-        element_class::counter(self, case)
-    }
-}
-
-impl Explain for super::object::MutexObject<'_> {
-    fn explain(&self, case: &Case<'_>) -> Told {
-        lock_class::mutex(case)
-    }
-}
-
-impl Explain for super::object::OwnedMutexObject<'_> {
-    fn explain(&self, case: &Case<'_>) -> Told {
-        lock_class::owned_mutex(self, case)
-    }
-}
-
-impl Explain for super::object::SemaphoreObject<'_> {
-    fn explain(&self, case: &Case<'_>) -> Told {
-        lock_class::semaphore(self, case)
-    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ use super::told::Told;
 use super::{Asked, Case, Confirmed, Explain, Known, class, confirm, shrink, tiny};
 use crate::history::{self, History};
 use crate::linear::machine::{Machine, Need, Step};
-use crate::linear::object::{CounterObject, Object, Problem, RegisterObject};
+use crate::linear::object::{Object, Problem};
 use crate::linear::search::looks::Looks;
 use crate::linear::search::{Budget, Kind, search_with};
+use crate::object::counter::CounterObject;
+use crate::object::register::RegisterObject;
 use crate::options::Options;
 
 /// Steps of a machine, and operations looked through, that may lie between two looks: some milliseconds.

@@ -130,8 +130,8 @@ impl<M: Machine> Tiny<'_, M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linear::call::{Call, Effect};
-    use crate::linear::machine::Register;
+    use crate::object::register::call::{Call, Effect};
+    use crate::object::register::machine::Register;
 
     fn unlimited() -> Budget {
         Budget::new(std::time::Instant::now() + std::time::Duration::from_secs(60), 1 << 30)
