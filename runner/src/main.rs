@@ -7,6 +7,7 @@
 //! ([`nemesis`]), watches ([`observe`]) and writes everything down ([`record`], [`store`]). Judging is
 //! `whitewater-checker`'s trade, drawing `whitewater-reports`'.
 
+mod account;
 mod arguments;
 mod ci;
 mod cli;
@@ -21,6 +22,7 @@ mod invocation;
 mod long_work;
 mod nemesis;
 mod observe;
+mod phases;
 mod plan;
 mod progress;
 mod proxy;

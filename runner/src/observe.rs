@@ -79,6 +79,14 @@ impl View {
         self.fresh(now_ns).filter(|(_, status)| follow(status)).count() == nodes
     }
 
+    /// Those of these nodes that belong to the cluster, by the leader's word; all where nobody tells. One that does not
+    /// belong is sent nothing, and has nothing in common with the others.
+    pub(crate) fn belonging(&self, nodes: impl Iterator<Item = u32>, now_ns: u64) -> Vec<u32> {
+        let led = self.leader(now_ns).and_then(|(leader, _)| self.answers.get(&leader));
+        let members = led.map(|(_, status)| &status.members).filter(|it| !it.voters.is_empty());
+        nodes.filter(|node| members.is_none_or(|members| members.contains(*node))).collect()
+    }
+
     /// Whether all `nodes` answer, and have applied the same, which is all there is.
     pub(crate) fn is_settled(&self, nodes: usize, now_ns: u64) -> bool {
         let mut applied: Vec<u64> = Vec::new();
@@ -89,6 +97,22 @@ impl View {
             applied.push(status.applied);
         }
         applied.len() == nodes && applied.windows(2).all(|pair| pair[0] == pair[1])
+    }
+}
+
+/// A node's answer as it is recorded.
+pub(crate) fn poll_of(node: u32, time_ns: u64, status: &NodeStatus, is_final: bool) -> StatusPoll {
+    StatusPoll {
+        node: node_name(node),
+        time_ns,
+        role: status.role.clone(),
+        term: status.term,
+        leader: status.leader.map(node_name),
+        commit: status.commit,
+        applied: status.applied,
+        state_hash: status.state_hash.clone(),
+        chain: status.chain.clone(),
+        is_final,
     }
 }
 
@@ -148,17 +172,6 @@ impl Observer {
         self.shared.view.borrow().clone()
     }
 
-    /// Waits until the view satisfies `fact`; `false` where the deadline passed first.
-    pub(crate) async fn wait_for(
-        &self,
-        deadline: Duration,
-        mut fact: impl FnMut(&View, u64) -> bool,
-    ) -> bool {
-        let mut view = self.shared.view.subscribe();
-        let seen = view.wait_for(|view| fact(view, monotonic_ns()));
-        tokio::time::timeout(deadline, seen).await.is_ok()
-    }
-
     /// Changes of leadership seen since a time.
     pub(crate) fn leaders_since(&self, since_ns: u64) -> Vec<Led> {
         let leaders = self.shared.leaders.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,14 +181,7 @@ impl Observer {
     /// Asks every node once more and records the answers as the run's last word.
     pub(crate) async fn final_poll(&self) -> BTreeMap<u32, NodeStatus> {
         let mut answers = BTreeMap::new();
-        let view = self.view();
-        let led = view.leader(monotonic_ns()).and_then(|(leader, _)| view.answers.get(&leader));
-        let members = led.map(|(_, status)| status.members.clone()).unwrap_or_default();
-        for node in self.shared.cluster.numbers() {
-            // A node that does not belong is sent nothing, and has nothing in common with the others.
-            if !members.voters.is_empty() && !members.contains(node) {
-                continue;
-            }
+        for node in self.view().belonging(self.shared.cluster.numbers(), monotonic_ns()) {
             if let Ok(status) = self.shared.status(node, Duration::from_secs(1)).await {
                 self.shared.record(node, &status, true);
                 answers.insert(node, status);
@@ -252,18 +258,7 @@ impl Shared {
     }
 
     fn record(&self, node: u32, status: &NodeStatus, is_final: bool) {
-        self.recorder.status(&StatusPoll {
-            node: node_name(node),
-            time_ns: monotonic_ns(),
-            role: status.role.clone(),
-            term: status.term,
-            leader: status.leader.map(node_name),
-            commit: status.commit,
-            applied: status.applied,
-            state_hash: status.state_hash.clone(),
-            chain: status.chain.clone(),
-            is_final,
-        });
+        self.recorder.status(&poll_of(node, monotonic_ns(), status, is_final));
     }
 
     fn note_leader(&self, node: u32, status: &NodeStatus) {

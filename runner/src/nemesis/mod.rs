@@ -28,7 +28,7 @@ mod struck;
 mod tail;
 #[cfg(test)]
 mod tests;
-mod transfer;
+pub(crate) mod transfer;
 mod trigger;
 mod victims;
 

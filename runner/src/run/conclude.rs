@@ -11,27 +11,21 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 use whitewater_checker::analysis::{Analysis, CheckResult, CheckState, Finding};
-use whitewater_checker::objectives::Outcomes;
-use whitewater_checker::run_folder::{
-    DATA, FinalStatus, REPORT, RunRecord, SCHEMA_VERSION, Settings,
-};
+use whitewater_checker::run_folder::{DATA, REPORT, RunRecord};
 use whitewater_checker::statistics::Statistics;
-use whitewater_checker::{Options, Verdict, check_run, objectives_of_run};
+use whitewater_checker::{Options, Verdict, check_run};
 
-use super::phases::{Ending, Log, signal_name};
 use super::setup::Stage;
 use super::{KeepData, Order, seen_from_here};
+use crate::account::Account;
 use crate::ci::Github;
-use crate::cluster::node_name;
 use crate::conformance;
-use crate::environment::{self, load_average};
 use crate::exit::{Exit, expected};
 use crate::long_work::LongWork;
-use crate::nemesis::family_names;
+use crate::phases::{Ending, Log};
 use crate::progress;
 use crate::terminal;
 use whitewater_server::clock::monotonic_ns;
-use whitewater_target::NodeStatus;
 
 /// A run cut short is judged quickly: somebody wants the terminal back.
 const INTERRUPTED_BUDGET: Duration = Duration::from_secs(5);
@@ -57,11 +51,23 @@ pub(super) async fn conclude(
             single(error_check("run", "the run could be recorded", reason))
         }
     };
-    let record = RunRecord {
-        // Why they cannot be read, the judgement says: it reads the same files.
-        objectives: objectives_of_run(&stage.folder.path).unwrap_or_default(),
-        ..record(order, stage, &ending, &log, analysis, &options)
+    let canary = order.canary.then(|| crate::flags::CANARY.to_owned());
+    let account = Account {
+        folder: &stage.folder,
+        plan: &order.plan,
+        target: stage.target.name().into(),
+        is_simulated: false,
+        server: order.build.program.clone(),
+        mutant: order.build.mutant.clone().or(canary),
+        command: &order.command,
+        environment: stage.environment.clone(),
+        started: stage.started,
+        time_ns: (stage.origin_ns, monotonic_ns()),
+        log,
+        ending: &ending,
+        options: &options,
     };
+    let record = account.record(analysis);
     order.store.complete(&stage.folder, &record)?;
     drop_data(order, stage, record.verdict);
     let reports =
@@ -138,77 +144,6 @@ fn error_check(name: &str, title: &str, explanation: String) -> CheckResult {
             ..Finding::default()
         }],
         ..CheckResult::default()
-    }
-}
-
-fn record(
-    order: &Order,
-    stage: &Stage,
-    ending: &Ending,
-    log: &Log,
-    analysis: Analysis,
-    options: &Options,
-) -> RunRecord {
-    let mut environment = stage.environment.clone();
-    environment.load_average.1 = load_average();
-    environment.server_version.clone_from(&log.server_version);
-    let final_status: BTreeMap<String, FinalStatus> = log
-        .final_status
-        .iter()
-        .map(|(node, status)| (node_name(*node), final_of(status)))
-        .collect();
-    RunRecord {
-        schema_version: SCHEMA_VERSION,
-        id: stage.folder.id.clone(),
-        verdict: analysis.verdict,
-        seed: order.plan.seed,
-        settings: settings(order, stage.target.name()),
-        environment,
-        started_at: stage.started.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-        origin_ns: stage.origin_ns,
-        duration_ms: (monotonic_ns() - stage.origin_ns) / 1_000_000,
-        phases: log.phases.clone(),
-        interrupted: match ending {
-            Ending::Interrupted(exit) => Some(signal_name(*exit).into()),
-            Ending::Complete | Ending::Environment(_) => None,
-        },
-        final_status,
-        signature: whitewater_checker::ranking::signature(&analysis),
-        analysis,
-        judged: Some(environment::judged(options)),
-        objectives: Outcomes::default(),
-    }
-}
-
-fn final_of(status: &NodeStatus) -> FinalStatus {
-    FinalStatus {
-        role: status.role.clone(),
-        term: status.term,
-        applied: status.applied,
-        state_hash: status.state_hash.clone().unwrap_or_default(),
-        chain: status.chain.clone().unwrap_or_default(),
-    }
-}
-
-fn settings(order: &Order, target: &str) -> Settings {
-    let workload = &order.plan.workload;
-    let mutant =
-        order.build.mutant.clone().or_else(|| order.canary.then(|| crate::flags::CANARY.into()));
-    Settings {
-        target: target.into(),
-        simulated: false,
-        server: order.build.program.as_ref().map(|server| server.display().to_string()),
-        mutant,
-        nodes: order.plan.nodes,
-        time_ms: order.plan.time_ms,
-        workload: workload.name.clone(),
-        faults: order.plan.families.clone(),
-        families: family_names().into_iter().map(str::to_owned).collect(),
-        clients: workload.clients,
-        keys: workload.keys,
-        rate: workload.rate,
-        snapshot_entries: order.plan.snapshot_entries,
-        command: order.command.clone(),
     }
 }
 

@@ -1,13 +1,13 @@
 //! One run: start, warm-up, faults, recovery, final reads, quiesce, stop, check, report.
 //!
-//! [`setup`] makes the folder, addresses, proxies and servers; [`phases`] lives through the run;
+//! [`setup`] makes the folder, addresses, proxies and servers; [`live`] lives through the run;
 //! [`conclude`] judges and writes what is left of it. Whatever ends a run early (a signal, a full disk,
-//! a deadline) ends [`phases`] only: faults are lifted, servers are stopped, and what was recorded is
+//! a deadline) ends [`live`] only: faults are lifted, servers are stopped, and what was recorded is
 //! judged all the same.
 
 mod conclude;
 mod interrupt;
-mod phases;
+mod live;
 mod setup;
 
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ use anyhow::Context;
 use serde_json::json;
 
 use crate::exit::{Exit, Expectation};
+use crate::phases::{Ending, Phases};
 use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
 use crate::store::Store;
 pub(crate) use conclude::footer;
 use interrupt::Interrupt;
-use phases::Ending;
 use setup::Stage;
-use whitewater_checker::run_folder::RUNNER_LOG;
+use whitewater_checker::run_folder::{LOGS, RUNNER_LOG};
 use whitewater_processes::Block;
 use whitewater_target::{Build, Target};
 
@@ -99,14 +99,18 @@ pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
         "event": "start", "run": stage.folder.path, "seed": order.plan.seed,
         "nodes": order.plan.nodes, "faults_planned": order.plan.faults.len(),
     }));
-    let mut log = phases::Log::default();
+    let (tells, ready_within) = (stage.profile.tells, stage.profile.manner.ready_within);
+    let ready_within_ns = u64::try_from(ready_within.as_nanos()).unwrap_or(u64::MAX);
+    let mut phases = Phases::new(&order.plan, stage.folder.join(LOGS), tells, ready_within_ns);
     let ending = tokio::select! {
-        ending = phases::live(&order.plan, &stage, &mut progress, &mut log) => ending,
+        ending = live::live(&order.plan, &stage, &mut progress, &mut phases) => ending,
         signal = interrupt.wait() => Ending::Interrupted(signal),
         failure = stage.recorder.failed() => Ending::Environment(failure),
     };
-    phases::tear_down(&stage, &mut log).await;
-    let noted = phases::note_ending(&stage.recorder, &ending, &log);
+    let mut log = phases.log;
+    live::tear_down(&stage, &mut log).await;
+    log.note(&ending, &mut stage.recorder.clone());
+    let noted = stage.recorder.flush();
     progress.finish();
     conclude::conclude(&order, &stage, ending, log, noted).await
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use whitewater_raft::event::{Event, Role};
 
 use super::chance::Chance;
-use super::nemesis::{self, host_of, node_of};
+use super::host::{host_of, node_of};
+use super::nemesis;
 use super::world::{Happening, World};
 use crate::nemesis::{Act, Family, Improvised, Lasts, Moment, Strike, What, kill, partition};
 use crate::proxy::Party;
@@ -193,7 +194,7 @@ impl World<'_> {
     fn lay(&mut self, host: usize, at_ns: u64, trap: Trap) {
         self.nemesis.ambusher.free_from_ns = at_ns + self.nemesis.chance.between(GAP_NS);
         let boot = self.hosts[host].boot;
-        self.queue.push(at_ns, Happening::Nemesis(nemesis::Act::Spring { host, boot, trap }));
+        self.queue.push(at_ns, Happening::Nemesis(nemesis::Due::Spring { host, boot, trap }));
     }
 
     /// An ambush strikes, where the process is still the one that it was laid for.

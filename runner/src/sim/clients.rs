@@ -11,9 +11,11 @@ use whitewater_server::machine::Reply;
 
 use super::deck::Call;
 use super::host::Process;
+use super::weather::Weather;
 use super::world::{Arrival, Happening, OPERATOR, World};
+use crate::plan::Plan;
 use crate::proxy::Party;
-use crate::workload::{Client, ClientSetup, Doze, Input, Step, Work};
+use crate::workload::{Client, ClientSetup, Doze, Input, Step};
 use whitewater_target::{ANSWER_GRACE, Answer, Answered, Change, Next, Request, Setback};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -30,39 +32,45 @@ pub(super) struct Seat {
     asked: Option<u32>,
     /// Whether it found nothing left to do.
     is_idle: bool,
+    /// Whether it was cut off in the midst of something.
+    is_gone: bool,
+}
+
+/// The clients of a plan, with nothing done yet.
+pub(super) fn seats(plan: &Plan, weather: &Weather) -> Vec<Seat> {
+    let in_a_million = weather.doze_in_a_million;
+    let for_ns = weather.session_expiry_ms * MILLISECOND * 5 / 4;
+    let doze = (in_a_million > 0).then_some(Doze { in_a_million, for_ns });
+    let seat = |number| {
+        let client = Client::new(ClientSetup { doze, ..ClientSetup::of(plan, number) });
+        Seat { client, turn: 0, asked: None, is_idle: true, is_gone: false }
+    };
+    (0..plan.workload.clients).map(seat).collect()
 }
 
 impl World<'_> {
-    /// Sets the clients to work.
-    pub(super) fn start_clients(&mut self) {
-        self.shared.work = Work::Load;
-        let weather = self.build.weather;
-        let in_a_million = weather.doze_in_a_million;
-        let for_ns = weather.session_expiry_ms * MILLISECOND * 5 / 4;
-        let doze = (in_a_million > 0).then_some(Doze { in_a_million, for_ns });
-        for number in 0..self.plan.workload.clients {
-            let setup = ClientSetup { doze, ..ClientSetup::of(self.plan, number) };
-            let client = Client::new(setup);
-            self.seats.push(Seat { client, turn: 0, asked: None, is_idle: false });
-            self.later(self.seats.len() - 1, self.now_ns, Input::Woken);
-        }
-    }
-
-    /// Gives the clients other work, which may take that long for each operation.
-    pub(super) fn set_work(&mut self, work: Work, deadline_ns: u64) {
-        self.shared.work = work;
+    /// Sets idle clients to work on what there is to do, which may take that long for each operation.
+    pub(super) fn work(&mut self, each_ns: Option<u64>) {
         for client in 0..self.seats.len() {
             let seat = &mut self.seats[client];
-            seat.client.set_deadline(deadline_ns);
             if mem::take(&mut seat.is_idle) {
+                each_ns.into_iter().for_each(|each_ns| seat.client.set_deadline(each_ns));
                 self.later(client, self.now_ns, Input::Woken);
             }
         }
     }
 
-    /// Whether every client found nothing left to do.
+    /// Whether every client that is left found nothing left to do.
     pub(super) fn is_idle(&self) -> bool {
-        self.seats.iter().all(|seat| seat.is_idle)
+        self.seats.iter().all(|seat| seat.is_idle || seat.is_gone)
+    }
+
+    /// Cuts off whoever is at work.
+    pub(super) fn dismiss(&mut self) {
+        for seat in self.seats.iter_mut().filter(|seat| !seat.is_idle && !seat.is_gone) {
+            seat.is_gone = true;
+            seat.turn += 1;
+        }
     }
 
     /// A node left for good.

@@ -2,7 +2,8 @@
 
 use whitewater_checker::fact::Fact;
 
-use super::nemesis::{self, host_of};
+use super::host::host_of;
+use super::nemesis;
 use super::volume::Crash;
 use super::world::{Happening, World};
 use crate::cluster::node_name;
@@ -32,7 +33,7 @@ impl World<'_> {
             let for_ns = self.nemesis.chance.between((100 * MILLISECOND, 3_000 * MILLISECOND));
             let is_for_good = self.nemesis.chance.in_a_million(ambush.for_good);
             let for_ns = (!is_for_good).then_some(for_ns);
-            self.queue.push(at_ns, Happening::Nemesis(nemesis::Act::Leave { for_ns }));
+            self.queue.push(at_ns, Happening::Nemesis(nemesis::Due::Leave { for_ns }));
         }
     }
 

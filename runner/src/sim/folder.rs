@@ -1,31 +1,28 @@
 //! Puts a simulated run into a run folder, as a real run would have left it, with its report.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
-use whitewater_checker::analysis::Analysis;
-use whitewater_checker::objectives::Outcomes;
-use whitewater_checker::observation::StatusPoll;
 use whitewater_checker::run_folder::{
-    DATA, FAULTS, FinalStatus, HISTORY, PLAN, PROCESSES, RunRecord, SCHEMA_VERSION, STATUS,
-    Settings, WEATHER, log, trace, write_whole,
+    DATA, FAULTS, HISTORY, PLAN, PROCESSES, STATUS, WEATHER, log, trace, write_whole,
 };
-use whitewater_checker::{Options, check_run, ranking};
+use whitewater_checker::{Options, check_run};
 use whitewater_server::log::line;
 
 use super::Simulated;
 use super::weather::Weather;
+use crate::account::Account;
 use crate::cluster::node_name;
 use crate::conformance;
 use crate::environment;
 use crate::long_work::LongWork;
-use crate::nemesis::family_names;
 use crate::plan::Plan;
 use crate::progress::Loudness;
 use crate::store::{RunFolder, Store};
 
 /// How much a simulated server's log tells: elections too, for they are what one looks for here.
 const LOG_VERBOSITY: u8 = 1;
+
+const TIER: &str =
+    "simulator: virtual clock, network and disk; the same seed is the same run, bit for bit";
 
 /// How the run was asked for, for the record.
 #[derive(Clone, Debug)]
@@ -70,78 +67,25 @@ pub(crate) fn keep(
     }
     let options = Options::default();
     let analysis = check_run(&folder.path, &options).context("check the run")?;
-    let record = RunRecord {
-        judged: Some(environment::judged(&options)),
-        ..record(&folder, plan, run, analysis, origin, started)
+    let mut environment = environment::collect(&folder.path, None);
+    environment.fault_tier = TIER.into();
+    let account = Account {
+        folder: &folder,
+        plan,
+        target: "bundled (simulated)".into(),
+        is_simulated: true,
+        server: None,
+        mutant: origin.mutant.clone(),
+        command: &origin.command,
+        environment,
+        started,
+        time_ns: (0, run.simulated_ns),
+        log: run.log.clone(),
+        ending: &run.ending,
+        options: &options,
     };
+    let record = account.record(analysis);
     store.complete(&folder, &record)?;
     whitewater_reports::write_all(&folder.path).context("write the report")?;
     Ok(folder)
-}
-
-fn record(
-    folder: &RunFolder,
-    plan: &Plan,
-    run: &Simulated,
-    analysis: Analysis,
-    origin: &Origin,
-    started: jiff::Timestamp,
-) -> RunRecord {
-    let mut environment = environment::collect(&folder.path, None);
-    environment.server_version = env!("CARGO_PKG_VERSION").into();
-    environment.fault_tier =
-        "simulator: virtual clock, network and disk; the same seed is the same \
-                              run, bit for bit"
-            .into();
-    let finals = run.recording.status.iter().filter(|poll| poll.is_final);
-    let final_status: BTreeMap<String, FinalStatus> =
-        finals.map(|poll| (poll.node.clone(), final_of(poll))).collect();
-    RunRecord {
-        schema_version: SCHEMA_VERSION,
-        id: folder.id.clone(),
-        verdict: analysis.verdict,
-        seed: plan.seed,
-        settings: settings(plan, origin),
-        environment,
-        started_at: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        origin_ns: 0,
-        duration_ms: run.simulated_ns / 1_000_000,
-        phases: run.recording.phases.clone(),
-        interrupted: None,
-        final_status,
-        signature: ranking::signature(&analysis),
-        analysis,
-        judged: None,
-        objectives: Outcomes::default(),
-    }
-}
-
-fn settings(plan: &Plan, origin: &Origin) -> Settings {
-    let workload = &plan.workload;
-    Settings {
-        target: "bundled (simulated)".into(),
-        simulated: true,
-        server: None,
-        mutant: origin.mutant.clone(),
-        nodes: plan.nodes,
-        time_ms: plan.time_ms,
-        workload: workload.name.clone(),
-        faults: plan.families.clone(),
-        families: family_names().into_iter().map(str::to_owned).collect(),
-        clients: workload.clients,
-        keys: workload.keys,
-        rate: workload.rate,
-        snapshot_entries: plan.snapshot_entries,
-        command: origin.command.clone(),
-    }
-}
-
-fn final_of(poll: &StatusPoll) -> FinalStatus {
-    FinalStatus {
-        role: poll.role.clone(),
-        term: poll.term,
-        applied: poll.applied,
-        state_hash: poll.state_hash.clone().unwrap_or_default(),
-        chain: poll.chain.clone().unwrap_or_default(),
-    }
 }

@@ -10,7 +10,8 @@ use whitewater_server::answer::{Answer, Outcome};
 use whitewater_server::node::Node;
 
 use super::deck::{Call, Deck};
-use super::nemesis::{Act, host_of};
+use super::host::host_of;
+use super::nemesis::Due;
 use super::world::{Happening, OPERATOR, World};
 use crate::nemesis::{Ground, InForce, Injector, Mender, Note, ProcessState, Touched, Way};
 use crate::observe::{Led, View};
@@ -67,7 +68,10 @@ impl World<'_> {
         if let Some(mut mender) = mind.mender.take() {
             let then_ns = mender.step(self, &mut mind.in_force);
             again_ns = again_ns.into_iter().chain(then_ns).min();
-            mind.mender = then_ns.map(|_| mender);
+            match then_ns {
+                Some(_) => mind.mender = Some(mender),
+                None => self.nemesis.mended = Some(mender.trouble),
+            }
         }
         let notes = mind.injector.take_notes();
         self.nemesis.mind = mind;
@@ -86,7 +90,7 @@ impl World<'_> {
             && known_ns.is_none_or(|known_ns| again_ns < known_ns)
         {
             self.nemesis.contact.again_ns = Some(again_ns);
-            self.queue.push(again_ns, Happening::Nemesis(Act::Think));
+            self.queue.push(again_ns, Happening::Nemesis(Due::Think));
         }
     }
 
@@ -128,12 +132,14 @@ impl World<'_> {
         }
     }
 
-    /// Whether every node that is to be one is a voter, and no change is under way.
-    pub(super) fn is_complete(&self) -> bool {
-        let led = self.leader().and_then(|(leader, _)| self.status(host_of(leader)));
-        led.is_some_and(|status| {
-            let members = members_of(&status);
-            members.is_settled(status.commit) && members.voters.len() == self.present().count()
+    /// What a node answers to a status request.
+    pub(super) fn node_status(&self, host: usize) -> Option<NodeStatus> {
+        let status = node_status(&self.status(host)?);
+        let node = &self.hosts[host].process.as_ref()?.node;
+        Some(NodeStatus {
+            state_hash: Some(node.machine().state_hash().to_string()),
+            chain: Some(node.applied_chain().to_string()),
+            ..status
         })
     }
 }
@@ -220,7 +226,7 @@ impl Ground for World<'_> {
         contact.asked += 1;
         let question = contact.asked;
         // It is heard when what is happening now has happened.
-        self.queue.push(self.now_ns, Happening::Nemesis(Act::Ask { question, node, wish }));
+        self.queue.push(self.now_ns, Happening::Nemesis(Due::Ask { question, node, wish }));
         question
     }
 
@@ -238,12 +244,13 @@ fn node_status(status: &Status) -> NodeStatus {
         applied: status.applied,
         members: members_of(status),
         transfer: status.transfer.and_then(|target| u32::try_from(target).ok()),
+        version: env!("CARGO_PKG_VERSION").into(),
         ..NodeStatus::default()
     }
 }
 
 /// A role in files.
-pub(super) fn role_name(role: Role) -> &'static str {
+fn role_name(role: Role) -> &'static str {
     match role {
         Role::Follower => "follower",
         Role::PreCandidate => "pre_candidate",

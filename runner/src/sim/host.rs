@@ -36,6 +36,16 @@ pub(super) struct Build {
     pub(super) journals: Option<Journals>,
 }
 
+/// The place of a node's machine.
+pub(super) fn host_of(node: u32) -> usize {
+    usize::try_from(node - 1).expect("a small cluster")
+}
+
+/// The number of the node on a machine.
+pub(super) fn node_of(host: usize) -> u32 {
+    u32::try_from(host + 1).expect("a small cluster")
+}
+
 /// A machine.
 #[derive(Debug)]
 pub(super) struct Host {

@@ -32,6 +32,7 @@ mod world;
 
 use whitewater_server::Mutant;
 
+use crate::phases::{Ending, Log};
 use crate::plan::Plan;
 pub(crate) use batch::{Batch, Found, SeedOutcome, Summary};
 pub(crate) use folder::{Origin, keep};
@@ -47,6 +48,8 @@ use world::World;
 pub(crate) struct Simulated {
     /// What it left behind.
     recording: Recording,
+    ending: Ending,
+    log: Log,
     /// What the cores were told and answered, where it was wanted.
     pub(crate) journals: Option<Journals>,
     /// How much time passed in it.
@@ -77,12 +80,12 @@ fn live(plan: &Plan, mutant: Option<Mutant>, journals: Option<Journals>) -> Simu
     let (nodes, seed) = (plan.nodes.into(), plan.seed);
     let build = Build { nodes, mutant, seed, weather, journals: journals.clone() };
     let mut world = World::new(plan, build);
-    world.live();
+    let (ending, log) = world.live();
     let (simulated_ns, happened) = (world.now_ns, world.happened);
     let recording = std::mem::take(&mut world.recording);
     // Processes that still run write the rest of their journals as they end.
     drop(world);
-    Simulated { recording, journals, simulated_ns, happened }
+    Simulated { recording, ending, log, journals, simulated_ns, happened }
 }
 
 #[cfg(test)]

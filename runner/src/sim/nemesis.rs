@@ -6,15 +6,20 @@ use std::collections::BTreeSet;
 
 use whitewater_raft::event::{Event, Record};
 
+use super::ambush::sudden;
 use super::ambush::{Ambusher, Trap};
 use super::chance::Chance;
 use super::ground::{Contact, Mind};
+use super::host::node_of;
 use super::plots::Scene;
 use super::queue::Queue;
 use super::volume::Crash;
 use super::weather::Weather;
 use super::world::{Happening, World};
-use crate::nemesis::{Ground, Improvised, Injector, Mender, Moment, Moments, Wanted, What};
+use crate::nemesis::{
+    Act, Ground, Improvised, Injector, Lasts, Mender, Moment, Moments, Request, Wanted, What,
+    transfer,
+};
 use crate::plan::Plan;
 use whitewater_target::Wish;
 
@@ -24,7 +29,7 @@ const RESTART_NS: (u64, u64) = (50 * MILLISECOND, 500 * MILLISECOND);
 
 /// Something that happens by the nemesis's doing.
 #[derive(Debug)]
-pub(super) enum Act {
+pub(super) enum Due {
     /// It looks, and does what is due.
     Think,
     /// A question reaches a node.
@@ -46,6 +51,8 @@ pub(super) enum Act {
 pub(super) struct Nemesis {
     pub(super) mind: Mind,
     pub(super) contact: Contact,
+    /// What could not be lifted, in words, when all was that could be.
+    pub(super) mended: Option<Vec<String>>,
     moments: Moments,
     has_triggers: bool,
     pub(super) ambusher: Ambusher,
@@ -61,6 +68,7 @@ impl Nemesis {
         Self {
             mind: Mind::default(),
             contact: Contact::default(),
+            mended: None,
             moments: Moments::default(),
             has_triggers: plan.faults.iter().any(|planned| planned.trigger.is_some()),
             ambusher: Ambusher::new(weather.ambush),
@@ -78,7 +86,7 @@ impl Nemesis {
     /// A server that ended by itself is started again.
     pub(super) fn restart_later(&mut self, host: usize, now_ns: u64, queue: &mut Queue<Happening>) {
         let at_ns = now_ns + self.chance.between(RESTART_NS);
-        queue.push(at_ns, Happening::Nemesis(Act::Restart(host)));
+        queue.push(at_ns, Happening::Nemesis(Due::Restart(host)));
     }
 }
 
@@ -110,15 +118,15 @@ impl World<'_> {
     }
 
     /// Does what is due.
-    pub(super) fn act(&mut self, act: Act) {
+    pub(super) fn act(&mut self, act: Due) {
         match act {
-            Act::Think => self.think_again(),
-            Act::Ask { question, node, wish } => self.hear(question, node, wish),
-            Act::Restart(host) => self.restart(host),
-            Act::Spring { host, boot, trap } => self.spring(host, boot, trap),
-            Act::Transfer => self.transfer(),
-            Act::Leave { for_ns } => self.leave(for_ns),
-            Act::Play { number, scene } => self.play(number, scene),
+            Due::Think => self.think_again(),
+            Due::Ask { question, node, wish } => self.hear(question, node, wish),
+            Due::Restart(host) => self.restart(host),
+            Due::Spring { host, boot, trap } => self.spring(host, boot, trap),
+            Due::Transfer => self.transfer(),
+            Due::Leave { for_ns } => self.leave(for_ns),
+            Due::Play { number, scene } => self.play(number, scene),
         }
     }
 
@@ -174,7 +182,7 @@ impl World<'_> {
         let most_ns = self.build.weather.ambush.transfer_ns;
         if most_ns > 0 {
             let at_ns = self.now_ns + self.nemesis.chance.between((most_ns / 4, most_ns));
-            self.queue.push(at_ns, Happening::Nemesis(Act::Transfer));
+            self.queue.push(at_ns, Happening::Nemesis(Due::Transfer));
         }
     }
 
@@ -182,17 +190,12 @@ impl World<'_> {
         if !self.nemesis.is_active {
             return;
         }
-        if let Some((leader, _)) = self.leader() {
-            Ground::ask(self, leader, Wish::Transfer(None));
+        if let Some((leader, term)) = self.leader() {
+            let acts = vec![Act::Ask(Request::Transfer(None))];
+            let strike = self.strike_of(leader, format!("n{leader} (leader, term {term})"), acts);
+            let name = "transfer leadership unasked".to_owned();
+            self.improvise(sudden(&transfer::FAMILY, name, strike, Lasts::For(0)));
         }
         self.schedule_transfer();
     }
-}
-
-pub(super) fn host_of(node: u32) -> usize {
-    usize::try_from(node - 1).expect("a small cluster")
-}
-
-pub(super) fn node_of(host: usize) -> u32 {
-    u32::try_from(host + 1).expect("a small cluster")
 }

@@ -10,7 +10,8 @@ use whitewater_raft::event::{Event, Role};
 
 use super::ambush::{cut, sudden};
 use super::chance::Chance;
-use super::nemesis::{self, node_of};
+use super::host::node_of;
+use super::nemesis;
 use super::world::{Happening, World};
 use crate::nemesis::{Act, Family, Lasts, kill, partition, pause};
 
@@ -209,7 +210,7 @@ impl World<'_> {
 
     fn schedule(&mut self, at_ns: u64, scene: Scene) {
         let number = self.plotter.count;
-        self.queue.push(at_ns, Happening::Nemesis(nemesis::Act::Play { number, scene }));
+        self.queue.push(at_ns, Happening::Nemesis(nemesis::Due::Play { number, scene }));
     }
 
     fn cut_off(&mut self, victim: u32, others: Vec<u32>) {

@@ -25,8 +25,6 @@ pub(super) struct Recording {
     pub(super) processes: Vec<ProcessEvent>,
     /// What nodes answered when asked.
     pub(super) status: Vec<StatusPoll>,
-    /// The phases and when they began.
-    pub(super) phases: Vec<(String, u64)>,
     hash: Fnv,
 }
 
@@ -34,12 +32,6 @@ impl Recording {
     /// The history at a time.
     pub(super) fn at(&mut self, now_ns: u64) -> Now<'_> {
         Now { now_ns, recording: self }
-    }
-
-    /// A phase begins.
-    pub(super) fn phase(&mut self, now_ns: u64, name: &str, deadline_ms: Option<u64>) {
-        self.at(now_ns).phase(name, deadline_ms);
-        self.phases.push((name.to_owned(), now_ns));
     }
 
     /// What a runner notes of its own run.

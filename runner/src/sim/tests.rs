@@ -101,6 +101,22 @@ fn members_and_leaders_change_on_request_and_all_are_back_at_the_end() {
     assert_eq!(missing, [""; 0], "seen were {seen:?}");
 }
 
+/// Hand-overs that no plan asked for are recorded as those of a plan are.
+#[test]
+fn leaders_hand_over_by_chance_and_every_one_is_recorded() {
+    let batch = batch(None, "register", 20_000);
+    let seed = (1..).find(|seed| Weather::of(*seed).ambush.transfer_ns > 0).unwrap();
+    let plan = batch.plan(seed).unwrap();
+    let run = simulate(&plan, None);
+    let line = format!("whitewater sim --nodes 5 --seeds {seed} --time 20s");
+    let records: Vec<&FaultRecord> =
+        run.recording.faults.iter().filter(|fault| fault.kind == "transfer").collect();
+    assert!(!records.is_empty(), "{line}");
+    assert!(records.iter().all(|fault| fault.leader_hit == Some(true)), "{line}: {records:?}");
+    let seen = records.iter().filter(|fault| fault.effective && fault.effects[0].contains(" led "));
+    assert!(seen.count() > 0, "{line}: {records:?}");
+}
+
 /// Ordinary seeds lose members too, and a server that decides with one of two majorities is caught.
 #[test]
 fn some_seeds_lose_members_and_joint_majorities_are_watched() {
@@ -196,7 +212,7 @@ fn a_server_that_panics_ends_and_the_run_goes_on() {
         matches!(&event.change, Exited { expected: false, .. })
     });
     assert!(exits.count() > 0, "a half-written snapshot must keep a server from starting");
-    assert_eq!(run.recording.phases.last().map(|(name, _)| name.as_str()), Some("end"));
+    assert_eq!(run.log.phases.last().map(|(name, _)| name.as_str()), Some("end"));
 }
 
 #[test]

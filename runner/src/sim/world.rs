@@ -5,17 +5,16 @@
 
 use std::mem;
 
-use whitewater_checker::observation::{ProcessChange, StatusPoll};
+use whitewater_checker::observation::ProcessChange;
 use whitewater_raft::event::Role;
 use whitewater_raft::{Body, Message, NodeId, Status};
 use whitewater_server::node::Node;
 use whitewater_server::storage::Report;
 
 use super::chance::Chance;
-use super::clients::{Seat, hand_over};
+use super::clients::{Seat, hand_over, seats};
 use super::deck::{Call, Deck};
-use super::ground::role_name;
-use super::host::{Batch, Build, Host, NotStarted, Process, is_reply};
+use super::host::{Batch, Build, Host, NotStarted, Process, is_reply, node_of};
 use super::nemesis::Nemesis;
 use super::network::Network;
 use super::panics::guarded;
@@ -25,7 +24,7 @@ use super::record::Recording;
 use super::snapshots::{Parcel, Receipt, weight};
 use super::volume::{Crash, MemoryVolume};
 use super::weather::TICK_NS;
-use crate::cluster::node_name;
+use crate::observe::poll_of;
 use crate::plan::Plan;
 use crate::workload::{Input, Shared};
 use whitewater_target::Request;
@@ -48,7 +47,7 @@ pub(super) enum Happening {
     /// The nodes are asked for their status.
     Poll,
     /// The nemesis has something to do.
-    Nemesis(super::nemesis::Act),
+    Nemesis(super::nemesis::Due),
 }
 
 /// What reaches a machine.
@@ -118,7 +117,7 @@ impl<'a> World<'a> {
             now_ns: 0,
             queue: Queue::new(),
             network: Network::new(weather.links, Chance::new(seed, 2)),
-            seats: Vec::new(),
+            seats: seats(plan, &weather),
             shared: Shared::new(&plan.workload),
             recording: Recording::default(),
             nemesis: Nemesis::new(plan, &weather),
@@ -131,24 +130,22 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Lets things happen until a condition holds, which is asked after every round of polls. False
-    /// where the deadline passed first.
-    pub(super) fn run(&mut self, until_ns: u64, is_over: impl Fn(&World<'a>) -> bool) -> bool {
+    /// Lets things happen until then, or until the nodes were asked for their status.
+    pub(super) fn run(&mut self, until_ns: u64) {
         while let Some((at_ns, happening)) = self.queue.pop() {
             if at_ns > until_ns {
                 self.queue.push(at_ns, happening);
                 self.now_ns = until_ns;
-                return false;
+                return;
             }
             self.now_ns = at_ns;
             self.happened += 1;
             let is_poll = matches!(happening, Happening::Poll);
             self.happen(happening);
-            if is_poll && is_over(self) {
-                return true;
+            if is_poll {
+                return;
             }
         }
-        false
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -391,30 +388,12 @@ impl<'a> World<'a> {
 
     fn poll(&mut self) {
         for host in 0..self.hosts.len() {
-            if let Some(poll) = self.status_poll(host, false) {
+            if let Some(status) = self.node_status(host) {
+                let poll = poll_of(node_of(host), self.now_ns, &status, false);
                 self.recording.status.push(poll);
             }
         }
         self.queue.push(self.now_ns + POLL_NS, Happening::Poll);
-    }
-
-    /// What a node answers to a status request.
-    pub(super) fn status_poll(&self, host: usize, is_final: bool) -> Option<StatusPoll> {
-        let status = self.status(host)?;
-        let process = self.hosts[host].process.as_ref()?;
-        let name = |id: NodeId| node_name(u32::try_from(id).expect("a small cluster"));
-        Some(StatusPoll {
-            node: name(self.hosts[host].id),
-            time_ns: self.now_ns,
-            role: role_name(status.role).into(),
-            term: status.hard_state.term,
-            leader: status.leader.map(name),
-            commit: status.commit,
-            applied: status.applied,
-            state_hash: Some(process.node.machine().state_hash().to_string()),
-            chain: Some(process.node.applied_chain().to_string()),
-            is_final,
-        })
     }
 }
 
