@@ -14,6 +14,7 @@ use crate::key_report::KeyReport;
 use crate::numbers::grouped;
 use crate::object::ModelKind;
 use crate::options::Options;
+use crate::target::{Promised, Reads};
 use crate::verdict::Verdict;
 use crate::{hint, linear, object};
 
@@ -82,6 +83,17 @@ pub fn check_source(
     in_pool(options, || judge_history(name, source, options))
 }
 
+/// Judges a history of a target that promises this.
+#[cfg(test)]
+pub(crate) fn judged(
+    source: &Source,
+    promised: Promised,
+    options: &Options,
+) -> Result<Analysis, CheckError> {
+    let (check, _) = held_to(promised, "test", source, None, options)?;
+    Ok(Analysis::of(vec![check, acknowledged(&source.history)]))
+}
+
 fn judge_history(
     name: &str,
     source: &Source,
@@ -145,8 +157,32 @@ pub(crate) fn in_pool<R: Send>(options: &Options, run: impl FnOnce() -> R + Send
     }
 }
 
+/// Checks linearizability as far as it is promised. `traces` tells what became of an operation's command.
+pub(crate) fn held_to(
+    promised: Promised,
+    name: &str,
+    source: &Source,
+    traces: Option<&linear::Traces<'_>>,
+    options: &Options,
+) -> Result<(CheckResult, HistoryReport), CheckError> {
+    if promised.reads == Reads::Linearizable {
+        return linearizability(name, source, traces, options);
+    }
+    let (history, left_out) = source.history.without_stale_reads();
+    let held = Source { history, ..*source };
+    let (mut check, mut report) = linearizability(name, &held, traces, options)?;
+    let left_out = grouped(left_out);
+    let note = format!("{left_out} reads not held against it: the target promises no newest value");
+    check.summary = match check.state {
+        CheckState::NotExercised => check.summary,
+        _ => format!("{}; {note}", check.summary),
+    };
+    report.notes.push(note);
+    Ok((check, report))
+}
+
 /// Checks linearizability and draws up the result. `traces` tells what became of an operation's command.
-pub(crate) fn linearizability(
+fn linearizability(
     name: &str,
     source: &Source,
     traces: Option<&linear::Traces<'_>>,

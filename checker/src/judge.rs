@@ -12,7 +12,7 @@ use crate::error::CheckError;
 use crate::fact::Fact;
 use crate::fault::{FaultRecord, Scope};
 use crate::history::{History, Outcome, Source};
-use crate::history_check::{HistoryReport, canary, linearizability};
+use crate::history_check::{HistoryReport, canary, held_to};
 use crate::linear::Effect;
 use crate::observation::{ProcessEvent, StatusPoll};
 use crate::observed::{self, Ending, Journals};
@@ -21,6 +21,7 @@ use crate::promises::Promises;
 use crate::raft::{Answered, CommandId, Commands, Place, RaftChecks, Texts, Told, Turns};
 use crate::run_folder::Numbered;
 use crate::strength::{Happened, Requirements, strength};
+use crate::target::{Promised, TargetOutline};
 
 /// What a run left behind, beside its traces. What is `None` was not there.
 #[derive(Default)]
@@ -33,6 +34,8 @@ pub(crate) struct Material {
     pub(crate) requirements: Option<Requirements>,
     /// What the target promises beyond safety.
     pub(crate) promises: Option<Promises>,
+    /// What is known of the target; `None`: it is the bundled server.
+    pub(crate) target: Option<TargetOutline>,
     /// What became of the nodes' journals.
     pub(crate) journals: Journals,
     /// What the run's record knows of its end, for a history that tells nothing of it; `None`: no record.
@@ -55,7 +58,9 @@ pub(crate) fn judge<R: Borrow<Record>>(
 ) -> Result<(Analysis, Option<HistoryReport>), CheckError> {
     let mut raft = RaftChecks::new(&material.promises.unwrap_or_default());
     raft.trace(trace.records)?;
-    raft.polls(material.status.as_deref().unwrap_or_default(), trace.files);
+    if material.tells_term() {
+        raft.polls(material.status.as_deref().unwrap_or_default(), trace.files);
+    }
     if let Some(history) = material.history() {
         raft.answered(answered(history, trace.files + 1));
     }
@@ -64,7 +69,8 @@ pub(crate) fn judge<R: Borrow<Record>>(
         // What became of an operation is asked of the traces where a violation is told.
         let commands = raft.commands();
         let traces = |operation| effect(&source.history, &commands, operation);
-        let (check, of_history) = linearizability(name, source, Some(&traces), options)?;
+        let held = held_to(material.promised(), name, source, Some(&traces), options);
+        let (check, of_history) = held?;
         checks.push(check);
         report = Some(of_history);
     }
@@ -128,6 +134,8 @@ impl Material {
                 &self.nodes_at_the_end(),
                 self.catching_up().as_ref(),
             ),
+            observed::agreement(history),
+            observed::terms(self.status.as_deref(), &self.faults, self.target.as_ref()),
             outside,
             strength(self.requirements.as_ref(), &happened),
             observed::conformance(&self.journals),
@@ -141,6 +149,14 @@ impl Material {
         let within_ms = self.promises.as_ref()?.leader_within_ms?;
         let is_settled = !self.faults.iter().any(|fault| fault.scope() == Scope::Members);
         is_settled.then_some(observed::CatchingUp { since_ns: quiesce, within_ms })
+    }
+
+    fn promised(&self) -> Promised {
+        self.target.as_ref().map(|target| target.promises).unwrap_or_default()
+    }
+
+    fn tells_term(&self) -> bool {
+        self.target.as_ref().is_none_or(|target| target.tells_term)
     }
 
     fn history(&self) -> Option<&History> {

@@ -44,6 +44,7 @@ pub mod run_folder;
 mod served;
 pub mod statistics;
 pub mod strength;
+pub mod target;
 pub mod verdict;
 pub mod version;
 

@@ -31,8 +31,9 @@ pub enum Standing {
 
 /// Checks whose moment is when somebody noticed, by what they speak of; the order decides between those that
 /// stand alike. Every check that is not here speaks of what servers did.
-const LATE: [(&str, Standing); 11] = [
+const LATE: [(&str, Standing); 12] = [
     ("linearizability", Standing::Clients),
+    ("agreement", Standing::Clients),
     ("durability", Standing::Clients),
     ("liveness", Standing::Service),
     ("recovery", Standing::Service),
@@ -48,10 +49,11 @@ const LATE: [(&str, Standing); 11] = [
 /// What servers do, for findings of the same moment: what one node must not do, in the order in which an entry
 /// goes through a cluster, and then what must hold between nodes. A check that is not here stands behind these; where a class
 /// of its findings is another step, it is named with the check.
-const STEPS: [&str; 24] = [
+const STEPS: [&str; 25] = [
     "monotonic/term-went-back",
     "boot-equals-disk",
     "durable-first",
+    "terms",
     "vote-once",
     "vote-for-candidate",
     "election-restriction",

@@ -77,7 +77,8 @@ fn read(folder: &Path, options: &Options) -> Result<Material, CheckError> {
         processes: PROCESSES.read(folder)?,
         faults: faults.into_iter().map(|(_, fault)| fault).collect(),
         requirements: plan.requirements,
-        promises: plan.promises,
+        promises: plan.bounds,
+        target: plan.target,
         record,
         ..Material::default()
     })

@@ -265,8 +265,11 @@ impl Shared {
         if !status.is_leader() {
             return;
         }
+        // Nodes that do not tell their term say the same one always.
+        let is_other =
+            |last: &Led| status.term > last.term || status.term == last.term && node != last.node;
         let mut leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
-        if leaders.last().is_none_or(|last| status.term > last.term) {
+        if leaders.last().is_none_or(is_other) {
             self.watch.leader.note(node);
             leaders.push(Led { at_ns: monotonic_ns(), node, term: status.term });
         }

@@ -164,6 +164,8 @@ pub(crate) struct Phases<'a> {
     tells: Tells,
     /// How long they may take to work together.
     healthy_within_ns: u64,
+    /// How long they are left alone between the last changes and the last reads.
+    rest_ns: u64,
     awaited: Awaited,
     until_ns: u64,
     /// What clients had got when nothing was in force any more.
@@ -191,6 +193,10 @@ enum Awaited {
     EndOfLoad,
     LoadEnded,
     Changes,
+    /// The time in which nothing is asked; so many changes were not answered.
+    Rest {
+        unchanged: usize,
+    },
     /// So many changes were not answered.
     Reads {
         unchanged: usize,
@@ -205,7 +211,14 @@ impl<'a> Phases<'a> {
         let healthy_within_ns = HEALTHY_DEADLINE_NS.max(ready_within_ns);
         let (awaited, until_ns, since) = (Awaited::Beginning, 0, Tally::default());
         let (reads, log) = (Vec::new(), Log::default());
-        Self { plan, logs, tells, healthy_within_ns, awaited, until_ns, since, reads, log }
+        let rest_ns = 0;
+        Self { plan, logs, tells, healthy_within_ns, rest_ns, awaited, until_ns, since, reads, log }
+    }
+
+    /// The same, with so long between the last changes and the last reads: what may be late is to arrive first, and
+    /// nodes that differ from then on have diverged.
+    pub(crate) fn resting(self, rest_ns: u64) -> Self {
+        Self { rest_ns, ..self }
     }
 
     /// Whether it is the nodes that are waited for: only then is looked what they say, and whether one ended.
@@ -266,9 +279,11 @@ impl<'a> Phases<'a> {
             }
             Awaited::Changes | Awaited::Reads { .. } if !sight.is_idle => None,
             Awaited::Changes => {
-                let (unchanged, reads) = (unanswered(shared), mem::take(&mut self.reads));
-                Some(self.sweep(reads, Awaited::Reads { unchanged }, shared))
+                let (unchanged, until_ns) = (unanswered(shared), now_ns + self.rest_ns);
+                (self.awaited, self.until_ns) = (Awaited::Rest { unchanged }, until_ns);
+                self.last_reads(unchanged, now_ns, shared)
             }
+            Awaited::Rest { unchanged } => self.last_reads(unchanged, now_ns, shared),
             Awaited::Reads { unchanged } => {
                 self.note_missing(unchanged, unanswered(shared));
                 Some(self.quiesce(now_ns, shared, history))
@@ -389,6 +404,15 @@ impl<'a> Phases<'a> {
         self.order(Order::Work(Some(FINAL_OPERATION_DEADLINE_NS)), next, self.until_ns)
     }
 
+    fn last_reads(&mut self, unchanged: usize, now_ns: u64, shared: &mut Shared) -> Option<Step> {
+        if now_ns < self.until_ns {
+            return None;
+        }
+        self.until_ns = now_ns + FINAL_DEADLINE_NS;
+        let reads = mem::take(&mut self.reads);
+        Some(self.sweep(reads, Awaited::Reads { unchanged }, shared))
+    }
+
     fn note_missing(&mut self, unchanged: usize, unread: usize) {
         match (unchanged, unread) {
             (0, 0) => {}
@@ -430,7 +454,7 @@ impl<'a> Phases<'a> {
 
     /// Long enough to tell a follower that never catches up from one that is late.
     fn quiesce_ns(&self) -> u64 {
-        let within_ms = self.plan.promises.and_then(|promises| promises.leader_within_ms);
+        let within_ms = self.plan.bounds.and_then(|bounds| bounds.leader_within_ms);
         let stuck_ns = within_ms.map_or(0, |within_ms| within_ms * MILLISECOND + SECOND);
         QUIESCE_DEADLINE_NS.max(stuck_ns)
     }
@@ -442,7 +466,7 @@ impl<'a> Phases<'a> {
     /// Whether every kind was ok as often since then as the plan's strength asks for.
     fn has_served(&self, shared: &Shared, minimum: impl Fn(&PhaseMinimum) -> u64) -> bool {
         let least = self.plan.requirements.operations_ok_min.values().map(minimum).max();
-        shared.tally.has_served(kinds(&self.plan.workload.name), &self.since, least.unwrap_or(0))
+        shared.tally.has_served(&kinds(&self.plan.workload), &self.since, least.unwrap_or(0))
     }
 
     fn describe_unhealthy(&self, sight: &Sight) -> String {

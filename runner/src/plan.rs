@@ -16,6 +16,7 @@ use whitewater_checker::Promises;
 use whitewater_checker::objectives::Objective;
 use whitewater_checker::run_folder::plan::SCHEMA_VERSION;
 use whitewater_checker::strength::Requirements;
+use whitewater_checker::target::TargetOutline;
 use whitewater_checker::version::Newer;
 
 use crate::nemesis::{PlannedFault, find};
@@ -44,9 +45,12 @@ pub(crate) struct Plan {
     /// Entries after which a node takes a snapshot; `None`: what is usual for the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) snapshot_entries: Option<u64>,
-    /// What the target promises beyond safety; `None`: it is not judged by that.
+    /// The server under test; `None`: the bundled one, which makes no difference to what is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) promises: Option<Promises>,
+    pub(crate) target: Option<TargetOutline>,
+    /// Within which times the target is to work; `None`: it is not judged by that.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "promises")]
+    pub(crate) bounds: Option<Promises>,
     /// What the run is to come to beside being right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) objectives: Vec<Objective>,
@@ -71,6 +75,17 @@ pub(crate) struct WorkloadPlan {
     /// A key is left for a new one after this many operations with an unknown outcome, which are what
     /// makes checking dear.
     pub(crate) unknown_per_key: u32,
+    /// Kinds of operation of the workload that the target does not offer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) without: Vec<String>,
+    /// At the end every key is read through every node, where nothing else tells whether they hold the same.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) reads_at_every_node: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a plan is made from.
@@ -88,19 +103,23 @@ pub(crate) struct PlanSettings {
     pub(crate) families: Vec<String>,
     /// Entries after which a node takes a snapshot; `None`: what is usual for the server.
     pub(crate) snapshot_entries: Option<u64>,
+    /// Whether it is known who leads, so that faults can be aimed at the leader and past it.
+    pub(crate) is_led: bool,
 }
 
 impl Plan {
     /// Decides a run. Refuses what cannot come to a pass: a time too short for every family asked for,
     /// and a workload too small for what must succeed.
     pub(crate) fn new(settings: PlanSettings) -> Result<Self, String> {
-        let PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries } = settings;
-        let least_ms = schedule::least_ms(nodes, &families)?;
+        let PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries, is_led } =
+            settings;
+        let cluster = Known { nodes, is_led };
+        let least_ms = schedule::least_ms(cluster, &families)?;
         if time_ms < least_ms {
             return Err(too_short(time_ms, least_ms, nodes, &families));
         }
-        let faults = schedule::faults(seed, nodes, time_ms, &families)?;
-        let requirements = requirements::of(&families, nodes, &workload, time_ms)?;
+        let faults = schedule::faults(seed, cluster, time_ms, &families)?;
+        let requirements = requirements::of(&families, cluster, &workload, time_ms)?;
         requirements::reachable(&requirements, &workload, time_ms)?;
         let schema_version = SCHEMA_VERSION;
         let plan = Self {
@@ -113,7 +132,8 @@ impl Plan {
             faults,
             requirements,
             snapshot_entries,
-            promises: None,
+            target: None,
+            bounds: None,
             objectives: Vec::new(),
         };
         plan.validate()?;
@@ -123,13 +143,24 @@ impl Plan {
     /// A plan of a file, judged by the families that it names: what these require is added where the file
     /// does not say it itself.
     pub(crate) fn judged_by_its_families(mut self) -> Result<Self, String> {
-        requirements::complete(&mut self.requirements, &self.families, self.nodes)?;
+        let cluster = Known { nodes: self.nodes, is_led: self.is_led() };
+        requirements::complete(&mut self.requirements, &self.families, cluster)?;
         Ok(self)
     }
 
-    /// The same plan, for a target that promises this.
-    pub(crate) fn promising(self, promises: Option<Promises>) -> Self {
-        Self { promises, ..self }
+    /// The same plan, for a target that is to work within these times.
+    pub(crate) fn within(self, bounds: Option<Promises>) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// The same plan, for this target.
+    pub(crate) fn against(self, target: TargetOutline) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
+    /// Whether it is known who leads.
+    pub(crate) fn is_led(&self) -> bool {
+        self.target.as_ref().is_none_or(|target| target.tells_leader)
     }
 
     /// The same plan with these objectives beside its own.
@@ -208,6 +239,14 @@ impl Plan {
             Ok(())
         })
     }
+}
+
+/// What is known of a cluster when a plan is made for it.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    nodes: u32,
+    /// Whether its nodes will tell who leads.
+    is_led: bool,
 }
 
 /// serde's words for a value of another kind, without the names of Rust's types.

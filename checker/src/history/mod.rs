@@ -25,6 +25,7 @@ mod part;
 mod place;
 mod read;
 mod scan;
+mod stale;
 mod store;
 mod value;
 

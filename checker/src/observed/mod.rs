@@ -4,6 +4,7 @@
 //! the phases in the history; where its file is missing it says that it did not look.
 
 mod acknowledged;
+mod agreement;
 mod conformance;
 mod ending;
 mod final_state;
@@ -12,8 +13,10 @@ mod outside;
 mod phases;
 mod processes;
 mod recovery;
+mod terms;
 
 pub(crate) use acknowledged::acknowledged;
+pub(crate) use agreement::agreement;
 pub(crate) use conformance::{Journals, conformance};
 pub(crate) use ending::{Ending, facts_of_record};
 pub(crate) use final_state::{CatchingUp, final_state};
@@ -22,6 +25,7 @@ pub(crate) use outside::{excuse, outside};
 pub(crate) use phases::Phases;
 pub(crate) use processes::processes;
 pub(crate) use recovery::recovery;
+pub(crate) use terms::terms;
 
 use crate::analysis::{CheckResult, CheckState, Finding};
 

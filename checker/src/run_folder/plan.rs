@@ -10,10 +10,11 @@ use crate::file;
 use crate::objectives::Objective;
 use crate::promises::Promises;
 use crate::strength::Requirements;
+use crate::target::TargetOutline;
 use crate::version::Newer;
 
 /// The version of a plan's format. A plan that says none is from before versions, and read as the first.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The settings in a plan, and what it is judged by. Every field may be missing: an older plan is read as far as
 /// it goes.
@@ -34,8 +35,11 @@ pub struct PlanOutline {
     pub snapshot_entries: Option<u64>,
     /// What must have happened for a pass to mean something; `None`: nothing.
     pub requirements: Option<Requirements>,
-    /// What the target promises beyond safety; `None`: nothing.
-    pub promises: Option<Promises>,
+    /// The server under test; `None`, in a plan of version 1: the bundled one.
+    pub target: Option<TargetOutline>,
+    /// Within which times the target is to work; `None`: it is not judged by that. Version 1 called it `promises`.
+    #[serde(alias = "promises")]
+    pub bounds: Option<Promises>,
     /// What the run is to come to beside being right.
     pub objectives: Vec<Objective>,
 }

@@ -10,8 +10,10 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
+use whitewater_checker::fault::Scope;
 use whitewater_checker::objectives::Objective;
 use whitewater_checker::run_folder::{LATEST, PLAN};
+use whitewater_checker::target::TargetOutline;
 use whitewater_processes::{Block, PORT_DEFAULT};
 use whitewater_server::mutants::CATALOGUE;
 use whitewater_target::{BUNDLED, Build, Target, by_name};
@@ -49,8 +51,8 @@ pub(crate) struct RunArguments {
     #[arg(long, env = "WHITEWATER_WORKLOAD", default_value = "register", value_parser = PossibleValuesParser::new(workload::NAMES))]
     pub(crate) workload: String,
     /// Fault families, separated by commas; `none` for a run without faults. `membership` and `transfer`
-    /// need a target that can be asked for such changes
-    #[arg(long, env = "WHITEWATER_FAULTS", value_delimiter = ',', default_value = nemesis::default_argument(), value_parser = PossibleValuesParser::new(fault_names()), value_name = "FAMILIES")]
+    /// need a target that can be asked for such changes [default: those of kill,pause,partition that the target can]
+    #[arg(long, env = "WHITEWATER_FAULTS", value_delimiter = ',', value_parser = PossibleValuesParser::new(fault_names()), value_name = "FAMILIES")]
     pub(crate) faults: Vec<String>,
     /// Concurrent clients; every other one keeps to one node
     #[arg(long, env = "WHITEWATER_CLIENTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=CLIENTS_MAX as i64))]
@@ -150,9 +152,10 @@ pub(crate) fn run(arguments: RunArguments) -> anyhow::Result<Exit> {
 }
 
 fn order(arguments: RunArguments) -> anyhow::Result<Order> {
+    let target = target_of(&arguments.target, &Build::default())?;
     let plan = match &arguments.plan {
         Some(path) => read_plan(path)?,
-        None => draw_plan(&arguments)?,
+        None => draw_plan(&arguments, &*target)?,
     };
     let plan = plan.aiming_at(&arguments.slo);
     if let Some(server) = &arguments.server {
@@ -164,7 +167,6 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
     }
     let command = format!("{} {}", program(), command_line(&arguments, plan.seed));
     let mut server_arguments: Vec<_> = arguments.server_arg.into_iter().map(Into::into).collect();
-    let target = target_of(&arguments.target, &Build::default())?;
     check_fits(&plan, &*target)?;
     if let Some(entries) = plan.snapshot_entries {
         server_arguments.extend(target.snapshot_arguments(entries).unwrap_or_default());
@@ -196,9 +198,14 @@ fn target_of(name: &str, build: &Build) -> Result<Arc<dyn Target>, Refusal> {
     by_name(name, build).map_err(Refusal::Usage)
 }
 
-fn draw_plan(arguments: &RunArguments) -> anyhow::Result<Plan> {
+fn draw_plan(arguments: &RunArguments, target: &dyn Target) -> anyhow::Result<Plan> {
+    let profile = target.profile();
     let mut families: Vec<String> =
         arguments.faults.iter().filter(|family| *family != NO_FAULTS).cloned().collect();
+    if arguments.faults.is_empty() {
+        families = nemesis::default_families();
+        families.retain(|name| lacking(name, target).is_none());
+    }
     families.sort_unstable();
     families.dedup();
     if families.len() < arguments.faults.len()
@@ -210,37 +217,49 @@ fn draw_plan(arguments: &RunArguments) -> anyhow::Result<Plan> {
         ))
         .into());
     }
+    let workload = WorkloadPlan {
+        name: arguments.workload.clone(),
+        clients: arguments.clients,
+        keys: arguments.keys,
+        rate: arguments.rate,
+        operation_deadline_ms: u64::try_from(arguments.operation_deadline.as_millis())
+            .context("--operation-deadline is too long")?,
+        operations_per_key: OPERATIONS_PER_KEY,
+        unknown_per_key: UNKNOWN_PER_KEY,
+        without: Vec::new(),
+        // Nodes that write traces tell of every entry.
+        reads_at_every_node: !profile.traces,
+    };
     let plan = Plan::new(PlanSettings {
         seed: arguments.seed.unwrap_or_else(drawn_seed),
         nodes: arguments.nodes,
         time_ms: u64::try_from(arguments.time.as_millis()).context("--time is too long")?,
-        workload: WorkloadPlan {
-            name: arguments.workload.clone(),
-            clients: arguments.clients,
-            keys: arguments.keys,
-            rate: arguments.rate,
-            operation_deadline_ms: u64::try_from(arguments.operation_deadline.as_millis())
-                .context("--operation-deadline is too long")?,
-            operations_per_key: OPERATIONS_PER_KEY,
-            unknown_per_key: UNKNOWN_PER_KEY,
-        },
+        workload: workload::offered(workload, profile.offers).map_err(Refusal::Usage)?,
         families,
         snapshot_entries: arguments.snapshot_entries,
+        is_led: profile.tells.leads,
     });
-    let promises = whitewater_target::promises(&arguments.target, arguments.nodes)
+    let bounds = whitewater_target::promises(target.name(), arguments.nodes)
         // Whoever passes arguments on may have changed what is promised.
         .filter(|_| arguments.server_arg.is_empty());
-    Ok(plan.map_err(Refusal::Usage)?.promising(promises))
+    let plan = plan.map_err(Refusal::Usage)?.within(bounds);
+    Ok(match target.name() {
+        BUNDLED => plan,
+        name => plan.against(TargetOutline {
+            name: name.to_owned(),
+            promises: profile.promised,
+            tells_leader: profile.tells.leads,
+            tells_term: profile.tells.term,
+        }),
+    })
 }
 
 /// Refuses a plan that asks a target for what it does not have.
 fn check_fits(plan: &Plan, target: &dyn Target) -> Result<(), Refusal> {
     let name = target.name();
-    let requests =
-        plan.families.iter().find(|it| family(it).is_some_and(|it| it.needs == Needs::Requests));
-    if let Some(family) = requests.filter(|_| target.operator(BTreeMap::new()).is_none()) {
-        let text = format!("--faults {family}: `{name}` cannot be asked for this");
-        return Err(Refusal::Usage(text));
+    let cannot = plan.families.iter().find_map(|it| Some((it, lacking(it, target)?)));
+    if let Some((family, why)) = cannot {
+        return Err(Refusal::Usage(format!("--faults {family}: `{name}` {why}")));
     }
     let is_settable = |entries| target.snapshot_arguments(entries).is_some();
     if plan.snapshot_entries.is_some_and(|entries| !is_settable(entries)) {
@@ -248,6 +267,18 @@ fn check_fits(plan: &Plan, target: &dyn Target) -> Result<(), Refusal> {
         return Err(Refusal::Usage(text));
     }
     Ok(())
+}
+
+/// What a target lacks for a family's faults; `None`: nothing.
+fn lacking(name: &str, target: &dyn Target) -> Option<&'static str> {
+    let family = family(name)?;
+    if family.needs == Needs::Requests && target.operator(BTreeMap::new()).is_none() {
+        return Some("cannot be asked for this");
+    }
+    if family.scope == Scope::ProcessDown && !target.profile().promised.persistent {
+        return Some("keeps nothing on a disk, so that a kill loses data by design");
+    }
+    None
 }
 
 /// A seed short enough to be typed again.
@@ -294,7 +325,9 @@ fn command_line(arguments: &RunArguments, seed: u64) -> String {
         flag("time", in_words(arguments.time));
         flag("seed", seed.to_string());
         flag("workload", arguments.workload.clone());
-        flag("faults", arguments.faults.join(","));
+        if !arguments.faults.is_empty() {
+            flag("faults", arguments.faults.join(","));
+        }
         flag("clients", arguments.clients.to_string());
         flag("keys", arguments.keys.to_string());
         flag("rate", arguments.rate.to_string());
@@ -336,16 +369,23 @@ pub(super) fn in_words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use whitewater_target::{Client, LeaderSeen, NodeSetup, Probe, Profile};
+    use whitewater_target::{
+        Client, LeaderSeen, Manner, NodeSetup, Offers, Probe, Profile, Promised, Tells,
+    };
 
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::nemesis::{Aim, find};
 
     fn parse(line: &str) -> RunArguments {
         match Cli::try_parse_from(line.split_whitespace()).unwrap().command {
             Command::Run(arguments) => *arguments,
             other => panic!("{other:?}"),
         }
+    }
+
+    fn draw(arguments: &RunArguments) -> anyhow::Result<Plan> {
+        draw_plan(arguments, &*by_name(BUNDLED, &Build::default()).unwrap())
     }
 
     #[test]
@@ -359,7 +399,7 @@ mod tests {
         let again = parse(&format!("whitewater {}", command.replace('\'', "")));
         assert!(again.journal, "{command}");
         assert_eq!(again.slo, arguments.slo);
-        assert_eq!(draw_plan(&arguments).unwrap(), draw_plan(&again).unwrap(), "{command}");
+        assert_eq!(draw(&arguments).unwrap(), draw(&again).unwrap(), "{command}");
     }
 
     /// A target that can be started and talked to, and nothing else.
@@ -371,7 +411,16 @@ mod tests {
         }
 
         fn profile(&self) -> Profile {
-            unreachable!("nothing is started")
+            Profile {
+                ports: vec!["http".into()],
+                ports_apart: true,
+                offers: Offers::default(),
+                tells: Tells::default(),
+                promised: Promised { persistent: false, ..Promised::default() },
+                manner: Manner::default(),
+                traces: false,
+                panics: Vec::new(),
+            }
         }
 
         fn launch(&self, _: &NodeSetup) -> whitewater_processes::Launch {
@@ -391,23 +440,36 @@ mod tests {
     fn what_a_target_cannot_do_is_refused_before_anything_is_started() {
         let bundled = by_name("bundled", &Build::default()).unwrap();
         let cases = [
-            ("--faults membership,kill", "--faults membership: `plain` cannot be asked for this"),
+            ("--faults membership", "--faults membership: `plain` cannot be asked for this"),
+            (
+                "--faults kill",
+                "--faults kill: `plain` keeps nothing on a disk, so that a kill loses data by design",
+            ),
             ("--faults transfer", "--faults transfer: `plain` cannot be asked for this"),
-            ("--snapshot-entries 100", "--snapshot-entries: `plain` has no such setting"),
+            (
+                "--faults none --snapshot-entries 100",
+                "--snapshot-entries: `plain` has no such setting",
+            ),
         ];
         for (flags, expected) in cases {
-            let plan = draw_plan(&parse(&format!("whitewater run {flags}"))).unwrap();
+            let plan = draw(&parse(&format!("whitewater run {flags}"))).unwrap();
             assert_eq!(check_fits(&plan, &Plain), Err(Refusal::Usage(expected.into())));
             assert_eq!(check_fits(&plan, &*bundled), Ok(()));
         }
-        let plan = draw_plan(&parse("whitewater run --faults kill")).unwrap();
+        let plan = draw_plan(&parse("whitewater run --time 20s"), &Plain).unwrap();
+        assert_eq!(plan.families, ["partition", "pause"]);
+        assert_eq!(plan.workload.without, ["cas"]);
+        assert!(plan.faults.iter().all(|it| find(&it.fault).unwrap().1.aim == Aim::AtAnybody));
         assert_eq!(check_fits(&plan, &Plain), Ok(()));
+        let append = parse("whitewater run --workload append");
+        let refused = draw_plan(&append, &Plain).unwrap_err().to_string();
+        assert!(refused.contains("needs a target whose clients can append"), "{refused}");
     }
 
     #[test]
     fn none_means_no_faults_and_stands_alone() {
-        assert!(draw_plan(&parse("whitewater run --faults none")).unwrap().faults.is_empty());
-        let mixed = draw_plan(&parse("whitewater run --faults none,kill")).unwrap_err();
+        assert!(draw(&parse("whitewater run --faults none")).unwrap().faults.is_empty());
+        let mixed = draw(&parse("whitewater run --faults none,kill")).unwrap_err();
         assert!(mixed.to_string().contains("stands alone"), "{mixed}");
     }
 }

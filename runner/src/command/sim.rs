@@ -154,6 +154,8 @@ pub(super) fn workload_of(name: &str, clients: u32, rate: u32) -> WorkloadPlan {
         operation_deadline_ms: 1_000,
         operations_per_key: OPERATIONS_PER_KEY,
         unknown_per_key: UNKNOWN_PER_KEY,
+        without: Vec::new(),
+        reads_at_every_node: false,
     }
 }
 

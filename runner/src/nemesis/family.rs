@@ -33,6 +33,17 @@ pub(crate) enum Needs {
     Requests,
 }
 
+/// By what a fault finds its victims, and so when a schedule takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// By who leads: in schedules of clusters that tell.
+    ByRole,
+    /// By lot: in schedules of those that do not.
+    AtAnybody,
+    /// At all of them: in plans that are written by hand.
+    AtAll,
+}
+
 /// One fault of a family.
 #[derive(Debug)]
 pub(crate) struct Fault {
@@ -42,6 +53,8 @@ pub(crate) struct Fault {
     pub(crate) name: &'static str,
     /// Whom it strikes, in words: `leader`.
     pub(crate) target: &'static str,
+    /// When a schedule takes it.
+    pub(crate) aim: Aim,
     /// Whether it strikes the leader, where that is known beforehand.
     pub(crate) strikes_leader: Option<bool>,
     /// Whether a majority is left that can go on.
@@ -59,6 +72,7 @@ impl Fault {
         slug: "",
         name: "",
         target: "leader",
+        aim: Aim::ByRole,
         strikes_leader: Some(true),
         keeps_quorum: true,
         nodes_min: 2,
@@ -68,4 +82,18 @@ impl Fault {
     /// A fault that strikes one node that does not lead.
     pub(super) const FOLLOWER: Fault =
         Fault { target: "a follower", strikes_leader: Some(false), ..Fault::LEADER };
+
+    /// A fault that strikes one node, whoever it is.
+    pub(super) const ANYBODY: Fault =
+        Fault { target: "a node", aim: Aim::AtAnybody, strikes_leader: None, ..Fault::LEADER };
+
+    /// A fault that strikes every node.
+    pub(super) const ALL: Fault = Fault {
+        target: "every node",
+        aim: Aim::AtAll,
+        strikes_leader: None,
+        keeps_quorum: false,
+        nodes_min: 1,
+        ..Fault::LEADER
+    };
 }

@@ -10,7 +10,7 @@ use super::in_force::InForce;
 use super::note::Note;
 use super::struck::{Lasts, Live, sooner};
 use super::trigger::Moment;
-use super::{Family, PlannedFault, Roster, Strike, find};
+use super::{Aim, Family, PlannedFault, Roster, Strike, find};
 use crate::cluster::node_name;
 use crate::dice::Dice;
 
@@ -194,7 +194,8 @@ impl Injector {
                 None => {}
             }
         }
-        let is_led = || ground.view().leader(now_ns).is_some();
+        let is_aimed = find(&planned.fault).is_none_or(|(_, fault)| fault.aim == Aim::ByRole);
+        let is_led = || !is_aimed || ground.view().leader(now_ns).is_some();
         let since_ns = it.leaderless_since_ns.unwrap_or(now_ns);
         match now_ns >= at_ns {
             false => When::At(at_ns),

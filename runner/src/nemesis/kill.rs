@@ -41,5 +41,18 @@ pub(crate) const FAMILY: Family = Family {
             resolve: |roster, dice| victims::majority(roster, dice, Act::Kill),
             ..MAJORITY
         },
+        Fault {
+            slug: "kill-random",
+            name: "kill -9 a node",
+            nodes_min: 1,
+            resolve: |roster, dice| victims::random(roster, dice, Act::Kill),
+            ..Fault::ANYBODY
+        },
+        Fault {
+            slug: "kill-all",
+            name: "kill -9 every node",
+            resolve: |roster, _| victims::all(roster, Act::Kill),
+            ..Fault::ALL
+        },
     ],
 };

@@ -39,7 +39,7 @@ pub(crate) use catalogue::{
     FAMILIES, default_argument, default_families, family, family_names, find,
 };
 pub(crate) use deed::Mender;
-pub(crate) use family::{Family, Fault, Needs};
+pub(crate) use family::{Aim, Family, Fault, Needs};
 pub(crate) use ground::{Ground, ProcessState, Touched};
 pub(crate) use in_force::{InForce, Wanted};
 pub(crate) use injector::{Improvised, Injector};
@@ -81,6 +81,13 @@ impl Roster {
             followers.swap(0, place);
         }
         Ok(followers)
+    }
+
+    /// One node by lot, or the one that a trigger was about.
+    fn anybody(&self, dice: &mut Dice) -> Result<u32, String> {
+        let drawn = self.nodes.get(dice.index(self.nodes.len().max(1))).copied();
+        let node = self.subject.or(drawn);
+        node.ok_or_else(|| "the cluster has no voter".to_owned())
     }
 
     /// The most nodes that are not a majority.

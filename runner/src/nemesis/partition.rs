@@ -86,6 +86,21 @@ pub(crate) const FAMILY: Family = Family {
             },
             ..MINORITY
         },
+        Fault {
+            slug: "partition-isolate-random",
+            name: "isolate a node",
+            nodes_min: 3,
+            resolve: |roster, dice| Shape::new(Near::Anybody).resolve(roster, dice),
+            ..Fault::ANYBODY
+        },
+        Fault {
+            slug: "partition-random-halves",
+            name: "halves",
+            target: "a minority",
+            nodes_min: 3,
+            resolve: |roster, dice| Shape::new(Near::Minority).resolve(roster, dice),
+            ..Fault::ANYBODY
+        },
     ],
 };
 
@@ -108,6 +123,8 @@ enum Near {
     Follower,
     Followers,
     LeaderAndFollowers,
+    Anybody,
+    Minority,
 }
 
 impl Shape {
@@ -117,9 +134,23 @@ impl Shape {
     }
 
     fn nodes(self, roster: &Roster, dice: &mut Dice) -> Result<Vec<u32>, String> {
+        let by_lot = match self.near {
+            Near::Anybody => 1,
+            Near::Minority => roster.minority().max(1),
+            _ => return self.by_role(roster, dice),
+        };
+        let mut nodes = roster.nodes.clone();
+        dice.shuffle(&mut nodes);
+        nodes.truncate(by_lot);
+        nodes.sort_unstable();
+        Ok(nodes)
+    }
+
+    fn by_role(self, roster: &Roster, dice: &mut Dice) -> Result<Vec<u32>, String> {
         let leader = roster.leader()?;
         let mut nodes = roster.followers(dice)?;
         match self.near {
+            Near::Anybody | Near::Minority => {}
             Near::Leader => nodes = vec![leader],
             Near::Follower => nodes.truncate(1),
             // Of two voters none is to spare; members may be that few for a while.

@@ -41,5 +41,18 @@ pub(crate) const FAMILY: Family = Family {
             resolve: |roster, dice| victims::majority(roster, dice, Act::Pause),
             ..MAJORITY
         },
+        Fault {
+            slug: "pause-random",
+            name: "SIGSTOP a node",
+            nodes_min: 1,
+            resolve: |roster, dice| victims::random(roster, dice, Act::Pause),
+            ..Fault::ANYBODY
+        },
+        Fault {
+            slug: "pause-all",
+            name: "SIGSTOP every node",
+            resolve: |roster, _| victims::all(roster, Act::Pause),
+            ..Fault::ALL
+        },
     ],
 };

@@ -55,6 +55,20 @@ pub(super) fn majority(
     Ok(strike(roster, struck, act))
 }
 
+/// One node, whoever it is; whoever a trigger was about, where there was one.
+pub(super) fn random(
+    roster: &Roster,
+    dice: &mut Dice,
+    act: fn(u32) -> Act,
+) -> Result<Strike, String> {
+    Ok(strike(roster, vec![roster.anybody(dice)?], act))
+}
+
+/// Every node.
+pub(super) fn all(roster: &Roster, act: fn(u32) -> Act) -> Result<Strike, String> {
+    Ok(strike(roster, roster.nodes.clone(), act))
+}
+
 fn strike(roster: &Roster, mut nodes: Vec<u32>, act: fn(u32) -> Act) -> Strike {
     nodes.sort_unstable();
     let names: Vec<String> = nodes.iter().map(|node| roster.describe(*node)).collect();

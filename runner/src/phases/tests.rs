@@ -19,6 +19,7 @@ struct Cluster {
     busy_in: &'static str,
     is_calm: bool,
     trouble: Vec<String>,
+    rest_ns: u64,
     agrees: bool,
     orders: Vec<Order>,
     told: Vec<Event>,
@@ -35,6 +36,7 @@ impl Default for Cluster {
             busy_in: "no phase",
             is_calm: true,
             trouble: Vec::new(),
+            rest_ns: 0,
             agrees: true,
             orders: Vec::new(),
             told: Vec::new(),
@@ -76,8 +78,8 @@ impl Cluster {
 
     fn live(&mut self) -> (Ending, Log) {
         let plan = plan();
-        let mut shared = Shared::new(&plan.workload);
-        let mut phases = Phases::new(&plan, "logs".into(), self.tells, 0);
+        let mut shared = Shared::new(&plan.workload, plan.nodes);
+        let mut phases = Phases::new(&plan, "logs".into(), self.tells, 0).resting(self.rest_ns);
         let ending = loop {
             let phase = phases.log.phases.last().map_or("", |(phase, _)| phase).to_owned();
             if phase == self.serves_until {
@@ -85,7 +87,7 @@ impl Cluster {
             }
             if self.serves_until != "for good" {
                 let ok = Outcome::Ok(None);
-                kinds("register").iter().for_each(|(kind, _)| shared.tally.count(kind, &ok));
+                kinds(&plan.workload).iter().for_each(|(kind, _)| shared.tally.count(kind, &ok));
                 if let Work::List(list) = &mut shared.work {
                     list.clear();
                 }
@@ -122,9 +124,12 @@ fn plan() -> Plan {
             operation_deadline_ms: 1_000,
             operations_per_key: 300,
             unknown_per_key: 20,
+            without: Vec::new(),
+            reads_at_every_node: false,
         },
         families: vec!["kill".into()],
         snapshot_entries: None,
+        is_led: true,
     })
     .unwrap()
 }
@@ -196,4 +201,15 @@ fn what_does_not_come_in_time_is_noted_and_the_run_goes_on() {
     let mut late = Cluster { busy_in: "final", ..Cluster::default() };
     let (_, log) = late.live();
     assert_eq!(log.incomplete, ["changing and reading every key took longer than 60 s"]);
+}
+
+/// Nodes that may be late are given time before what they show is compared.
+#[test]
+fn between_the_last_changes_and_the_last_reads_nodes_are_left_alone() {
+    let ended_ns = |rest_ns| {
+        let mut cluster = Cluster { rest_ns, ..Cluster::default() };
+        assert_eq!(cluster.live().0, Ending::Complete);
+        cluster.now_ns
+    };
+    assert_eq!(ended_ns(2 * SECOND), ended_ns(0) + 2 * SECOND);
 }

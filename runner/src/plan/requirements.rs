@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use whitewater_checker::strength::{FamilyMinimum, PhaseMinimum, Requirements};
 
-use super::{CLIENTS_MAX, KEYS_MAX, WorkloadPlan, schedule};
+use super::{CLIENTS_MAX, KEYS_MAX, Known, WorkloadPlan, schedule};
 use crate::workload::{self, Habit};
 
 /// Ok operations of each kind before the first fault and after the last: enough to know that the
@@ -29,24 +29,24 @@ pub(crate) const RECOVERY_S: u64 = 10;
 /// The requirements of a plan for these families.
 pub(super) fn of(
     families: &[String],
-    nodes: u32,
+    cluster: Known,
     workload: &WorkloadPlan,
     time_ms: u64,
 ) -> Result<Requirements, String> {
     let rate = if workload.rate == 0 { RATE_ASSUMED } else { u64::from(workload.rate) };
     let asked = rate * time_ms / 1000;
     let mut operations_ok_min = BTreeMap::new();
-    for (kind, percent) in workload::kinds(&workload.name) {
-        let during = asked * u64::from(*percent) / 100 / DURING_SHARE;
+    for (kind, percent) in workload::kinds(workload) {
+        let during = asked * u64::from(percent) / 100 / DURING_SHARE;
         let minimum = PhaseMinimum {
             before: EDGE_MINIMUM,
             during: during.clamp(DURING_LIMITS.0, DURING_LIMITS.1),
             after: EDGE_MINIMUM,
         };
-        operations_ok_min.insert((*kind).to_owned(), minimum);
+        operations_ok_min.insert(kind.to_owned(), minimum);
     }
     let mut requirements = Requirements { operations_ok_min, ..Requirements::default() };
-    complete(&mut requirements, families, nodes)?;
+    complete(&mut requirements, families, cluster)?;
     Ok(requirements)
 }
 
@@ -54,10 +54,10 @@ pub(super) fn of(
 pub(super) fn complete(
     requirements: &mut Requirements,
     families: &[String],
-    nodes: u32,
+    cluster: Known,
 ) -> Result<(), String> {
     for family in families {
-        let (leader_hit, leader_spared) = schedule::roles(family, nodes)?;
+        let (leader_hit, leader_spared) = schedule::roles(family, cluster)?;
         let minimum = FamilyMinimum { leader_hit, leader_spared };
         requirements.families.entry(family.clone()).or_insert(minimum);
     }
@@ -79,15 +79,15 @@ pub(super) fn reachable(
     }
     let asked = Asked::of(workload);
     let mut needs = Vec::new();
-    for (kind, percent) in workload::kinds(&workload.name) {
-        let Some(minimum) = requirements.operations_ok_min.get(*kind) else { continue };
+    for (kind, percent) in workload::kinds(workload) {
+        let Some(minimum) = requirements.operations_ok_min.get(kind) else { continue };
         let parts = [
             ("before the faults", minimum.before, WARM_UP_S * 1000),
             ("during the faults", minimum.during, time_ms),
             ("after the faults", minimum.after, RECOVERY_S * 1000),
         ];
         for (when, least, within_ms) in parts {
-            needs.push(Need { kind, percent: *percent, when, least, within_ms });
+            needs.push(Need { kind, percent, when, least, within_ms });
         }
     }
     // The one that comes to the smallest part, in thousandths, of what is needed.

@@ -5,8 +5,9 @@
 //! round in a random order. So the first half minute is worth the most, and a long run leaves nothing
 //! out.
 
+use super::Known;
 use crate::dice::Dice;
-use crate::nemesis::{Fault, PlannedFault, family};
+use crate::nemesis::{Aim, Fault, PlannedFault, family};
 
 /// Separates this part's draws from the others'.
 const PURPOSE: u64 = 1;
@@ -25,14 +26,14 @@ const RECOVERY_LEAST_MS: u64 = 500;
 /// Draws the schedule of a fault phase of `time_ms`.
 pub(super) fn faults(
     seed: u64,
-    nodes: u32,
+    cluster: Known,
     time_ms: u64,
     families: &[String],
 ) -> Result<Vec<PlannedFault>, String> {
     let mut dice = Dice::new(seed, PURPOSE);
     let mut decks = Vec::new();
     for family in families {
-        decks.push(usable(family, nodes)?);
+        decks.push(usable(family, cluster)?);
     }
     if decks.is_empty() {
         return Ok(Vec::new());
@@ -95,12 +96,10 @@ impl Longest {
 ///
 /// # Errors
 /// Where a family means nothing in a cluster of this size.
-pub(super) fn least_ms(nodes: u32, families: &[String]) -> Result<u64, String> {
+pub(super) fn least_ms(cluster: Known, families: &[String]) -> Result<u64, String> {
     let mut required = 0;
     for family in families {
-        let deck = usable(family, nodes)?;
-        let roles = [true, false].into_iter();
-        required += roles.filter(|hits| has_role(&deck, *hits)).count() as u64;
+        required += wanted(&usable(family, cluster)?).len() as u64;
     }
     if required == 0 {
         return Ok(0);
@@ -119,9 +118,17 @@ pub(super) fn least_ms(nodes: u32, families: &[String]) -> Result<u64, String> {
 }
 
 /// Whether a family can be asked to hit the leader, and to spare it, in a cluster of this size.
-pub(super) fn roles(family: &str, nodes: u32) -> Result<(bool, bool), String> {
-    let deck = usable(family, nodes)?;
+pub(super) fn roles(family: &str, cluster: Known) -> Result<(bool, bool), String> {
+    let deck = usable(family, cluster)?;
     Ok((has_role(&deck, true), has_role(&deck, false)))
+}
+
+/// What a run must see of these faults: one that hits the leader and one that spares it, or, where neither can be
+/// told beforehand, one of whatever kind.
+fn wanted(deck: &[&'static Fault]) -> Vec<Option<bool>> {
+    let roles: Vec<_> =
+        [true, false].into_iter().filter(|hits| has_role(deck, *hits)).map(Some).collect();
+    if roles.is_empty() { vec![None] } else { roles }
 }
 
 /// Whether one of these faults hits the leader, or spares it, for certain, and leaves a majority.
@@ -138,10 +145,19 @@ fn drawn(dice: &mut Dice, from: u64, to: u64) -> u64 {
     dice.between(from.min(to), to)
 }
 
-/// The faults of a family that mean something in a cluster of this size.
-fn usable(name: &str, nodes: u32) -> Result<Vec<&'static Fault>, String> {
-    let all = family(name).into_iter().flat_map(|family| family.faults);
-    let usable: Vec<&Fault> = all.filter(|fault| fault.nodes_min <= nodes).collect();
+/// The faults of a family that mean something in such a cluster.
+fn usable(name: &str, cluster: Known) -> Result<Vec<&'static Fault>, String> {
+    let aim = if cluster.is_led { Aim::ByRole } else { Aim::AtAnybody };
+    let nodes = cluster.nodes;
+    let of_family = family(name).into_iter().flat_map(|family| family.faults);
+    let aimed: Vec<&Fault> = of_family.filter(|fault| fault.aim == aim).collect();
+    if aimed.is_empty() && !cluster.is_led {
+        return Err(format!(
+            "the faults of `{name}` are aimed at the leader or past it, and nobody tells who leads: leave it out of \
+             --faults, or describe the target's status"
+        ));
+    }
+    let usable: Vec<&Fault> = aimed.into_iter().filter(|fault| fault.nodes_min <= nodes).collect();
     if usable.is_empty() {
         return Err(format!(
             "the fault family `{name}` needs more nodes than {nodes}; leave it out of --faults, or give more --nodes"
@@ -150,11 +166,15 @@ fn usable(name: &str, nodes: u32) -> Result<Vec<&'static Fault>, String> {
     Ok(usable)
 }
 
-/// For each family one fault that strikes the leader and one that spares it, families in turn. The
-/// cluster can go on during each of them: an election is wanted.
+/// What each family must show, families in turn. The cluster can go on during each of them where that can be told: an
+/// election is wanted.
 fn required(decks: &[Vec<&'static Fault>], dice: &mut Dice) -> Vec<&'static Fault> {
     let mut rounds: [Vec<&Fault>; 2] = [Vec::new(), Vec::new()];
     for deck in decks {
+        if wanted(deck) == [None] {
+            rounds[0].push(deck[dice.index(deck.len())]);
+            continue;
+        }
         let strikes_first = dice.once_in(2);
         for (round, strikes) in [strikes_first, !strikes_first].into_iter().enumerate() {
             let choice: Vec<_> = deck.iter().filter(|it| is_of_role(it, strikes)).collect();

@@ -17,13 +17,16 @@ fn workload() -> WorkloadPlan {
         operation_deadline_ms: 1000,
         operations_per_key: 300,
         unknown_per_key: 20,
+        without: Vec::new(),
+        reads_at_every_node: false,
     }
 }
 
 fn plan(seed: u64, nodes: u32, time_ms: u64) -> Plan {
     let families = default_families();
     let (workload, snapshot_entries) = (workload(), None);
-    let settings = PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries };
+    let settings =
+        PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries, is_led: true };
     Plan::new(settings).unwrap()
 }
 
@@ -70,7 +73,15 @@ fn twenty_seconds_hit_and_spare_the_leader_with_every_family() {
 }
 
 fn settings(nodes: u32, time_ms: u64, families: Vec<String>) -> PlanSettings {
-    PlanSettings { seed: 1, nodes, time_ms, workload: workload(), families, snapshot_entries: None }
+    PlanSettings {
+        seed: 1,
+        nodes,
+        time_ms,
+        workload: workload(),
+        families,
+        snapshot_entries: None,
+        is_led: true,
+    }
 }
 
 /// Every set of families.
@@ -103,7 +114,7 @@ fn missing(plan: &Plan) -> Vec<String> {
 fn the_least_time_holds_everything_asked_for_whatever_the_seed() {
     for families in all_sets() {
         for nodes in 1..=15 {
-            let Ok(least_ms) = schedule::least_ms(nodes, &families) else {
+            let Ok(least_ms) = schedule::least_ms(Known { nodes, is_led: true }, &families) else {
                 let refused = Plan::new(settings(nodes, 600_000, families.clone())).unwrap_err();
                 assert!(refused.contains("needs more nodes"), "{refused}");
                 continue;
@@ -133,9 +144,11 @@ fn the_least_time_holds_everything_asked_for_whatever_the_seed() {
 fn less_than_the_least_time_lacks_something_for_some_seed() {
     let families = default_families();
     for nodes in [3, 4, 5] {
-        let short_ms = schedule::least_ms(nodes, &families).unwrap() * 9 / 10;
+        let short_ms =
+            schedule::least_ms(Known { nodes, is_led: true }, &families).unwrap() * 9 / 10;
         let lacks = (0..500).any(|seed| {
-            let faults = schedule::faults(seed, nodes, short_ms, &families).unwrap();
+            let faults =
+                schedule::faults(seed, Known { nodes, is_led: true }, short_ms, &families).unwrap();
             missing(&Plan { faults, ..plan(seed, nodes, 20_000) }) != [""; 0]
         });
         assert!(lacks, "{nodes} nodes, {short_ms} ms");
@@ -302,6 +315,7 @@ fn one_node_cannot_be_partitioned() {
     let families = vec!["partition".to_owned()];
     let (seed, nodes, time_ms, snapshot_entries) = (1, 1, 9_000, None);
     let workload = workload();
-    let settings = PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries };
+    let settings =
+        PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries, is_led: true };
     assert!(Plan::new(settings).unwrap_err().contains("needs more nodes"));
 }

@@ -27,7 +27,7 @@ use interrupt::Interrupt;
 use setup::Stage;
 use whitewater_checker::run_folder::{LOGS, RUNNER_LOG};
 use whitewater_processes::Block;
-use whitewater_target::{Build, Target};
+use whitewater_target::{Build, Reads, Target};
 
 /// Where the run is that is going on, for the last words of a panic.
 pub(crate) static CURRENT_RUN: OnceLock<PathBuf> = OnceLock::new();
@@ -101,7 +101,12 @@ pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
     }));
     let (tells, ready_within) = (stage.profile.tells, stage.profile.manner.ready_within);
     let ready_within_ns = u64::try_from(ready_within.as_nanos()).unwrap_or(u64::MAX);
-    let mut phases = Phases::new(&order.plan, stage.folder.join(LOGS), tells, ready_within_ns);
+    let rest = match stage.profile.promised.reads {
+        Reads::Stale => stage.profile.manner.election,
+        Reads::Linearizable => Duration::ZERO,
+    };
+    let mut phases = Phases::new(&order.plan, stage.folder.join(LOGS), tells, ready_within_ns)
+        .resting(u64::try_from(rest.as_nanos()).unwrap_or(u64::MAX));
     let ending = tokio::select! {
         ending = live::live(&order.plan, &stage, &mut progress, &mut phases) => ending,
         signal = interrupt.wait() => Ending::Interrupted(signal),

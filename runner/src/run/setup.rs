@@ -122,7 +122,7 @@ impl Stage {
                 recorder: self.recorder.clone(),
             }
         });
-        Crew::new(workers.collect(), Shared::new(&plan.workload))
+        Crew::new(workers.collect(), Shared::new(&plan.workload, plan.nodes))
     }
 }
 

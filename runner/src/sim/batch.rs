@@ -103,6 +103,7 @@ impl Batch {
                 time_ms: self.time_ms,
                 workload: self.workload.clone(),
                 families: self.families.clone(),
+                is_led: true,
                 snapshot_entries: None,
             })?,
         };
@@ -116,7 +117,7 @@ impl Batch {
         for minimum in plan.requirements.operations_ok_min.values_mut() {
             minimum.during /= 2;
         }
-        Ok(plan.promising(Some(Weather::of(seed).promises(self.nodes(seed)))))
+        Ok(plan.within(Some(Weather::of(seed).promises(self.nodes(seed)))))
     }
 
     /// Simulates every seed. `tell` hears of each as it is done, in no order.

@@ -16,7 +16,7 @@ pub(crate) fn judge(plan: &Plan, run: &Simulated) -> Analysis {
         processes: &recording.processes,
         faults: &recording.faults,
         requirements: Some(&plan.requirements),
-        promises: plan.promises,
+        promises: plan.bounds,
     };
     // One run is small and many are judged at once, each on its own thread.
     let options = Options { threads: 1, ..Options::default() };

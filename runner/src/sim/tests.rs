@@ -29,6 +29,8 @@ fn batch(mutant: Option<Mutant>, workload: &str, time_ms: u64) -> Batch {
             operation_deadline_ms: 1_000,
             operations_per_key: 300,
             unknown_per_key: 20,
+            without: Vec::new(),
+            reads_at_every_node: false,
         },
         families: ["kill", "partition", "pause"].map(String::from).to_vec(),
         given: None,

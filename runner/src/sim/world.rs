@@ -118,7 +118,7 @@ impl<'a> World<'a> {
             queue: Queue::new(),
             network: Network::new(weather.links, Chance::new(seed, 2)),
             seats: seats(plan, &weather),
-            shared: Shared::new(&plan.workload),
+            shared: Shared::new(&plan.workload, plan.nodes),
             recording: Recording::default(),
             nemesis: Nemesis::new(plan, &weather),
             plotter: Plotter::new(weather.plots, Chance::new(seed, 5)),

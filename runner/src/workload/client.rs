@@ -358,12 +358,13 @@ impl Client {
             *sequence += 1;
             (*session, *sequence)
         });
+        let leader_only = leader_only && operation.node.is_none();
         let attempt = Attempt {
-            operation,
             leader_only,
             command,
             end_ns: turn.now_ns + self.deadline_ns,
-            node: self.node,
+            node: operation.node.unwrap_or(self.node),
+            operation,
             is_unknown: false,
             attempts: 0,
             tried,

@@ -11,6 +11,9 @@ pub(crate) struct Generator {
     name: String,
     keys: Keys,
     values: u64,
+    has_cas: bool,
+    /// The nodes through each of which every key is read at the end; empty: through any.
+    read_at: Vec<u32>,
 }
 
 impl Generator {
@@ -21,7 +24,14 @@ impl Generator {
             name: plan.name.clone(),
             keys: Keys::new(count, plan.operations_per_key, plan.unknown_per_key),
             values: 0,
+            has_cas: !plan.without.iter().any(|kind| kind == "cas"),
+            read_at: Vec::new(),
         }
+    }
+
+    /// The same, reading every key through each of these nodes at the end.
+    pub(crate) fn reading_at(self, read_at: Vec<u32>) -> Self {
+        Self { read_at, ..self }
     }
 
     /// The workload's name.
@@ -38,9 +48,9 @@ impl Generator {
         let action = match (may_change, self.name.as_str()) {
             (false, _) => Action::Read,
             (true, append::NAME) => append::next(fresh, dice),
-            (true, _) => register::next(slot, fresh, dice),
+            (true, _) => register::next(slot, fresh, self.has_cas, dice),
         };
-        let operation = Operation { key: slot.key.clone(), slot: place, action };
+        let operation = Operation { key: slot.key.clone(), slot: place, action, node: None };
         self.values = fresh;
         operation
     }
@@ -70,10 +80,16 @@ impl Generator {
                 append::NAME => Action::Append(format!("{};", self.values)),
                 _ => Action::Write(self.values),
             };
-            operations.push(Operation { key, slot: 0, action });
+            operations.push(Operation { key, slot: 0, action, node: None });
         }
-        let read = |key| Operation { key, slot: 0, action: Action::Read };
-        operations.extend(self.keys.all().into_iter().map(read));
+        let read = |node| move |key| Operation { key, slot: 0, action: Action::Read, node };
+        let nodes: Vec<Option<u32>> = match self.read_at.is_empty() {
+            true => vec![None],
+            false => self.read_at.iter().copied().map(Some).collect(),
+        };
+        for node in nodes {
+            operations.extend(self.keys.all().into_iter().map(read(node)));
+        }
         operations
     }
 }
@@ -93,6 +109,8 @@ mod tests {
             operation_deadline_ms: 1000,
             operations_per_key: 50,
             unknown_per_key: 5,
+            without: Vec::new(),
+            reads_at_every_node: false,
         })
     }
 
@@ -115,7 +133,7 @@ mod tests {
         let (mut generator, mut dice) = (generator("register"), Dice::new(2, 0));
         for place in 0..3 {
             let key = format!("k{}", place + 1);
-            let read = Operation { key, slot: place, action: Action::Read };
+            let read = Operation { key, slot: place, action: Action::Read, node: None };
             generator.learn(&read, &Outcome::Ok(Some(77.into())));
         }
         let cas = (0..100).map(|_| generator.next(true, &mut dice).action);

@@ -16,7 +16,9 @@ mod tally;
 use bytes::Bytes;
 use serde_json::Value;
 
-use whitewater_target::Change;
+use whitewater_target::{Change, Offers};
+
+use crate::plan::WorkloadPlan;
 
 pub(crate) use client::{Client, ClientSetup, Doze, Habit, Input, Step};
 pub(crate) use driver::{Crew, Worker};
@@ -27,12 +29,42 @@ pub(crate) use tally::{Counts, Tally};
 /// The workloads a user may ask for.
 pub(crate) const NAMES: [&str; 2] = [register::NAME, append::NAME];
 
-/// The kinds of operation of a workload, with their shares in percent.
-pub(crate) fn kinds(workload: &str) -> &'static [(&'static str, u32)] {
+/// The kinds of operation of a workload, with their shares in percent: those that its target offers.
+pub(crate) fn kinds(workload: &WorkloadPlan) -> Vec<(&'static str, u32)> {
+    let all = all_kinds(&workload.name).iter().copied();
+    all.filter(|(kind, _)| !workload.without.iter().any(|missing| missing == kind)).collect()
+}
+
+/// The same, whatever a target offers.
+fn all_kinds(workload: &str) -> &'static [(&'static str, u32)] {
     match workload {
         append::NAME => &append::KINDS,
         _ => &register::KINDS,
     }
+}
+
+/// Fits a workload to what clients of a target can ask for.
+///
+/// # Errors
+/// Where nothing that changes a key is left of it; in words.
+pub(crate) fn offered(workload: WorkloadPlan, offers: Offers) -> Result<WorkloadPlan, String> {
+    let is_missing = |kind: &str| match kind {
+        "cas" => !offers.cas,
+        "append" => !offers.append,
+        _ => false,
+    };
+    let kinds = all_kinds(&workload.name);
+    let without: Vec<String> =
+        kinds.iter().filter(|(kind, _)| is_missing(kind)).map(|(kind, _)| (*kind).into()).collect();
+    if without.len() + 1 == kinds.len() {
+        return Err(format!(
+            "--workload {} needs a target whose clients can {}: describe how they do, or take --workload {}",
+            workload.name,
+            without.join(" and "),
+            register::NAME
+        ));
+    }
+    Ok(WorkloadPlan { without, ..workload })
 }
 
 /// One operation on one key.
@@ -44,6 +76,8 @@ pub(crate) struct Operation {
     pub(crate) slot: usize,
     /// What to do.
     pub(crate) action: Action,
+    /// The node that is asked first; `None`: whichever the client asks.
+    pub(crate) node: Option<u32>,
 }
 
 /// What to do with a key.

@@ -12,10 +12,11 @@ pub(super) const NAME: &str = "register";
 pub(super) const KINDS: [(&str, u32); 3] = [("read", 50), ("write", 30), ("cas", 20)];
 
 /// What to do with this key next. `fresh` is a value never used.
-pub(super) fn next(slot: &Slot, fresh: u64, dice: &mut Dice) -> Action {
+pub(super) fn next(slot: &Slot, fresh: u64, has_cas: bool, dice: &mut Dice) -> Action {
     match dice.below(100) {
         0..50 => Action::Read,
         50..80 => Action::Write(fresh),
+        _ if !has_cas => Action::Write(fresh),
         // From the newest value any client saw: most of these succeed, and those that race do not.
         _ => Action::Cas(slot.last_value, fresh),
     }

@@ -40,8 +40,9 @@ pub(crate) struct Task {
 
 impl Shared {
     /// For clients that have done nothing yet, and have nothing to do yet.
-    pub(crate) fn new(plan: &WorkloadPlan) -> Self {
-        let (generator, tally) = (Generator::new(plan), Tally::default());
+    pub(crate) fn new(plan: &WorkloadPlan, nodes: u32) -> Self {
+        let read_at = if plan.reads_at_every_node { (1..=nodes).collect() } else { Vec::new() };
+        let (generator, tally) = (Generator::new(plan).reading_at(read_at), Tally::default());
         Self { generator, tally, work: Work::Nothing, unanswered: 0 }
     }
 }

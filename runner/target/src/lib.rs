@@ -21,13 +21,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use whitewater_checker::Promises;
+pub use whitewater_checker::target::{Promised, Reads};
 pub use whitewater_client::{
     ANSWER_GRACE, Answer, Answered, Change, Members, Next, NodeStatus, Request, Setback, Wish,
 };
 
 use bundled::Bundled;
 pub use node::{NodeSetup, Place, Preparation};
-pub use profile::{Manner, Offers, Profile, Promised, Readiness, Reads, Tells};
+pub use profile::{Manner, Offers, Profile, Readiness, Tells};
 use whitewater_processes::Launch;
 
 /// The names a user may ask for.

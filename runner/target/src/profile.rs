@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use whitewater_checker::target::Promised;
 use whitewater_client::Change;
 
 /// What is known of a target before it is started.
@@ -48,33 +47,6 @@ pub struct Tells {
     pub term: bool,
     /// How far it has committed and applied its log.
     pub applied: bool,
-}
-
-/// What a target promises of what it answers and of what it keeps. `plan.json` has it as `target.promises`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Promised {
-    /// What reads show.
-    pub reads: Reads,
-    /// Whether a node that was killed comes back with what it had acknowledged.
-    pub persistent: bool,
-}
-
-impl Default for Promised {
-    fn default() -> Self {
-        Self { reads: Reads::Linearizable, persistent: true }
-    }
-}
-
-/// What reads show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reads {
-    /// The newest value.
-    #[default]
-    Linearizable,
-    /// Any value there ever was.
-    Stale,
 }
 
 /// How nodes are started, awaited and stopped.

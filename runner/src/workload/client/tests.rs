@@ -128,15 +128,20 @@ fn no(next: Next, reason: &str) -> Input {
 
 impl Script {
     fn new() -> Self {
-        let shared = Shared::new(&WorkloadPlan {
-            name: "register".into(),
-            clients: 10,
-            keys: 2,
-            rate: 0,
-            operation_deadline_ms: 1000,
-            operations_per_key: 300,
-            unknown_per_key: 20,
-        });
+        let shared = Shared::new(
+            &WorkloadPlan {
+                name: "register".into(),
+                clients: 10,
+                keys: 2,
+                rate: 0,
+                operation_deadline_ms: 1000,
+                operations_per_key: 300,
+                unknown_per_key: 20,
+                without: Vec::new(),
+                reads_at_every_node: false,
+            },
+            3,
+        );
         Self { client: client(0, 3), shared, now_ns: 0, step: Step::Rest }
     }
 
@@ -167,7 +172,10 @@ impl Script {
     }
 
     fn list(&mut self, key: &str, action: Action) {
-        let task = Task { operation: Operation { key: key.into(), slot: 0, action }, tried: 0 };
+        let task = Task {
+            operation: Operation { key: key.into(), slot: 0, action, node: None },
+            tried: 0,
+        };
         match &mut self.shared.work {
             Work::List(list) => list.push_back(task),
             work => *work = Work::List(VecDeque::from([task])),

@@ -13,7 +13,28 @@ use toml::Spanned;
 use super::client::{Client, ErrorRule};
 use super::notation::{Arguments, Forms, Pattern, Stop, Text, Time};
 use super::status::Statuses;
-use crate::profile::{Promised, Readiness};
+use whitewater_checker::target::Promised;
+
+use crate::profile::Readiness;
+
+/// What the schema says of [`Promised`], which belongs to the checker.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its form is used")]
+struct PromisedForm {
+    /// What reads show: linearizable, the newest value; stale, any that was there.
+    reads: Option<ReadsForm>,
+    /// Whether a node that was killed comes back with what it had acknowledged.
+    persistent: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its form is used")]
+enum ReadsForm {
+    Linearizable,
+    Stale,
+}
 
 /// A server that is not ours: how it is started, how clients talk to it, and what may be held against it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -72,6 +93,7 @@ pub struct Description {
     pub status: Statuses,
     /// What may be held against it.
     #[serde(default)]
+    #[schemars(with = "PromisedForm")]
     pub promises: Promised,
     /// How long things take.
     #[serde(default)]
