@@ -5,12 +5,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -26,16 +26,34 @@ const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 /// A paused server's kernel accepts for it, so only a full backlog takes longer than an instant.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The two directions of a link, seen from the side that connects.
+/// Where a link leads, and its two directions, seen from the side that connects.
 #[derive(Clone, Debug)]
 pub(super) struct Path {
+    /// The server's own address.
+    pub(super) target: SocketAddr,
+    /// The address from which the server is to see itself called, so that it can tell callers apart; `None`: any.
+    pub(super) source: Option<IpAddr>,
     pub(super) forward: Arc<Direction>,
     pub(super) backward: Arc<Direction>,
 }
 
 impl Path {
+    /// The direction that is blocked, or the first of them.
+    pub(super) fn blocking(&self) -> Option<&Direction> {
+        let directions = [&self.forward, &self.backward].into_iter();
+        directions.map(AsRef::as_ref).find(|direction| direction.current() == Rule::Block)
+    }
+
     fn is_blocked(&self) -> bool {
-        self.forward.current() == Rule::Block || self.backward.current() == Rule::Block
+        self.blocking().is_some()
+    }
+
+    /// Waits until a direction is blocked.
+    pub(super) async fn blocked(&self) {
+        tokio::select! {
+            () = self.forward.obeys(|rule| rule == Rule::Block) => {}
+            () = self.backward.obeys(|rule| rule == Rule::Block) => {}
+        }
     }
 
     fn is_reset(&self) -> bool {
@@ -43,11 +61,19 @@ impl Path {
     }
 
     /// Waits until neither direction is blocked.
-    async fn healed(&self) {
-        for direction in [&self.forward, &self.backward] {
-            let mut rule = direction.rule.subscribe();
-            let _ = rule.wait_for(|rule| *rule != Rule::Block).await;
+    pub(super) async fn healed(&self) {
+        while self.is_blocked() {
+            self.forward.obeys(|rule| rule != Rule::Block).await;
+            self.backward.obeys(|rule| rule != Rule::Block).await;
         }
+    }
+
+    /// A connection to the server.
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let Some(source) = self.source else { return TcpStream::connect(self.target).await };
+        let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind(SocketAddr::new(source, 0))?;
+        socket.connect(self.target).await
     }
 
     fn count_reset(&self) {
@@ -58,17 +84,17 @@ impl Path {
 }
 
 /// Carries one accepted connection to its end.
-pub(super) async fn carry(near: TcpStream, target: SocketAddr, path: Path, mut dice: Dice) {
+pub(super) async fn carry(near: TcpStream, path: Path, mut dice: Dice) {
     if path.is_reset() {
         path.count_reset();
         return reset(near);
     }
     if path.is_blocked() {
-        // The handshake of a new connection needs both directions.
+        // It was made in the moment before the listener became deaf.
         hold_new(&near, &path).await;
         return reset(near);
     }
-    let far = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(target)).await {
+    let far = match tokio::time::timeout(CONNECT_TIMEOUT, path.connect()).await {
         Ok(Ok(far)) => far,
         // Nobody listens there: the caller is to see what it would see without a proxy.
         Ok(Err(_)) | Err(_) => return reset(near),
@@ -98,9 +124,8 @@ pub(super) async fn carry(near: TcpStream, target: SocketAddr, path: Path, mut d
 
 /// Stalls a connection that was made against a block, until the block is lifted.
 async fn hold_new(near: &TcpStream, path: &Path) {
-    let blocked =
-        if path.forward.current() == Rule::Block { &path.forward } else { &path.backward };
-    blocked.count_blocked_connection();
+    let Some(blocked) = path.blocking() else { return };
+    blocked.count_blocked_connections(1);
     tokio::select! {
         () = path.healed() => {}
         () = swallow(near, blocked) => path.healed().await,
@@ -117,7 +142,7 @@ async fn swallow(from: &TcpStream, direction: &Direction) {
 }
 
 /// Ends a connection with RST instead of FIN, so that its owner sees a failure, not an end.
-fn reset(stream: TcpStream) {
+pub(super) fn reset(stream: TcpStream) {
     let _ = stream.set_zero_linger();
     drop(stream);
 }
@@ -257,7 +282,7 @@ impl<'a> Pump<'a> {
 
     /// Holds the connection during a block: what was under way and what is still sent is lost.
     async fn stall(&mut self) {
-        self.direction.count_blocked_connection();
+        self.direction.count_blocked_connections(1);
         if self.queued_bytes > 0 {
             self.direction.count_blocked(self.queued_bytes);
             self.queue.clear();

@@ -34,7 +34,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_blocked: u64,
     /// Bytes that arrived later than they would have.
     pub(crate) bytes_slowed: u64,
-    /// Connections that were tried, or stood open, against a block.
+    /// Connections that stood open against a block, and attempts to make one: each SYN that was lost.
     pub(crate) connections_blocked: u64,
     /// Connections reset because of a rule.
     pub(crate) connections_reset: u64,
@@ -78,9 +78,17 @@ impl Direction {
         self.note_effect();
     }
 
-    pub(super) fn count_blocked_connection(&self) {
-        self.connections_blocked.fetch_add(1, Ordering::Relaxed);
-        self.note_effect();
+    /// Waits until the rule is such a one.
+    pub(super) async fn obeys(&self, is_such: impl Fn(Rule) -> bool) {
+        // The sender lives in `self`, so this does not end early.
+        let _ = self.rule.subscribe().wait_for(|rule| is_such(*rule)).await;
+    }
+
+    pub(super) fn count_blocked_connections(&self, count: u64) {
+        if count > 0 {
+            self.connections_blocked.fetch_add(count, Ordering::Relaxed);
+            self.note_effect();
+        }
     }
 
     pub(super) fn count_reset(&self) {

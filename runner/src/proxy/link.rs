@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::connection::{Path, carry};
+use super::deaf;
 use crate::dice::Dice;
 
 /// Connections one link holds at a time. Far above what a client pool or a peer opens; a caller that
@@ -23,18 +23,13 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Listens on a free port of `ip` and carries what connects there to `target`.
-    pub(super) async fn listen(
-        ip: IpAddr,
-        target: SocketAddr,
-        path: Path,
-        dice: Dice,
-    ) -> io::Result<Self> {
+    /// Listens on a free port of `ip` and carries what connects there to where `path` leads.
+    pub(super) async fn listen(ip: IpAddr, path: Path, dice: Dice) -> io::Result<Self> {
         let listener = TcpListener::bind((ip, 0)).await.map_err(|error| {
             io::Error::new(error.kind(), format!("listen on a free port of {ip}: {error}"))
         })?;
         let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, target, path, dice)).abort_handle();
+        let task = tokio::spawn(accept(listener, path, dice)).abort_handle();
         Ok(Self { address, task })
     }
 
@@ -49,15 +44,24 @@ impl Drop for Link {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, path: Path, mut dice: Dice) {
+async fn accept(listener: TcpListener, path: Path, mut dice: Dice) {
     let mut connections = JoinSet::new();
     loop {
-        let Some(near) = next(&listener, &mut connections).await else { continue };
+        let near = tokio::select! {
+            biased;
+            () = path.blocked() => {
+                // The handshake of a new connection needs both directions.
+                deaf::until_healed(&listener, &path).await;
+                continue;
+            }
+            near = next(&listener, &mut connections) => near,
+        };
+        let Some(near) = near else { continue };
         if connections.len() >= CONNECTIONS_MAX {
             let _ = near.set_zero_linger();
             continue;
         }
-        connections.spawn(carry(near, target, path.clone(), Dice::new(dice.draw(), 0)));
+        connections.spawn(carry(near, path.clone(), Dice::new(dice.draw(), 0)));
     }
 }
 
@@ -75,12 +79,4 @@ async fn next(listener: &TcpListener, connections: &mut JoinSet<()>) -> Option<T
         },
         Some(_) = connections.join_next() => None,
     }
-}
-
-/// The way from `forward`'s sender to its receiver and back.
-pub(super) fn path(
-    forward: &Arc<super::direction::Direction>,
-    backward: &Arc<super::direction::Direction>,
-) -> Path {
-    Path { forward: forward.clone(), backward: backward.clone() }
 }

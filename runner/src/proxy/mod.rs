@@ -5,11 +5,13 @@
 //! the connections the sender opened, replies on those the receiver opened. Rules are per direction,
 //! so a one-way partition is just one rule.
 //!
-//! Works for any user, in any container, with any server that takes its peers' addresses. What it
-//! cannot do is act on packets: a byte stream is never lossy, and a connection attempt during a block
-//! succeeds at this end and stalls, where a real network would drop the SYN.
+//! A connection attempt against a block is lost, as it is in a real network ([`deaf`]). Of what a server is called from,
+//! the address is that of the node that calls.
+//!
+//! Works for any user, in any container. What it cannot do is act on packets: a byte stream is never lossy.
 
 mod connection;
+mod deaf;
 mod direction;
 mod link;
 mod rule;
@@ -28,6 +30,7 @@ pub(crate) use direction::Direction;
 pub(crate) use rule::Rule;
 
 use crate::dice::Dice;
+use connection::Path;
 use link::Link;
 
 /// Who sends or receives.
@@ -55,31 +58,38 @@ impl fmt::Display for Party {
 #[derive(Debug)]
 pub(crate) struct Network {
     directions: BTreeMap<(Party, Party), Arc<Direction>>,
-    links: BTreeMap<(Party, u32), Link>,
+    /// By who connects, and to which address of a node that leads.
+    links: BTreeMap<(Party, SocketAddr), Link>,
+    nodes: BTreeMap<u32, Vec<SocketAddr>>,
 }
 
 impl Network {
-    /// Opens the proxies in front of `nodes` (number and real address), for each other and for
-    /// clients 0 to `clients` - 1. They listen on free ports of `ip`.
+    /// Opens the proxies in front of `nodes`: number, and the addresses at which it really listens, all of one IP
+    /// address, the clients' first. There is one before each address for each other node, and one before the
+    /// first for each of the clients 0 to `clients` - 1. All proxies between two parties obey one rule, and
+    /// count together. They listen on free ports of `ip`.
     pub(crate) async fn open(
         ip: IpAddr,
-        nodes: &BTreeMap<u32, SocketAddr>,
+        nodes: &BTreeMap<u32, Vec<SocketAddr>>,
         clients: u32,
         mut dice: Dice,
     ) -> io::Result<Self> {
-        let mut network = Self { directions: BTreeMap::new(), links: BTreeMap::new() };
-        let callers = nodes.keys().copied().map(Party::Node);
-        let callers: Vec<Party> = callers.chain((0..clients).map(Party::Client)).collect();
-        for from in callers {
-            for (&to, &target) in nodes {
-                if from == Party::Node(to) {
-                    continue;
+        let (directions, links) = (BTreeMap::new(), BTreeMap::new());
+        let mut network = Self { directions, links, nodes: nodes.clone() };
+        for (&to, targets) in nodes {
+            let others = nodes.iter().filter(|(from, _)| **from != to);
+            let others = others.filter_map(|(from, own)| {
+                Some((Party::Node(*from), Some(own.first()?.ip()), targets.len()))
+            });
+            let clients = (0..clients).map(|number| (Party::Client(number), None, 1));
+            for (from, source, ports) in others.chain(clients) {
+                for target in targets.iter().take(ports) {
+                    let forward = network.add_direction(from, Party::Node(to));
+                    let backward = network.add_direction(Party::Node(to), from);
+                    let path = Path { target: *target, source, forward, backward };
+                    let link = Link::listen(ip, path, Dice::new(dice.draw(), 0)).await?;
+                    network.links.insert((from, *target), link);
                 }
-                let forward = network.add_direction(from, Party::Node(to));
-                let backward = network.add_direction(Party::Node(to), from);
-                let path = link::path(&forward, &backward);
-                let link = Link::listen(ip, target, path, Dice::new(dice.draw(), 0)).await?;
-                network.links.insert((from, to), link);
             }
         }
         Ok(network)
@@ -91,7 +101,12 @@ impl Network {
 
     /// Where `from` reaches node `to`.
     pub(crate) fn address(&self, from: Party, to: u32) -> Option<SocketAddr> {
-        self.links.get(&(from, to)).map(Link::address)
+        self.proxy(from, *self.nodes.get(&to)?.first()?)
+    }
+
+    /// Where `from` reaches what listens on that address of a node.
+    pub(crate) fn proxy(&self, from: Party, target: SocketAddr) -> Option<SocketAddr> {
+        self.links.get(&(from, target)).map(Link::address)
     }
 
     /// The direction from one party to another.

@@ -22,7 +22,7 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let nodes = BTreeMap::from([(1, listener.local_addr().unwrap())]);
+        let nodes = BTreeMap::from([(1, vec![listener.local_addr().unwrap()])]);
         let (sender, received) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -135,19 +135,124 @@ async fn a_one_way_block_stops_answers_and_lets_requests_arrive() {
 }
 
 #[tokio::test]
-async fn a_connection_made_during_a_block_stalls_and_is_reset_by_the_heal() {
+async fn an_attempt_during_a_block_is_lost_and_gets_through_by_itself_after_it() {
+    for (from, to) in [(A, B), (B, A)] {
+        let mut bench = Bench::new().await;
+        bench.set(from, to, Rule::Block);
+        // The first may still be accepted in the moment before the listener is deaf.
+        let address = bench.network.address(A, 1).unwrap();
+        let dials: Vec<_> = (0..3).map(|_| tokio::spawn(TcpStream::connect(address))).collect();
+        bench.until("lost", |bench| bench.counters(from, to).connections_blocked >= 2).await;
+        assert_eq!(bench.counters(to, from).connections_blocked, 0);
+        let mut waiting: Vec<_> = dials.into_iter().filter(|dial| !dial.is_finished()).collect();
+        bench.network.heal();
+        let dial = waiting.pop().expect("at most the queue's one and an early one are connected");
+        let connected = tokio::time::timeout(DEADLINE, dial).await.unwrap();
+        assert_eq!(echo(&mut connected.unwrap().unwrap(), 7).await.unwrap(), 7);
+        assert_eq!(bench.received.recv().await, Some(7));
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_was_deaf_has_its_whole_queue_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap();
+    let (forward, backward) = (Arc::new(Direction::default()), Arc::new(Direction::default()));
+    deaf::until_healed(&listener, &Path { target, source: None, forward, backward }).await;
+    let mut waiting = Vec::new();
+    for _ in 0..64 {
+        let dial = tokio::time::timeout(DEADLINE, TcpStream::connect(target));
+        waiting.push(dial.await.expect("there is room for it in the queue").unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_accepted_just_before_a_block_is_reset_by_the_heal() {
     let mut bench = Bench::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let near = listener.accept().await.unwrap().0;
+    let direction = |from, to| bench.network.direction(from, to).unwrap().clone();
+    let (forward, backward) = (direction(A, B), direction(B, A));
+    let target = bench.network.nodes[&1][0];
     bench.set(A, B, Rule::Block);
-    let mut stream = bench.connect().await;
+    let path = Path { target, source: None, forward, backward };
+    tokio::spawn(connection::carry(near, path, Dice::new(1, 0)));
     stream.write_all(&[9]).await.unwrap();
-    bench
-        .until("a stalled connection", |bench| bench.counters(A, B).connections_blocked == 1)
-        .await;
     bench.until("its byte swallowed", |bench| bench.counters(A, B).bytes_blocked == 1).await;
+    assert_eq!(bench.counters(A, B).connections_blocked, 1);
     bench.network.heal();
     let mut answer = [0];
     assert!(tokio::time::timeout(DEADLINE, stream.read(&mut answer)).await.unwrap().is_err());
     assert!(bench.received.try_recv().is_err(), "the server never saw it");
+}
+
+#[tokio::test]
+async fn a_thousand_blocks_and_heals_leak_neither_bytes_nor_descriptors() {
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let mut bench = Bench::new().await;
+    let before = open();
+    for cycle in 0..1000_u64 {
+        let mut stream = bench.connect().await;
+        assert_eq!(echo(&mut stream, 1).await.unwrap(), 1);
+        assert_eq!(bench.received.recv().await, Some(1));
+        bench.set(A, B, Rule::Block);
+        let dial = tokio::spawn(TcpStream::connect(bench.network.address(A, 1).unwrap()));
+        stream.write_all(&[2]).await.unwrap();
+        bench.until("a byte", |bench| bench.counters(A, B).bytes_blocked > cycle).await;
+        bench.network.heal();
+        let mut answer = [0];
+        let read = tokio::time::timeout(DEADLINE, stream.read(&mut answer)).await.unwrap();
+        assert!(read.is_err(), "{read:?}");
+        dial.abort();
+        assert!(bench.received.try_recv().is_err(), "a byte of the block arrived in cycle {cycle}");
+    }
+    assert_eq!(bench.counters(A, B).bytes_blocked, 1000);
+    // Other tests run beside this one, and open some of their own.
+    let most = before + 300;
+    bench.until("descriptors closed again", |_| open() < most).await;
+}
+
+#[tokio::test]
+async fn a_node_has_one_rule_for_all_its_ports_and_is_called_from_the_callers_address() {
+    let ips = [Ipv4Addr::new(127, 219, 4, 1), Ipv4Addr::new(127, 219, 4, 2)];
+    let mut listeners = Vec::new();
+    for _ in 0..2 {
+        listeners.push(TcpListener::bind((ips[1], 0)).await.unwrap());
+    }
+    let two: Vec<SocketAddr> = listeners.iter().map(|it| it.local_addr().unwrap()).collect();
+    let one = vec![SocketAddr::from((ips[0], 7100))];
+    let nodes = BTreeMap::from([(1, one.clone()), (2, two.clone())]);
+    let proxies = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let network = Network::open(proxies, &nodes, 1, Dice::new(1, 0)).await.unwrap();
+    let (n1, n2) = (Party::Node(1), Party::Node(2));
+    assert_eq!(network.address(n1, 2), network.proxy(n1, two[0]));
+    assert_eq!(network.proxy(A, two[1]), None, "clients reach the first port alone");
+    assert_eq!(network.proxy(n2, two[0]), None, "nobody needs a way to himself");
+    assert!(network.proxy(n2, one[0]).is_some());
+    for (listener, target) in listeners.iter().zip(&two) {
+        let _stream = TcpStream::connect(network.proxy(n1, *target).unwrap()).await.unwrap();
+        let (_, caller) = listener.accept().await.unwrap();
+        assert_eq!(caller.ip(), IpAddr::V4(ips[0]));
+    }
+    let mut streams = Vec::new();
+    for target in &two {
+        streams.push(TcpStream::connect(network.proxy(n1, *target).unwrap()).await.unwrap());
+    }
+    let mut accepted = Vec::new();
+    for listener in &listeners {
+        accepted.push(listener.accept().await.unwrap());
+    }
+    network.direction(n1, n2).unwrap().set(Rule::Block);
+    for stream in &mut streams {
+        stream.write_all(&[1]).await.unwrap();
+    }
+    let counted = async {
+        while network.direction(n1, n2).unwrap().counters().bytes_blocked < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, counted).await.expect("a byte on each port is counted");
 }
 
 #[tokio::test]
@@ -188,7 +293,7 @@ async fn delay_and_rate_slow_bytes_without_losing_any() {
 #[tokio::test]
 async fn a_dead_target_is_seen_as_a_reset_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nodes = BTreeMap::from([(1, listener.local_addr().unwrap())]);
+    let nodes = BTreeMap::from([(1, vec![listener.local_addr().unwrap()])]);
     drop(listener);
     let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let network = Network::open(ip, &nodes, 1, Dice::new(1, 0)).await.unwrap();

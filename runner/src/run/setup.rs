@@ -70,7 +70,7 @@ impl Stage {
         let nodes: Vec<u32> = (1..=plan.nodes).collect();
         let addresses: BTreeMap<u32, SocketAddr> =
             nodes.iter().map(|node| (*node, reservation.node(*node))).collect();
-        let network = open_network(plan, &reservation, &addresses).await?;
+        let network = open_network(plan, &reservation, &nodes).await?;
         let place = |node: &u32| (*node, place(&profile, &reservation, *node));
         let places = Arc::new(nodes.iter().map(place).collect());
         let journals = order.journal.then(|| folder.join(JOURNALS));
@@ -129,11 +129,16 @@ impl Stage {
 async fn open_network(
     plan: &Plan,
     reservation: &Reservation,
-    addresses: &BTreeMap<u32, SocketAddr>,
+    nodes: &[u32],
 ) -> anyhow::Result<Arc<Network>> {
     let dice = Dice::new(plan.seed, PROXY_PURPOSE);
+    let all = |node: u32| {
+        let ports = reservation.ports(node).into_iter();
+        ports.map(|port| SocketAddr::new(reservation.block.node(node), port)).collect()
+    };
+    let addresses = nodes.iter().map(|node| (*node, all(*node))).collect();
     let ip = reservation.block.proxies();
-    let network = Network::open(ip, addresses, plan.workload.clients, dice).await;
+    let network = Network::open(ip, &addresses, plan.workload.clients, dice).await;
     Ok(Arc::new(network.context("open the proxies")?))
 }
 

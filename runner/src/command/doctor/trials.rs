@@ -175,7 +175,7 @@ impl Echo {
                 });
             }
         });
-        let nodes = BTreeMap::from([(1, address)]);
+        let nodes = BTreeMap::from([(1, vec![address])]);
         let network = Network::open(address.ip(), &nodes, 1, Dice::new(1, 0)).await?;
         let reached =
             network.address(CLIENT, 1).ok_or_else(|| std::io::Error::other("no proxy"))?;
