@@ -3,6 +3,8 @@
 //! The last one is [`Fact::End`]. A runner that was killed leaves none, so a history without it tells by
 //! itself that its run did not come to its end.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -35,6 +37,17 @@ pub enum Fact {
     Incomplete {
         /// Which, in words.
         reason: String,
+    },
+    /// Who dialled whom, in a run whose nodes know each other's real addresses and whose dials are redirected.
+    Dials {
+        /// Dials that went through the proxies, by pair: `n1>n2`. What is missing here, no partition could touch.
+        redirected: BTreeMap<String, u64>,
+        /// Those that went where no node listens: `n1>10.0.0.1:53`; at most 64 such.
+        elsewhere: BTreeMap<String, u64>,
+        /// Those beyond these.
+        elsewhere_more: u64,
+        /// Dials that were refused, or whose destination could not be read, by what was the matter.
+        trouble: BTreeMap<String, u64>,
     },
     /// Something went less well than it should.
     Note {
@@ -99,6 +112,15 @@ mod tests {
             (
                 Fact::Environment { reason: reason() },
                 r#""f":"environment","value":{"reason":"no port is free"}"#,
+            ),
+            (
+                Fact::Dials {
+                    redirected: BTreeMap::from([("n1>n2".to_owned(), 3)]),
+                    elsewhere: BTreeMap::new(),
+                    elsewhere_more: 0,
+                    trouble: BTreeMap::new(),
+                },
+                r#""f":"dials","value":{"elsewhere":{},"elsewhere_more":0,"redirected":{"n1>n2":3},"trouble":{}}"#,
             ),
             (Fact::End {}, r#""f":"end","value":{}"#),
         ];

@@ -20,6 +20,7 @@ use whitewater_checker::observation::ProcessChange;
 use crate::nemesis::ProcessState;
 use crate::record::Recorder;
 use whitewater_processes::{Child, Spawner};
+use whitewater_redirect::Dials;
 use whitewater_target::{NodeSetup, Target};
 
 /// The kernel delivers a signal within milliseconds; a loaded machine may take longer.
@@ -29,6 +30,8 @@ const SIGNAL_DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) struct Cluster {
     nodes: BTreeMap<u32, Node>,
     spawner: Spawner,
+    /// Who answers each node's dials, where they are redirected.
+    dials: BTreeMap<u32, Arc<dyn Dials>>,
     target: Arc<dyn Target>,
     recorder: Recorder,
 }
@@ -71,7 +74,13 @@ impl Cluster {
             (number, Node { setup, child, pauses, is_resuming })
         };
         let nodes = setups.into_iter().map(node).collect();
-        Ok(Self { nodes, spawner: Spawner::new()?, target, recorder })
+        let (spawner, dials) = (Spawner::new()?, BTreeMap::new());
+        Ok(Self { nodes, spawner, dials, target, recorder })
+    }
+
+    /// From now on every node is started so that what `of` says of it answers its dials.
+    pub(crate) fn redirect(&mut self, of: impl Fn(u32) -> Arc<dyn Dials>) {
+        self.dials = self.numbers().map(|number| (number, of(number))).collect();
     }
 
     /// The nodes' numbers.
@@ -99,7 +108,8 @@ impl Cluster {
         let log_start = fs::metadata(&launch.log).map_or(0, |log| log.len());
         let (recorder, log, name) = (self.recorder.clone(), launch.log.clone(), node_name(number));
         let (told, pid) = std::sync::mpsc::channel();
-        let started = self.spawner.spawn(&launch, move |how, is_expected| {
+        let dials = self.dials.get(&number).cloned();
+        let started = self.spawner.spawn_redirected(&launch, dials, move |how, is_expected| {
             let last_words = last_words::since(&log, log_start, is_expected);
             let exited =
                 ProcessChange::Exited { how: how.into(), expected: is_expected, last_words };

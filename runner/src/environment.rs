@@ -24,7 +24,7 @@ pub(crate) fn collect(folder: &Path, server: Option<&Path>) -> Environment {
         cores: cores(),
         memory_mib: memory_mib().unwrap_or_default(),
         file_system: file_system(folder).unwrap_or_default(),
-        fault_tier: "proxy: TCP proxies and signals, for any user and any container".into(),
+        fault_tier: String::new(),
         ci: ci(),
         load_average: (load, load),
     }

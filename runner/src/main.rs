@@ -32,6 +32,7 @@ mod sentence;
 mod sim;
 mod store;
 mod terminal;
+mod tier;
 mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

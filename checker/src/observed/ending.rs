@@ -108,9 +108,11 @@ impl Ending {
                     format!("What was recorded was judged. But {}.", incomplete.join("; "));
                 (CheckState::Undecided, all.join("; "), "incomplete", headline, explanation)
             } else {
-                let summary = match notes.is_empty() {
+                let mut told: Vec<String> = notes.into_iter().map(ToOwned::to_owned).collect();
+                told.extend(self.dials());
+                let summary = match told.is_empty() {
                     true => "as planned".to_owned(),
-                    false => notes.join("; "),
+                    false => told.join("; "),
                 };
                 return result(name, title, CheckState::Holds, summary, Vec::new());
             };
@@ -121,6 +123,19 @@ impl Ending {
             ..Finding::default()
         };
         result(name, title, state, summary, vec![finding])
+    }
+
+    /// What was seen of the nodes' dials that a reader has to know.
+    fn dials(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for fact in &self.facts {
+            let Fact::Dials { redirected, trouble, .. } = fact else { continue };
+            if redirected.is_empty() {
+                told.push("no node was ever seen to dial another, so that no partition could cut anything".into());
+            }
+            told.extend(trouble.keys().cloned());
+        }
+        told
     }
 
     /// Whether the cluster at the end was the one from before the faults. A run that was cut short has faults

@@ -207,7 +207,7 @@ pub struct Environment {
     pub memory_mib: u64,
     /// File system type of the run folder.
     pub file_system: String,
-    /// `proxy` or `namespaces`, and why.
+    /// `redirect` or `proxy`, what that cannot do, and why it was chosen where it was not asked for.
     pub fault_tier: String,
     /// The CI system and job link, where known.
     pub ci: Option<String>,

@@ -22,6 +22,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use tokio::sync::watch;
+use whitewater_redirect::Dials;
 
 /// Names this very executable even after the file was replaced by a new build.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -84,10 +85,26 @@ impl Spawner {
         launch: &Launch,
         on_exit: impl FnOnce(&str, bool) + Send + 'static,
     ) -> io::Result<Child> {
+        self.spawn_redirected(launch, None, on_exit)
+    }
+
+    /// The same; its dials, and those of all it starts, are answered by `dials`.
+    pub fn spawn_redirected(
+        &self,
+        launch: &Launch,
+        dials: Option<Arc<dyn Dials>>,
+        on_exit: impl FnOnce(&str, bool) + Send + 'static,
+    ) -> io::Result<Child> {
         let mut command = Command::new(OWN_PROGRAM);
         command.arg0(NAME);
-        command.args(["exec-node", "--parent", &std::process::id().to_string(), "--"]);
-        command.arg(&launch.program).args(&launch.arguments);
+        command.args(["exec-node", "--parent", &std::process::id().to_string()]);
+        command.stdin(Stdio::null());
+        if let Some(dials) = dials {
+            let (ours, theirs) = whitewater_redirect::pair()?;
+            whitewater_redirect::supervise(ours, dials)?;
+            command.arg("--redirect").stdin(theirs);
+        }
+        command.arg("--").arg(&launch.program).args(&launch.arguments);
         command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
         if let Some(folder) = &launch.folder {
             command.current_dir(folder);
@@ -103,7 +120,7 @@ impl Spawner {
     ) -> io::Result<Child> {
         let out = open_log(log)?;
         let errors = out.try_clone()?;
-        command.stdin(Stdio::null()).stdout(out).stderr(errors).process_group(0);
+        command.stdout(out).stderr(errors).process_group(0);
         let (reply, answer) = mpsc::channel();
         let gone = || io::Error::other("the spawning thread has ended");
         self.requests.send(Request { command, reply }).map_err(|_| gone())?;

@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::flags::StoreArguments;
 use crate::plan::NODES_MAX;
 use crate::progress::{print, print_json};
+use crate::tier;
 use clap::Args;
 use whitewater_processes::{PORT_DEFAULT, Ports, Reservation};
 
@@ -58,6 +59,9 @@ pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
     ];
     let folder = tempfile::Builder::new().prefix("whitewater-doctor-").tempdir();
     let folder = folder.context("make a folder for the trials of faults")?;
+    for (tier, finding) in runtime.block_on(tiers()) {
+        findings.push((format!("tier {tier}"), None, finding));
+    }
     for (family, finding) in runtime.block_on(trials::families(folder.path())) {
         findings.push((format!("fault {family}"), Some(family), finding));
     }
@@ -81,6 +85,18 @@ pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<Exit> {
         }
     }
     Ok(if is_able { Exit::Pass } else { Exit::Environment })
+}
+
+/// What a run may work with, tried as a run tries it.
+async fn tiers() -> [(&'static str, Finding); 2] {
+    let redirect = match tier::trial().await {
+        Ok(seen) => Finding::Works(seen),
+        Err(why) => Finding::Limited(format!(
+            "{why}; runs of servers that take an address for each peer use proxy, others cannot be partitioned here"
+        )),
+    };
+    let proxy = Finding::Works("needs nothing but what a partition needs, see below".into());
+    [("redirect", redirect), ("proxy", proxy)]
 }
 
 fn machine() -> Finding {

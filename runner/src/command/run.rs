@@ -27,6 +27,7 @@ use crate::progress::Loudness;
 use crate::run::{KeepData, Order, execute, seen_from_here};
 use crate::sentence::{failed, reason};
 use crate::store::Store;
+use crate::tier::Tier;
 use crate::workload;
 
 /// A key of our workloads is checked in microseconds up to here, and a report can still show it.
@@ -102,6 +103,9 @@ pub(crate) struct RunArguments {
     /// Port of every node
     #[arg(long, env = "WHITEWATER_PORT", default_value_t = PORT_DEFAULT, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
+    /// How nodes' connections come to the proxies that partitions are made of
+    #[arg(long, env = "WHITEWATER_TIER", value_enum, default_value = "auto")]
+    pub(crate) tier: Tier,
     /// How long the checker may search
     #[arg(long, env = "WHITEWATER_CHECK_BUDGET", default_value = "60s", value_parser = duration, value_name = "DURATION")]
     pub(crate) check_budget: Duration,
@@ -187,6 +191,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         keep_data: arguments.keep_data,
         address_block: arguments.address_block,
         port: arguments.port,
+        tier: arguments.tier,
         check_budget: arguments.check_budget,
         expect: arguments.expect,
         loudness: Loudness { json: arguments.json, quiet: arguments.quiet },
@@ -347,6 +352,9 @@ fn command_line(arguments: &RunArguments, seed: u64) -> String {
     }
     if arguments.journal {
         words.push("--journal".into());
+    }
+    if arguments.tier != Tier::Auto {
+        words.push(format!("--tier={}", arguments.tier));
     }
     for objective in &arguments.slo {
         words.extend(["--slo".into(), quoted(&objective.to_string())]);

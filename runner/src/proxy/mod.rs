@@ -12,6 +12,7 @@
 
 mod connection;
 mod deaf;
+mod dials;
 mod direction;
 mod link;
 mod rule;
@@ -24,6 +25,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub(crate) use dials::Dialled;
 #[cfg(test)]
 pub(crate) use direction::Counters;
 pub(crate) use direction::Direction;

@@ -71,6 +71,9 @@ pub(super) async fn tear_down(stage: &Stage, log: &mut Log) {
     let told =
         stubborn.iter().map(|node| format!("n{node} had to be killed: it did not stop when asked"));
     log.notes.extend(told);
+    if let Some(dialled) = &stage.dialled {
+        stage.recorder.event(dialled.fact().event());
+    }
 }
 
 /// Starts every node, in the manner of the target, and waits for those that do not tell who leads.

@@ -22,6 +22,7 @@ use crate::phases::{Ending, Phases};
 use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
 use crate::store::Store;
+use crate::tier::Tier;
 pub(crate) use conclude::footer;
 use interrupt::Interrupt;
 use setup::Stage;
@@ -63,6 +64,8 @@ pub(crate) struct Order {
     pub(crate) address_block: Option<Block>,
     /// Port of every node.
     pub(crate) port: u16,
+    /// How nodes' connections are to come to their proxies.
+    pub(crate) tier: Tier,
     /// How long the checker may search.
     pub(crate) check_budget: Duration,
     /// The violation that is wanted, where one is.
@@ -95,6 +98,7 @@ pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
         order.plan.faults.len(),
         seen_from_here(&stage.folder.path).display()
     ));
+    progress.say(&stage.environment.fault_tier);
     progress.event(&json!({
         "event": "start", "run": stage.folder.path, "seed": order.plan.seed,
         "nodes": order.plan.nodes, "faults_planned": order.plan.faults.len(),

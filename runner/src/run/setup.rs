@@ -19,9 +19,10 @@ use crate::environment;
 use crate::nemesis::Field;
 use crate::observe::{Observer, Pace, Watch};
 use crate::plan::Plan;
-use crate::proxy::{Network, Party};
+use crate::proxy::{Dialled, Network, Party};
 use crate::record::Recorder;
 use crate::store::RunFolder;
+use crate::tier;
 use crate::workload::{Client, ClientSetup, Crew, Shared, Worker};
 use whitewater_processes::{Ports, Reservation};
 use whitewater_server::clock::monotonic_ns;
@@ -43,6 +44,8 @@ pub(super) struct Stage {
     pub(super) observer: Arc<Observer>,
     pub(super) target: Arc<dyn Target>,
     pub(super) profile: Profile,
+    /// Who dialled whom, where dials are redirected.
+    pub(super) dialled: Option<Arc<Dialled>>,
     leader: LeaderSeen,
     nodes: Vec<u32>,
     _reservation: Reservation,
@@ -63,7 +66,9 @@ impl Stage {
         let folder = order.store.create(started, plan.nodes)?;
         let _ = CURRENT_RUN.set(folder.path.clone());
         folder.write_json(PLAN, plan)?;
-        let environment = environment::collect(&folder.path, order.build.program.as_deref());
+        let mut environment = environment::collect(&folder.path, order.build.program.as_deref());
+        let tier = tier::choose(order.tier).await?;
+        environment.fault_tier = tier.description;
         let recorder = Recorder::create(&folder.path).context("create the history")?;
         let recording = Fact::Recording { schema_version: SCHEMA_VERSION, canary: order.canary };
         recorder.event(recording.event());
@@ -79,10 +84,15 @@ impl Stage {
         }
         let setups = nodes.iter().map(|node| NodeSetup {
             journal: journals.as_ref().map(|it| it.join(format!("n{node}.{EXTENSION}"))),
-            ..node_setup(*node, &folder, &places, &network)
+            peers: peers(*node, &addresses, (!tier.is_redirect).then_some(&*network)),
+            ..node_setup(*node, &folder, &places)
         });
-        let cluster = Cluster::new(setups.collect(), target.clone(), recorder.clone())
+        let dialled = tier.is_redirect.then(Arc::<Dialled>::default);
+        let mut cluster = Cluster::new(setups.collect(), target.clone(), recorder.clone())
             .context("start the spawning thread")?;
+        if let Some(dialled) = &dialled {
+            cluster.redirect(|node| dialled.of(node, &network));
+        }
         let cluster = Arc::new(cluster);
         let operator = target.operator(addresses.clone());
         let probe = target.probe(&cluster.setups());
@@ -101,6 +111,7 @@ impl Stage {
             network,
             field: Arc::new(field),
             observer,
+            dialled,
             target,
             profile,
             leader,
@@ -142,19 +153,28 @@ async fn open_network(
     Ok(Arc::new(network.context("open the proxies")?))
 }
 
-fn node_setup(
+/// Where a node is told to reach the others: at their own addresses, or at those of its proxies where there is nobody to
+/// redirect what it dials.
+fn peers(
     number: u32,
-    folder: &RunFolder,
-    places: &Arc<BTreeMap<u32, Place>>,
-    network: &Network,
-) -> NodeSetup {
+    addresses: &BTreeMap<u32, SocketAddr>,
+    proxies: Option<&Network>,
+) -> BTreeMap<u32, SocketAddr> {
+    let others = addresses.iter().filter(|(peer, _)| **peer != number);
+    let told = others.filter_map(|(peer, address)| match proxies {
+        Some(network) => Some((*peer, network.address(Party::Node(number), *peer)?)),
+        None => Some((*peer, *address)),
+    });
+    told.collect()
+}
+
+fn node_setup(number: u32, folder: &RunFolder, places: &Arc<BTreeMap<u32, Place>>) -> NodeSetup {
     let name = node_name(number);
-    let reach = |peer: &u32| Some((*peer, network.address(Party::Node(number), *peer)?));
     NodeSetup {
         number,
         cluster_id: folder.id.clone(),
         places: places.clone(),
-        peers: places.keys().filter_map(reach).collect(),
+        peers: BTreeMap::new(),
         data_dir: folder.join(data(&name)),
         trace: trace(&name).path(&folder.path),
         log: folder.join(log(&name)),

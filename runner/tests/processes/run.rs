@@ -45,6 +45,34 @@ fn a_clean_server_passes_under_every_fault_family() {
     assert_nothing_left(&run);
     every_fault_is_recorded_with_its_effect(&run);
     all_states_are_equal_at_the_end(&run);
+    assert_eq!(tier(&run), "redirect", "where tests run, it works");
+    let redirected = &dials(&run).expect("dials are recorded")["redirected"];
+    let pairs = redirected.as_object().unwrap();
+    assert!(pairs.len() >= 10 && pairs.values().all(|count| count.as_u64() > Some(0)), "{pairs:?}");
+}
+
+fn tier(run: &std::path::Path) -> String {
+    let record: Value =
+        serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    let told = record["environment"]["fault_tier"].as_str().unwrap();
+    told.split(':').next().unwrap().to_owned()
+}
+
+fn dials(run: &std::path::Path) -> Option<Value> {
+    let events = lines(&run.join("history.jsonl"));
+    events.into_iter().find(|event| event["f"] == "dials").map(|mut event| event["value"].take())
+}
+
+#[test]
+fn servers_that_are_told_of_proxies_are_cut_off_as_well() {
+    let bench = Bench::new();
+    let line = "--time 4s --seed 5 --rate 300 --nodes 3 --faults partition --tier proxy";
+    let verdict = bench.run_decided(line).expect(0).json();
+    assert!(verdict["faults_effective"]["partition"].as_u64().unwrap() >= 1, "{verdict}");
+    let run = bench.latest();
+    assert_eq!(tier(&run), "proxy");
+    assert_eq!(dials(&run), None, "nobody looks at dials there");
+    assert_nothing_left(&run);
 }
 
 #[test]
