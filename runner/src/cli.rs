@@ -7,6 +7,7 @@ use crate::command::check::CheckArguments;
 use crate::command::cluster::ClusterArguments;
 use crate::command::doctor::DoctorArguments;
 use crate::command::exec_node::ExecNodeArguments;
+use crate::command::guard::GuardArguments;
 use crate::command::kv::KvArguments;
 use crate::command::ls::LsArguments;
 use crate::command::mutants::MutantsArguments;
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     /// Become a program that dies with its parent
     #[command(hide = true)]
     ExecNode(ExecNodeArguments),
+    /// Outlive the parent, and kill what its children had started
+    #[command(hide = true)]
+    Guard(GuardArguments),
 }
 
 #[cfg(test)]

@@ -88,6 +88,10 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Sim(arguments) => command::sim::run(&arguments),
         Command::Mutants(arguments) => command::mutants::run(&arguments),
         Command::Bench(arguments) => command::bench::run(arguments),
+        Command::Guard(arguments) => {
+            command::guard::run(&arguments);
+            Ok(Exit::Pass)
+        }
         Command::ExecNode(arguments) => match command::exec_node::run(&arguments)? {},
     }
 }

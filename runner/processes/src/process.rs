@@ -5,27 +5,37 @@
 //! that thread. A waiter thread per child records the exit. Signals are sent under the lock that
 //! reaping takes, so that a recycled process id is never hit.
 //!
+//! What is done to a child is done to all of its [`kin`](crate::kin), and it has ended when the last of them has:
+//! whoever is left when the child itself ends is killed. Should this process be killed, the parent-death
+//! signal ends the children, and a guard, a process of its own, ends what they had started.
+//!
 //! Output goes to files, never to pipes: a full pipe would block the server under test.
 //! What this module does not know: what a node is, why a process is killed, and when it is healthy.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use tokio::sync::watch;
 use whitewater_redirect::Dials;
 
+use crate::kin::{self, Kin, MARK};
+
 /// Names this very executable even after the file was replaced by a new build.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// A script that is told to stop ends before the server that it started, which has work to finish.
+const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// What `ps` calls a child.
 const NAME: &str = "whitewater";
@@ -56,6 +66,11 @@ impl Launch {
 #[derive(Debug)]
 pub struct Spawner {
     requests: mpsc::Sender<Request>,
+    /// How the marks of all its children begin: nobody else's do.
+    marks: String,
+    spawned: AtomicU64,
+    /// Closed when this process ends.
+    guarded: Mutex<Option<ChildStdin>>,
 }
 
 #[derive(Debug)]
@@ -75,7 +90,9 @@ impl Spawner {
                 let _ = request.reply.send(result);
             }
         })?;
-        Ok(Self { requests })
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let marks = format!("{}-{nanos}-", std::process::id());
+        Ok(Self { requests, marks, spawned: AtomicU64::new(0), guarded: Mutex::default() })
     }
 
     /// Starts a process that dies with the runner. `on_exit` is called once, from the waiter's
@@ -95,6 +112,7 @@ impl Spawner {
         dials: Option<Arc<dyn Dials>>,
         on_exit: impl FnOnce(&str, bool) + Send + 'static,
     ) -> io::Result<Child> {
+        self.have_guard()?;
         let mut command = Command::new(OWN_PROGRAM);
         command.arg0(NAME);
         command.args(["exec-node", "--parent", &std::process::id().to_string()]);
@@ -112,6 +130,20 @@ impl Spawner {
         self.spawn_command(command, &launch.log, on_exit)
     }
 
+    /// Starts the guard, once.
+    fn have_guard(&self) -> io::Result<()> {
+        let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        if guarded.is_none() {
+            let mut command = Command::new(OWN_PROGRAM);
+            command.arg0(NAME).args(["guard", &self.marks]).process_group(0);
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut guard = command.spawn()?;
+            *guarded = guard.stdin.take();
+            thread::Builder::new().name("guard".into()).spawn(move || guard.wait())?;
+        }
+        Ok(())
+    }
+
     fn spawn_command(
         &self,
         mut command: Command,
@@ -121,11 +153,13 @@ impl Spawner {
         let out = open_log(log)?;
         let errors = out.try_clone()?;
         command.stdout(out).stderr(errors).process_group(0);
+        let mark = format!("{}{}", self.marks, self.spawned.fetch_add(1, Ordering::Relaxed));
+        command.env(MARK, &mark);
         let (reply, answer) = mpsc::channel();
         let gone = || io::Error::other("the spawning thread has ended");
         self.requests.send(Request { command, reply }).map_err(|_| gone())?;
         let pid = answer.recv().map_err(|_| gone())??;
-        Child::watch(pid, on_exit)
+        Child::watch(Kin { first: pid, mark }, on_exit)
     }
 }
 
@@ -140,7 +174,7 @@ fn open_log(path: &Path) -> io::Result<File> {
 /// A running or ended child.
 #[derive(Clone, Debug)]
 pub struct Child {
-    pid: u32,
+    kin: Kin,
     shared: Arc<Shared>,
 }
 
@@ -157,11 +191,16 @@ struct Life {
 }
 
 impl Child {
-    fn watch(pid: u32, on_exit: impl FnOnce(&str, bool) + Send + 'static) -> io::Result<Self> {
+    fn watch(kin: Kin, on_exit: impl FnOnce(&str, bool) + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared { life: Mutex::default(), exit: watch::Sender::new(None) });
-        let child = Self { pid, shared: shared.clone() };
-        thread::Builder::new().name(format!("waiter-{pid}")).spawn(move || {
-            let (how, is_expected) = reap(pid, &shared);
+        let child = Self { kin: kin.clone(), shared: shared.clone() };
+        thread::Builder::new().name(format!("waiter-{}", kin.first)).spawn(move || {
+            let (mut how, is_expected) = reap(kin.first, &shared);
+            let is_stopping = is_expected && how != "signal 9";
+            let left = kin.kill_survivors(if is_stopping { STOP_GRACE } else { Duration::ZERO });
+            if left > 0 && !is_expected {
+                how += &format!(", and {left} of its processes that were left were killed");
+            }
             on_exit(&how, is_expected);
             shared.exit.send_replace(Some(how));
         })?;
@@ -170,10 +209,10 @@ impl Child {
 
     /// The process id.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.kin.first
     }
 
-    /// Whether it has not ended, as far as known.
+    /// Whether it, or any of its kin, has not ended, as far as known.
     pub fn is_alive(&self) -> bool {
         self.shared.exit.borrow().is_none()
     }
@@ -188,13 +227,13 @@ impl Child {
         self.life().is_exit_expected = true;
     }
 
-    /// Sends a signal; `false` where the process has ended.
+    /// Sends a signal to it and its kin; `false` where the process has ended.
     pub fn signal(&self, signal: Signal) -> io::Result<bool> {
         let life = self.life();
         if life.is_reaped {
             return Ok(false);
         }
-        kill(pid_of(self.pid), signal)?;
+        self.kin.signal(signal)?;
         Ok(true)
     }
 
@@ -206,11 +245,15 @@ impl Child {
         ended.clone()
     }
 
-    /// The process state letter of /proc: `R`, `S`, `T` (stopped), `Z`, …; `None` once it is gone.
+    /// The process state letter of /proc: `R`, `S`, `T` (stopped), `Z`, …; `None` once it is gone. Stopped is who is so with all
+    /// his kin; where one of them is not, it is that one's state.
     pub fn state(&self) -> Option<char> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
-        // The name in brackets may itself hold brackets, so the last one counts.
-        stat.rsplit_once(')')?.1.trim_start().chars().next()
+        let own = kin::state(self.kin.first)?;
+        if own != 'T' {
+            return Some(own);
+        }
+        let others = self.kin.living(false).into_values();
+        Some(others.into_iter().find(|state| *state != 'T').unwrap_or(own))
     }
 
     /// Waits until it is stopped (`T`), or is no longer.
@@ -259,6 +302,8 @@ fn pid_of(pid: u32) -> Pid {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(5);
@@ -268,7 +313,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (sender, exits) = mpsc::channel();
         let mut command = Command::new(arguments[0]);
-        command.args(&arguments[1..]);
+        command.args(&arguments[1..]).stdin(Stdio::null());
         let child = Spawner::new()
             .unwrap()
             .spawn_command(command, &folder.path().join("log"), move |how, expected| {
@@ -307,6 +352,70 @@ mod tests {
         assert!(child.wait_stopped(false, DEADLINE).await);
         child.signal(Signal::SIGKILL).unwrap();
         assert!(child.wait_exit(DEADLINE).await.is_some());
+    }
+
+    /// Where each process of a family writes that it lives: the wrapper, its child, one that left the group, and one that
+    /// was orphaned as well.
+    const FAMILY: &str =
+        "setsid sleep 60 & (sleep 60 & setsid sh -c 'sleep 60 & wait' & sleep 60); true";
+
+    async fn until_kin(child: &Child, count: usize) -> Vec<u32> {
+        let waiting = async {
+            loop {
+                let living = child.kin.living(child.exit().is_some());
+                if living.len() >= count {
+                    return living.into_keys().collect();
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, waiting).await.expect("all processes were awaited")
+    }
+
+    #[tokio::test]
+    async fn a_wrapper_is_no_hiding_place_from_signals() {
+        let (child, exits, _folder) = spawn(&["sh", "-c", FAMILY]);
+        let kin = until_kin(&child, 6).await;
+        let states = |wanted: char| {
+            let states = kin.iter().map(|pid| kin::state(*pid));
+            states.filter(|state| *state == Some(wanted)).count()
+        };
+        child.signal(Signal::SIGSTOP).unwrap();
+        assert!(child.wait_stopped(true, DEADLINE).await);
+        assert_eq!(states('T'), kin.len(), "stopped is who is so with all his kin");
+        child.signal(Signal::SIGCONT).unwrap();
+        assert!(child.wait_stopped(false, DEADLINE).await);
+        assert_eq!(states('T'), 0);
+        child.expect_exit();
+        child.signal(Signal::SIGKILL).unwrap();
+        assert_eq!(child.wait_exit(DEADLINE).await.as_deref(), Some("signal 9"));
+        let is_alive = |pid: &u32| !matches!(kin::state(*pid), None | Some('Z'));
+        assert_eq!(kin.iter().filter(|pid| is_alive(pid)).count(), 0);
+        assert_eq!(exits.recv_timeout(DEADLINE).unwrap(), ("signal 9".into(), true));
+    }
+
+    #[tokio::test]
+    async fn one_that_runs_on_keeps_a_child_from_counting_as_stopped() {
+        let (child, _exits, _folder) = spawn(&["sh", "-c", "sleep 60; true"]);
+        let kin = until_kin(&child, 2).await;
+        nix::sys::signal::kill(pid_of(child.pid()), Signal::SIGSTOP).unwrap();
+        let own = async {
+            while kin::state(kin[0]) != Some('T') {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, own).await.unwrap();
+        assert_eq!(child.state(), Some('S'), "the sleep goes on");
+        child.signal(Signal::SIGKILL).unwrap();
+        assert!(child.wait_exit(DEADLINE).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_is_left_behind_is_killed_and_told_of() {
+        let (child, exits, _folder) = spawn(&["sh", "-c", "setsid sleep 60 & exit 0"]);
+        let how = "exit code 0, and 1 of its processes that were left were killed";
+        assert_eq!(child.wait_exit(DEADLINE).await.as_deref(), Some(how));
+        assert_eq!(exits.recv_timeout(DEADLINE).unwrap(), (how.into(), false));
     }
 
     #[test]

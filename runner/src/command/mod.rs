@@ -7,6 +7,7 @@ mod check_text;
 pub(crate) mod cluster;
 pub(crate) mod doctor;
 pub(crate) mod exec_node;
+pub(crate) mod guard;
 pub(crate) mod kv;
 pub(crate) mod ls;
 pub(crate) mod mutants;

@@ -10,3 +10,4 @@ mod mutants;
 mod playground;
 mod run;
 mod two_worlds;
+mod wrapper;

@@ -264,7 +264,8 @@ fn a_majority_that_somebody_stops_by_hand_never_passes() {
     assert!(servers(&id).is_empty(), "servers are left");
 }
 
-/// Servers that outlive their killed starter, each in a session of its own: ended when this is dropped.
+/// Servers that outlive their killed starter, each in a session of its own, without a parent of the run and with an environment
+/// of its own: ended when this is dropped.
 struct Loops(std::path::PathBuf);
 
 impl Drop for Loops {
@@ -283,7 +284,8 @@ fn a_server_that_a_loop_keeps_alive_answers_while_it_is_down() {
     let loops = Loops(bench.path("loops"));
     let script = bench.path("server.sh");
     let text = format!(
-        "#!/bin/sh\nsetsid sh -c 'echo $$ >> {0}; while :; do {1} \"$@\"; sleep 0.1; done' loop \"$@\" &\nwait\n",
+        "#!/bin/sh\n(setsid env -i PATH=\"$PATH\" \
+         sh -c 'echo $$ >> {0}; while :; do {1} \"$@\"; sleep 0.1; done' loop \"$@\" &)\nsleep 600\n",
         loops.0.display(),
         crate::harness::WHITEWATER
     );
