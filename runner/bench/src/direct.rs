@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use whitewater_client::{Answered, Change, Node, NodeStatus, Request, Setback};
+use whitewater_client::{
+    Answered, Change, EtcdMember, EtcdStatus, Node, NodeStatus, Request, Setback,
+};
 
 use super::channel::Channel;
-use super::etcd::EtcdClient;
 use super::standing::Standing;
 
 /// Nothing is sent twice, so that nothing need be recognised.
@@ -63,7 +64,7 @@ pub(crate) enum DirectClient {
     /// To a bundled server.
     Bundled(Node<Channel>),
     /// To an etcd member.
-    Etcd(EtcdClient),
+    Etcd(EtcdMember<Channel>),
 }
 
 impl DirectClient {
@@ -79,19 +80,14 @@ impl DirectClient {
         let origin = Channel::origin(address);
         Ok(match protocol {
             Protocol::Bundled => Self::Bundled(Node::with_origin(channel, origin)),
-            Protocol::Etcd => Self::Etcd(EtcdClient::new(channel, origin)),
+            Protocol::Etcd => Self::Etcd(EtcdMember::with_origin(channel, origin)),
         })
     }
 
     /// Sets `key`. An Ok is an acknowledgement: a quorum has it on disk.
     pub(crate) async fn put(&mut self, key: &str, value: Bytes) -> Result<(), Refused> {
-        let key = key.to_owned();
-        let node = match self {
-            Self::Bundled(node) => node,
-            Self::Etcd(client) => return Ok(client.put(key.into(), value).await?),
-        };
-        let request = Request::Write { key, change: Change::Put(value), command: NO_SESSION };
-        match node.ask(request, None).await?.result {
+        let change = Change::Put(value);
+        match self.ask(Request::Write { key: key.to_owned(), change, command: NO_SESSION }).await? {
             Answered::Written => Ok(()),
             _ => Err(Refused::Empty),
         }
@@ -99,15 +95,18 @@ impl DirectClient {
 
     /// A linearizable read through ReadIndex; None where the key is absent.
     pub(crate) async fn get(&mut self, key: &str) -> Result<Option<Bytes>, Refused> {
-        let key = key.to_owned();
-        let node = match self {
-            Self::Bundled(node) => node,
-            Self::Etcd(client) => return Ok(client.get(key.into()).await?),
-        };
-        match node.ask(Request::Get { key, leader_only: false }, None).await?.result {
+        match self.ask(Request::Get { key: key.to_owned(), leader_only: false }).await? {
             Answered::Value(value) => Ok(value),
             _ => Err(Refused::Empty),
         }
+    }
+
+    async fn ask(&mut self, request: Request) -> Result<Answered, Refused> {
+        let answer = match self {
+            Self::Bundled(node) => node.ask(request, None).await,
+            Self::Etcd(member) => member.ask(request, false, None).await,
+        };
+        Ok(answer?.result)
     }
 
     /// Asks the node alone; no quorum is needed.
@@ -118,7 +117,10 @@ impl DirectClient {
                 let (is_leader, has_leader) = (status.is_leader(), status.leader.is_some());
                 Ok(Standing { is_leader, has_leader, term: status.term })
             }
-            Self::Etcd(client) => Ok(client.status().await?),
+            Self::Etcd(member) => {
+                let EtcdStatus { is_leader, has_leader, term, .. } = member.status().await?;
+                Ok(Standing { is_leader, has_leader, term })
+            }
         }
     }
 

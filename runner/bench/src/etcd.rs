@@ -1,23 +1,15 @@
-//! etcd as a target: how a member is started, and a plain client of one member.
+//! etcd as the bundled server's rival: how a member is started.
 //!
 //! The server is an unmodified etcd, 3.4 or later, with its defaults (fsync on, heartbeat 100 ms, election
-//! timeout 1 s): what it would be in production. The client speaks the few calls of `proto/etcd.proto`.
-//! Nothing here retries, redirects or judges.
+//! timeout 1 s): what it would be in production.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use http::Uri;
 use nix::unistd::{AccessFlags, access};
-use whitewater_proto::etcd::kv_client::KvClient;
-use whitewater_proto::etcd::maintenance_client::MaintenanceClient;
-use whitewater_proto::etcd::{PutRequest, RangeRequest, StatusRequest};
 
-use super::channel::Channel;
-use super::standing::Standing;
 use whitewater_processes::Refusal;
 
 /// The program's name, looked for on PATH.
@@ -73,46 +65,6 @@ impl Members {
         ];
         arguments.extend(options.into_iter().flat_map(|(flag, value)| [flag.into(), value.into()]));
         arguments
-    }
-}
-
-/// One connection to one member.
-#[derive(Clone, Debug)]
-pub(crate) struct EtcdClient {
-    kv: KvClient<Channel>,
-    maintenance: MaintenanceClient<Channel>,
-}
-
-impl EtcdClient {
-    /// A client over a channel to the member's client port.
-    pub(crate) fn new(channel: Channel, origin: Uri) -> Self {
-        Self {
-            kv: KvClient::with_origin(channel.clone(), origin.clone()),
-            maintenance: MaintenanceClient::with_origin(channel, origin),
-        }
-    }
-
-    /// Sets `key`; returns when a quorum has it on disk.
-    pub(crate) async fn put(&mut self, key: Bytes, value: Bytes) -> Result<(), tonic::Status> {
-        self.kv.put(PutRequest { key, value, prev_kv: false }).await?;
-        Ok(())
-    }
-
-    /// A linearizable read (etcd confirms its leadership with ReadIndex); None where the key is absent.
-    pub(crate) async fn get(&mut self, key: Bytes) -> Result<Option<Bytes>, tonic::Status> {
-        let reply = self.kv.range(RangeRequest { key, limit: 0, serializable: false }).await?;
-        Ok(reply.into_inner().kvs.into_iter().next().map(|pair| pair.value))
-    }
-
-    /// Asks the member alone; no quorum is needed.
-    pub(crate) async fn status(&mut self) -> Result<Standing, tonic::Status> {
-        let status = self.maintenance.status(StatusRequest {}).await?.into_inner();
-        let own_id = status.header.as_ref().map_or(0, |header| header.member_id);
-        Ok(Standing {
-            is_leader: status.leader != 0 && status.leader == own_id,
-            has_leader: status.leader != 0,
-            term: status.raft_term,
-        })
     }
 }
 

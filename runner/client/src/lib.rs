@@ -6,11 +6,13 @@
 //! state machine that records every attempt; benchmarks do none.
 
 mod caller;
+mod member;
 mod node;
 mod request;
 mod status;
 
 pub use caller::{CallError, Caller, Connect, Written};
+pub use member::{EtcdMember, EtcdStatus};
 pub use node::{ANSWER_GRACE, Node, Transport};
 pub use request::{Answer, Answered, Change, Next, Request, Setback, Wish};
 pub use status::{Members, NodeStatus, Peer};

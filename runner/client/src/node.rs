@@ -207,7 +207,7 @@ fn lost(status: &Status, is_change: bool) -> Setback {
     Setback { is_indefinite: is_change && !was_never_sent, next, reason }
 }
 
-fn has_connect_error(status: &Status) -> bool {
+pub(crate) fn has_connect_error(status: &Status) -> bool {
     let first = std::error::Error::source(status);
     let mut causes = std::iter::successors(first, |error| error.source());
     causes.any(|error| {

@@ -21,9 +21,6 @@ pub(super) fn prepare(
     data_dir: &Path,
     preparation: &Preparation,
 ) -> io::Result<()> {
-    if preparation.files.is_empty() && preparation.commands.is_empty() {
-        return Ok(());
-    }
     for (path, text) in &preparation.files {
         let written = path.parent().map_or(Ok(()), fs::create_dir_all);
         written

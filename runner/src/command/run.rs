@@ -81,8 +81,8 @@ pub(crate) struct RunArguments {
     /// An argument passed on to every server, such as --server-arg=--read-mode=lease (repeatable)
     #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub(crate) server_arg: Vec<String>,
-    /// The kind of server under test
-    #[arg(long, env = "WHITEWATER_TARGET", default_value = "bundled", value_parser = PossibleValuesParser::new(whitewater_target::NAMES))]
+    /// The kind of server under test: bundled, etcd, pysyncobj, nats, redis, minimal, or a description, FILE.toml
+    #[arg(long, env = "WHITEWATER_TARGET", default_value = "bundled", value_name = "NAME")]
     pub(crate) target: String,
     /// Execute a stored plan (a run's plan.json) instead of drawing one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "faults", "time", "nodes", "workload", "clients", "keys", "rate", "operation_deadline", "snapshot_entries"])]

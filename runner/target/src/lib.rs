@@ -4,8 +4,11 @@
 //! command take effect, can it still?); retrying, redirecting and recording are the client's work.
 //! The words for requests and answers are those of the bundled server's client library.
 
+mod built;
 mod bundled;
 pub mod description;
+mod foreign;
+mod found;
 mod node;
 mod profile;
 mod readiness;
@@ -31,8 +34,10 @@ pub use node::{NodeSetup, Place, Preparation};
 pub use profile::{Manner, Offers, Profile, Readiness, Tells};
 use whitewater_processes::Launch;
 
-/// The names a user may ask for.
-pub const NAMES: [&str; 1] = [bundled::NAME];
+/// The names a user may ask for, beside the path of a description.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    std::iter::once(bundled::NAME).chain(found::names())
+}
 
 /// The one target that writes journals.
 pub const BUNDLED: &str = bundled::NAME;
@@ -55,7 +60,7 @@ pub struct Build {
 pub fn by_name(name: &str, build: &Build) -> Result<Arc<dyn Target>, String> {
     match name {
         bundled::NAME => Ok(Arc::new(Bundled::new(build.clone()))),
-        other => Err(format!("no target `{other}`: known are {}", NAMES.join(", "))),
+        other => Ok(Arc::new(found::find(other, build)?)),
     }
 }
 

@@ -82,7 +82,7 @@ fn no_file_is_a_grab_bag() {
 #[test]
 fn generated_types_stay_behind_their_doors() {
     let doors =
-        ["server/src/rpc/", "runner/client/src/node.rs", "runner/bench/src/etcd.rs", "proto/"];
+        ["server/src/rpc/", "runner/client/src/node.rs", "runner/client/src/member.rs", "proto/"];
     let offenders = sources().into_iter().filter(|(path, text)| {
         let path = path.to_str().unwrap();
         let is_door = doors.iter().any(|door| path.starts_with(door));

@@ -50,7 +50,9 @@ pub(super) fn check(
             let help = "say how clients talk to it: [client.http], [client.resp], [client.shim], [client.command] or [client.etcd]";
             return Err(Flaw::whole(file, "there is no `[client.*]`", Some(help.into())));
         }
-        Some(client) => checker.client(client, has_leader, tells_misses)?,
+        Some(client) => {
+            checker.client(client, has_leader, tells_misses, !description.errors.is_empty())?
+        }
     }
     description.errors.iter_mut().try_for_each(|rule| checker.error_rule(rule))?;
     checker.status(&mut description.status)
@@ -175,6 +177,7 @@ impl Checker<'_> {
         client: &mut Client,
         has_leader: bool,
         tells_misses: bool,
+        has_errors: bool,
     ) -> Result<(), Flaw> {
         let (to, span) = match client {
             Client::Http(it) => {
@@ -192,7 +195,12 @@ impl Checker<'_> {
             );
         }
         match client {
-            Client::Etcd(_) => Ok(()),
+            Client::Etcd(_) => match has_errors {
+                true => Err(self
+                    .near("[[errors]]", "etcd's own client knows what etcd's errors mean")
+                    .helped("leave [[errors]] out")),
+                false => Ok(()),
+            },
             Client::Shim(shim) => {
                 let known = self.of_requests(&["here"]);
                 self.arguments(&mut shim.command, &known)

@@ -1,0 +1,14 @@
+//! A server that is not ours, as a description says: how its nodes are started, its clients, its status.
+
+mod client;
+mod http;
+mod json;
+mod meaning;
+mod program;
+mod resp;
+mod shim;
+mod status;
+mod target;
+
+pub(crate) use program::Programs;
+pub(crate) use target::Foreign;
