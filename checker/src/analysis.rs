@@ -135,8 +135,42 @@ impl CheckResult {
             state: CheckState::NotExercised,
             summary: why.to_owned(),
             exercise: Some(exercise.to_owned()),
-            findings: Vec::new(),
-            unlisted: 0,
+            ..CheckResult::default()
+        }
+    }
+}
+
+/// What stands over the result of a check: its slug, and the promise in words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heading {
+    pub(crate) name: &'static str,
+    title: &'static str,
+}
+
+impl Heading {
+    pub(crate) const fn new(name: &'static str, title: &'static str) -> Heading {
+        Heading { name, title }
+    }
+
+    /// A check that had nothing to look at: why, and what would exercise it.
+    pub(crate) fn not_exercised(self, why: &str, exercise: &str) -> CheckResult {
+        CheckResult::not_exercised(self.name, self.title, why, exercise)
+    }
+
+    /// A check that looked: `state` is what it comes to where there are findings.
+    pub(crate) fn result(
+        self,
+        state: CheckState,
+        summary: String,
+        findings: Vec<Finding>,
+    ) -> CheckResult {
+        CheckResult {
+            name: self.name.to_owned(),
+            title: self.title.to_owned(),
+            state: if findings.is_empty() { CheckState::Holds } else { state },
+            summary,
+            findings,
+            ..CheckResult::default()
         }
     }
 }
@@ -172,6 +206,14 @@ pub struct Finding {
     /// The first and the last log entry that it speaks of, by index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<(u64, u64)>,
+}
+
+impl Finding {
+    /// One of nothing but its class and its words.
+    pub(crate) fn new(anomaly: &str, headline: &str, explanation: String) -> Finding {
+        let (anomaly, headline) = (anomaly.to_owned(), headline.to_owned());
+        Finding { anomaly, headline, explanation, ..Finding::default() }
+    }
 }
 
 /// A minimal failing sub-history and the reason why it fails.

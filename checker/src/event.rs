@@ -52,6 +52,20 @@ pub enum EventType {
     Info,
 }
 
+impl EventType {
+    /// The phase of a word in a history.
+    #[inline]
+    pub(crate) fn of_word(word: &[u8]) -> Option<EventType> {
+        match word {
+            b"invoke" => Some(EventType::Invoke),
+            b"ok" => Some(EventType::Ok),
+            b"fail" => Some(EventType::Fail),
+            b"info" => Some(EventType::Info),
+            _ => None,
+        }
+    }
+}
+
 /// One event. Fields after `time_ns` are optional extensions; a reader must ignore unknown ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {

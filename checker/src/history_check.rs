@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
+use crate::analysis::{Analysis, CheckResult, CheckState, Finding, Heading};
 use crate::error::CheckError;
 use crate::history::{self, History, Operation, Outcome, Source};
 use crate::key_report::KeyReport;
@@ -18,8 +18,10 @@ use crate::target::{Promised, Reads};
 use crate::verdict::Verdict;
 use crate::{hint, linear, object};
 
-pub(crate) const NAME: &str = "linearizability";
-const TITLE: &str = "every operation takes effect at one moment between its begin and its end";
+pub(crate) const HEADING: Heading = Heading::new(
+    "linearizability",
+    "every operation takes effect at one moment between its begin and its end",
+);
 
 /// Figures about a history check, for machines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -110,15 +112,10 @@ fn judge_history(
 fn acknowledged(history: &History) -> CheckResult {
     let operations = history.operations.len() as u64;
     let answered = history.census().answered;
-    let result = CheckResult {
-        name: "acknowledged".to_owned(),
-        title: "an operation was acknowledged".to_owned(),
-        state: CheckState::Holds,
-        summary: format!("{} of {} operations", grouped(answered), grouped(operations)),
-        ..CheckResult::default()
-    };
+    const HEADING: Heading = Heading::new("acknowledged", "an operation was acknowledged");
+    let summary = format!("{} of {} operations", grouped(answered), grouped(operations));
     if answered > 0 {
-        return result;
+        return HEADING.result(CheckState::Undecided, summary, Vec::new());
     }
     let explanation = match operations {
         0 => "The history has no operation of a client.".to_owned(),
@@ -136,16 +133,9 @@ fn acknowledged(history: &History) -> CheckResult {
             )
         }
     };
-    CheckResult {
-        state: CheckState::Undecided,
-        findings: vec![Finding {
-            anomaly: "nothing-acknowledged".to_owned(),
-            headline: "Nothing was acknowledged, so a pass would say nothing.".to_owned(),
-            explanation,
-            ..Finding::default()
-        }],
-        ..result
-    }
+    let headline = "Nothing was acknowledged, so a pass would say nothing.";
+    let finding = Finding::new("nothing-acknowledged", headline, explanation);
+    HEADING.result(CheckState::Undecided, summary, vec![finding])
 }
 
 /// Runs with as many workers as the options ask for.
@@ -210,17 +200,13 @@ fn linearizability(
     if found.verdict == Verdict::Pass && history.census().answered == 0 {
         let exercise = "a history in which an operation is acknowledged";
         let why = "no operation was acknowledged";
-        return Ok((CheckResult::not_exercised(NAME, TITLE, why, exercise), report));
+        return Ok((HEADING.not_exercised(why, exercise), report));
     }
     let told = found.findings.iter().filter(|finding| finding.witness.is_some()).count() as u64;
     let check = CheckResult {
         unlisted: found.violations.saturating_sub(told),
-        name: NAME.to_owned(),
-        title: TITLE.to_owned(),
         state: found.verdict.into(),
-        summary: summary(&found, &report, model),
-        findings: found.findings,
-        exercise: None,
+        ..HEADING.result(CheckState::Broken, summary(&found, &report, model), found.findings)
     };
     Ok((check, report))
 }
@@ -267,23 +253,12 @@ fn summary(found: &linear::Linearizability, report: &HistoryReport, model: Model
 
 /// The positive control: a violation that is not there.
 pub(crate) fn canary() -> CheckResult {
-    CheckResult {
-        name: "canary".to_owned(),
-        title: "the positive control stays silent".to_owned(),
-        state: CheckState::Broken,
-        unlisted: 0,
-        exercise: None,
-        summary: "told to report a violation".to_owned(),
-        findings: vec![Finding {
-            anomaly: "canary".to_owned(),
-            headline: "The checker was told to report a violation that is not there.".to_owned(),
-            explanation:
-                "This is the positive control: it shows that a violation reaches the verdict, the \
-                          report and the exit code. It says nothing about the cluster."
-                    .to_owned(),
-            ..Finding::default()
-        }],
-    }
+    const HEADING: Heading = Heading::new("canary", "the positive control stays silent");
+    let headline = "The checker was told to report a violation that is not there.";
+    let explanation = "This is the positive control: it shows that a violation reaches the verdict, the report and the exit \
+                       code. It says nothing about the cluster.";
+    let finding = Finding::new("canary", headline, explanation.to_owned());
+    HEADING.result(CheckState::Broken, "told to report a violation".to_owned(), vec![finding])
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub fn check_names() -> Vec<String> {
     let options = Options { canary: true, ..Options::default() };
     let judged = judge(&material, trace, |_| Ok(BTreeMap::new()), &options);
     let checks = judged.map(|(analysis, _)| analysis.checks).unwrap_or_default();
-    let of_history = crate::history_check::NAME.to_owned();
+    let of_history = crate::history_check::HEADING.name.to_owned();
     std::iter::once(of_history).chain(checks.into_iter().map(|check| check.name)).collect()
 }
 

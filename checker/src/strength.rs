@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{CheckResult, CheckState, Finding};
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::fault::{FaultRecord, FaultStatus};
 use crate::history::{History, Outcome};
 use crate::numbers::grouped;
@@ -17,8 +17,7 @@ use crate::promises::Promises;
 use crate::run_folder::PLAN;
 use crate::served::{self, Served};
 
-const NAME: &str = "strength";
-const TITLE: &str = "enough happened for a pass to mean something";
+const HEADING: Heading = Heading::new("strength", "enough happened for a pass to mean something");
 /// Faults that could not strike and are named one by one.
 const SKIPPED_SHOWN_MAX: usize = 5;
 
@@ -101,9 +100,7 @@ impl Happened<'_> {
 /// Compares what happened with what was required; `None`: nothing was.
 pub(crate) fn strength(required: Option<&Requirements>, happened: &Happened<'_>) -> CheckResult {
     let Some(required) = required else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             &format!("no {PLAN} that says what is required"),
             "a run of this tool: its plan says what is required",
         );
@@ -115,15 +112,9 @@ pub(crate) fn strength(required: Option<&Requirements>, happened: &Happened<'_>)
     reasons.extend(skipped(happened.faults));
     let served = happened.served();
     reasons.extend(served.and_then(|served| served.shortfall()));
-    let state = if reasons.is_empty() { CheckState::Holds } else { CheckState::Undecided };
-    CheckResult {
-        name: NAME.to_owned(),
-        title: TITLE.to_owned(),
-        state,
-        summary: summary(required, &counts, happened.faults, served),
-        findings: reasons.into_iter().map(finding).collect(),
-        ..CheckResult::default()
-    }
+    let summary = summary(required, &counts, happened.faults, served);
+    let findings = reasons.into_iter().map(finding).collect();
+    HEADING.result(CheckState::Undecided, summary, findings)
 }
 
 fn finding(reason: String) -> Finding {

@@ -357,13 +357,10 @@ fn event(edn: &Edn, has_tuples: bool) -> Result<Option<Entry>, String> {
         // `:nemesis`, and other threads that are no clients.
         _ => return Ok(None),
     };
-    let kind = match field("type")?.word() {
-        Some("invoke") => EventType::Invoke,
-        Some("ok") => EventType::Ok,
-        Some("fail") => EventType::Fail,
-        Some("info") => EventType::Info,
-        other => return Err(format!("unknown type {other:?}; known are invoke, ok, fail, info")),
-    };
+    let word = field("type")?.word();
+    let kind = word.and_then(|word| EventType::of_word(word.as_bytes()));
+    let kind =
+        kind.ok_or_else(|| format!("unknown type {word:?}; known are invoke, ok, fail, info"))?;
     let f = field("f")?.word().ok_or("the function :f must be a keyword")?.to_owned();
     let own_key = edn.get("key").map(Edn::to_json);
     let (key, value) = match (own_key, edn.get("value").cloned().unwrap_or(Edn::Nil)) {

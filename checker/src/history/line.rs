@@ -110,13 +110,7 @@ impl Chunk {
     /// Takes a line of the usual form; `None` leaves it to the careful path.
     #[inline]
     fn usual(&mut self, fields: &Fields<'_>) -> Option<()> {
-        let kind = match fields.kind {
-            b"invoke" => EventType::Invoke,
-            b"ok" => EventType::Ok,
-            b"fail" => EventType::Fail,
-            b"info" => EventType::Info,
-            _ => return None,
-        };
+        let kind = EventType::of_word(fields.kind)?;
         let function = Function::of_word(fields.function)?;
         let (process, time_ns) = (fields.process?, fields.time_ns.unwrap_or(NONE));
         let term = u32::try_from(fields.term.unwrap_or(0)).ok()?;

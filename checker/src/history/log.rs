@@ -101,13 +101,7 @@ fn event_in(line: &[u8]) -> Option<Found> {
 }
 
 fn kind(word: &[u8]) -> Option<EventType> {
-    match word {
-        b":invoke" => Some(EventType::Invoke),
-        b":ok" => Some(EventType::Ok),
-        b":fail" => Some(EventType::Fail),
-        b":info" => Some(EventType::Info),
-        _ => None,
-    }
+    EventType::of_word(word.strip_prefix(b":")?)
 }
 
 fn words(line: &[u8]) -> Vec<Range<usize>> {

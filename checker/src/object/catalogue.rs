@@ -6,42 +6,40 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use super::card::Card;
 use super::kind::ModelKind;
-use super::{
-    append, counter, mutex, owned_mutex, queue, register, semaphore, set, unordered_queue,
-};
 
 /// The datatypes, in the order of the documentation. The first is what a history is about if nothing tells another one.
-pub(crate) static CARDS: [&Card; 10] = [
-    &register::CARD,
-    &append::CARD,
-    &set::CARD,
-    &counter::CARD,
-    &queue::CARD,
-    &unordered_queue::CARD,
-    &mutex::CARD,
-    &owned_mutex::OWNER_AWARE_CARD,
-    &owned_mutex::REENTRANT_CARD,
-    &semaphore::CARD,
+pub(crate) static CARDS: &[&Card] = &[
+    &super::register::CARD,
+    &super::append::CARD,
+    &super::set::CARD,
+    &super::counter::CARD,
+    &super::queue::CARD,
+    &super::unordered_queue::CARD,
+    &super::mutex::CARD,
+    &super::owned_mutex::OWNER_AWARE_CARD,
+    &super::owned_mutex::REENTRANT_CARD,
+    &super::semaphore::CARD,
 ];
 
 /// A datatype's card.
 pub(crate) fn card(kind: ModelKind) -> &'static Card {
-    let mut cards = CARDS.into_iter();
+    let mut cards = CARDS.iter().copied();
     cards.find(|card| card.word == kind.word()).expect("every kind is of a card that is listed")
 }
 
 impl ModelKind {
     /// Every model, in the order of the documentation. Of those that count something, the one with two.
     pub fn all() -> impl Iterator<Item = ModelKind> + Clone {
-        CARDS.into_iter().map(|card| ModelKind::new(card.word, card.counted.map(|_| 2)))
+        CARDS.iter().map(|card| ModelKind::new(card.word, card.counted.map(|_| 2)))
     }
 
     /// All of them for a person: `register, append or semaphore=N (of N permits)`.
     pub fn listed() -> String {
-        let names = CARDS.map(|card| match card.counted {
+        let name = |card: &&Card| match card.counted {
             Some(counted) => format!("{}=N (of N {counted}s)", card.word),
             None => card.word.to_owned(),
-        });
+        };
+        let names: Vec<String> = CARDS.iter().map(name).collect();
         let (last, others) = names.split_last().expect("the list has cards");
         format!("{} or {last}", others.join(", "))
     }
@@ -82,7 +80,8 @@ impl FromStr for ModelKind {
             }
         }
         let count = |card: &Card| card.counted.map_or("", |_| "=N");
-        let known = CARDS.map(|card| format!("{}{}", card.word, count(card)));
+        let known = CARDS.iter().map(|card| format!("{}{}", card.word, count(card)));
+        let known: Vec<String> = known.collect();
         Err(format!("known are {}", known.join(", ")))
     }
 }

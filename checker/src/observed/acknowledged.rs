@@ -10,14 +10,13 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::{Phases, result};
-use crate::analysis::{CheckResult, CheckState, Finding};
+use super::Phases;
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::history::{Function, History, Operation, Outcome, Value};
 use crate::numbers::grouped;
 use crate::run_folder::HISTORY;
 
-const NAME: &str = "durability";
-const TITLE: &str = "no acknowledged write lost";
+const HEADING: Heading = Heading::new("durability", "no acknowledged write lost");
 
 /// Findings shown. Where one key lost its data, others did too.
 const SHOWN_MAX: usize = 8;
@@ -25,18 +24,14 @@ const SHOWN_MAX: usize = 8;
 /// Judges the final reads.
 pub(crate) fn acknowledged(history: Option<&History>) -> CheckResult {
     let Some(history) = history else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             &format!("no {HISTORY}"),
             "a run of this tool, which records what clients saw",
         );
     };
     let phases = Phases::of(history);
     let Some(last) = phases.find("final") else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             "the run did not get to its final reads",
             "a run that is not cut short before its phase final",
         );
@@ -72,19 +67,17 @@ pub(crate) fn acknowledged(history: Option<&History>) -> CheckResult {
         summary.push_str(&format!(", {} of them lost", grouped(lost.len() as u64)));
     }
     if lost.is_empty() && unread > 0 {
-        return result(NAME, TITLE, CheckState::Undecided, summary, vec![not_read(unread)]);
+        return HEADING.result(CheckState::Undecided, summary, vec![not_read(unread)]);
     }
     if lost.is_empty() && writes == 0 {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             "no write was acknowledged before the final reads",
             "a run in which clients write",
         );
     }
     let findings = lost.iter().take(SHOWN_MAX).map(|loss| loss.finding(history)).collect();
     let unlisted = lost.len().saturating_sub(SHOWN_MAX) as u64;
-    CheckResult { unlisted, ..result(NAME, TITLE, CheckState::Broken, summary, findings) }
+    CheckResult { unlisted, ..HEADING.result(CheckState::Broken, summary, findings) }
 }
 
 /// What nobody read at the end may be lost.

@@ -6,21 +6,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Phases, result};
-use crate::analysis::{CheckResult, CheckState, Finding};
+use super::Phases;
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::history::{Function, History, Operation, Outcome, Value};
 use crate::numbers::grouped;
 use crate::run_folder::HISTORY;
 
-const NAME: &str = "agreement";
-const TITLE: &str = "every node shows the same at the end";
+const HEADING: Heading = Heading::new("agreement", "every node shows the same at the end");
 /// Findings shown. Where nodes disagree on one key, they do on others.
 const SHOWN_MAX: usize = 8;
 
 /// Judges the final reads.
 pub(crate) fn agreement(history: Option<&History>) -> CheckResult {
     let exercise = "a run of a target whose nodes answer reads themselves";
-    let idle = |why: &str| CheckResult::not_exercised(NAME, TITLE, why, exercise);
+    let idle = |why: &str| HEADING.not_exercised(why, exercise);
     let Some(history) = history else { return idle(&format!("no {HISTORY}")) };
     let phases = Phases::of(history);
     let Some(last) = phases.find("final") else {
@@ -58,7 +57,7 @@ pub(crate) fn agreement(history: Option<&History>) -> CheckResult {
         summary.push_str(&format!(", {} with different values", grouped(findings.len() as u64)));
     }
     findings.truncate(SHOWN_MAX);
-    CheckResult { unlisted, ..result(NAME, TITLE, CheckState::Broken, summary, findings) }
+    CheckResult { unlisted, ..HEADING.result(CheckState::Broken, summary, findings) }
 }
 
 /// What each node showed last.

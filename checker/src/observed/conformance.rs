@@ -1,11 +1,12 @@
 //! Every node's core did what the paper's rules do: what a replay of the journals found.
 
-use super::result;
-use crate::analysis::{CheckResult, CheckState, Finding};
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::conformance::{JournalDivergence, JournalReplay};
 
-const NAME: &str = "conformance";
-const TITLE: &str = "every node's core did what the reference core does with the same inputs";
+const HEADING: Heading = Heading::new(
+    "conformance",
+    "every node's core did what the reference core does with the same inputs",
+);
 
 /// What there is of a run's journals.
 #[derive(Clone, Debug, Default)]
@@ -23,11 +24,11 @@ pub(crate) enum Journals {
 pub(crate) fn conformance(journals: &Journals) -> CheckResult {
     let replays = match journals {
         Journals::Absent => {
-            return CheckResult::not_exercised(NAME, TITLE, "no journals were kept", "--journal");
+            return HEADING.not_exercised("no journals were kept", "--journal");
         }
         Journals::Unread => {
             let why = "the journals were not replayed";
-            return CheckResult::not_exercised(NAME, TITLE, why, "whitewater check RUN");
+            return HEADING.not_exercised(why, "whitewater check RUN");
         }
         Journals::Replayed(replays) => replays,
     };
@@ -56,16 +57,11 @@ pub(crate) fn conformance(journals: &Journals) -> CheckResult {
         "{steps} steps and {entries} entries of {} journals replayed, {cut_short} of them cut short by a kill",
         replays.len()
     );
-    result(NAME, TITLE, state, summary, findings)
+    HEADING.result(state, summary, findings)
 }
 
 fn unreadable(explanation: &str) -> Finding {
-    Finding {
-        anomaly: "unreadable-journal".to_owned(),
-        headline: "A journal could not be replayed.".to_owned(),
-        explanation: explanation.to_owned(),
-        ..Finding::default()
-    }
+    Finding::new("unreadable-journal", "A journal could not be replayed.", explanation.to_owned())
 }
 
 fn nonconformance(replay: &JournalReplay, divergence: &JournalDivergence) -> Finding {

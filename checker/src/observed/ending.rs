@@ -4,15 +4,15 @@
 //! history of before the facts (no `recording`) is complete where its phase `end` began and its run has a
 //! record, which knows the rest.
 
-use super::{Phases, result};
-use crate::analysis::{Analysis, CheckResult, CheckState, Finding};
+use super::Phases;
+use crate::analysis::{Analysis, CheckResult, CheckState, Finding, Heading};
 use crate::fact::Fact;
 use crate::fault::{FaultRecord, FaultStatus};
 use crate::history::History;
 use crate::numbers::grouped;
 
-const RUN: (&str, &str) = ("run", "the run was carried out to its end");
-const HEALING: (&str, &str) = ("healing", "every fault was undone");
+const RUN: Heading = Heading::new("run", "the run was carried out to its end");
+const HEALING: Heading = Heading::new("healing", "every fault was undone");
 
 /// What a runner noted.
 #[derive(Clone, Debug, Default)]
@@ -74,10 +74,9 @@ impl Ending {
 
     /// Whether the run came to its end, and as planned.
     pub(crate) fn run(&self) -> CheckResult {
-        let (name, title) = RUN;
         if !self.is_told {
             let why = "the record does not tell how the run ended";
-            return CheckResult::not_exercised(name, title, why, "a run of this tool");
+            return RUN.not_exercised(why, "a run of this tool");
         }
         let notes = self.all(|fact| match fact {
             Fact::Note { text } => Some(text),
@@ -114,7 +113,7 @@ impl Ending {
                     true => "as planned".to_owned(),
                     false => told.join("; "),
                 };
-                return result(name, title, CheckState::Holds, summary, Vec::new());
+                return RUN.result(CheckState::Holds, summary, Vec::new());
             };
         let finding = Finding {
             anomaly: anomaly.to_owned(),
@@ -122,7 +121,7 @@ impl Ending {
             explanation,
             ..Finding::default()
         };
-        result(name, title, state, summary, vec![finding])
+        RUN.result(state, summary, vec![finding])
     }
 
     /// What was seen of the nodes' dials that a reader has to know.
@@ -141,13 +140,12 @@ impl Ending {
     /// Whether the cluster at the end was the one from before the faults. A run that was cut short has faults
     /// in force by its nature.
     pub(crate) fn healing(&self, faults: &[FaultRecord]) -> CheckResult {
-        let (name, title) = HEALING;
         if !self.has_ended || self.signal().is_some() || self.environment().is_some() {
             let why = match self.is_told {
                 true => "the run did not come to its end",
                 false => "the record does not tell how the run ended",
             };
-            return CheckResult::not_exercised(name, title, why, "a run that is not cut short");
+            return HEALING.not_exercised(why, "a run that is not cut short");
         }
         let trouble = self.all(|fact| match fact {
             Fact::Unhealed { trouble } => Some(trouble),
@@ -162,17 +160,17 @@ impl Ending {
                 explanation: trouble.join(". "),
                 ..Finding::default()
             };
-            return result(name, title, CheckState::Undecided, trouble.join("; "), vec![finding]);
+            return HEALING.result(CheckState::Undecided, trouble.join("; "), vec![finding]);
         }
         let is_done = |fault: &&FaultRecord| !matches!(fault.status, FaultStatus::Skipped { .. });
         match faults.iter().filter(is_done).count() as u64 {
             0 => {
                 let why = "no fault was injected";
-                CheckResult::not_exercised(name, title, why, "a run with --faults")
+                HEALING.not_exercised(why, "a run with --faults")
             }
             count => {
                 let summary = format!("{} faults", grouped(count));
-                result(name, title, CheckState::Holds, summary, Vec::new())
+                HEALING.result(CheckState::Holds, summary, Vec::new())
             }
         }
     }

@@ -10,13 +10,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::result;
-use crate::analysis::{CheckResult, CheckState, Finding};
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::observation::StatusPoll;
 use crate::run_folder::STATUS;
 
-const NAME: &str = "final-state";
-const TITLE: &str = "all nodes end in the same state";
+const HEADING: Heading = Heading::new("final-state", "all nodes end in the same state");
 
 /// Longest time between two answers of a node that is not starved.
 const GAP_NS: u64 = 1_000_000_000;
@@ -38,21 +36,15 @@ pub(crate) fn final_state(
     promise: Option<&CatchingUp>,
 ) -> CheckResult {
     let Some(polls) = polls else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
-            &format!("no {STATUS}"),
-            "a run of this tool, which polls its nodes",
-        );
+        return HEADING
+            .not_exercised(&format!("no {STATUS}"), "a run of this tool, which polls its nodes");
     };
     let mut last: BTreeMap<&str, &(u32, StatusPoll)> = BTreeMap::new();
     for poll in polls.iter().filter(|(_, poll)| poll.is_final) {
         last.insert(&poll.1.node, poll);
     }
     if last.is_empty() {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             "the run did not get to its last status poll",
             "a run that is not cut short before its phase quiesce",
         );
@@ -68,17 +60,15 @@ pub(crate) fn final_state(
     }
     let summary = summary(&last, &by_applied);
     if !differences.is_empty() {
-        return result(NAME, TITLE, CheckState::Broken, summary, differences);
+        return HEADING.result(CheckState::Broken, summary, differences);
     }
     if last.values().all(|(_, poll)| poll.state_hash.is_none() && poll.chain.is_none()) {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             "the target tells no state hash",
             "a target whose status tells a hash of its state",
         );
     }
-    result(NAME, TITLE, CheckState::Undecided, summary, not_compared(&last, &by_applied, nodes))
+    HEADING.result(CheckState::Undecided, summary, not_compared(&last, &by_applied, nodes))
 }
 
 /// Nodes that applied the same and differ, each against the first.

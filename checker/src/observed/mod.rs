@@ -26,24 +26,3 @@ pub(crate) use phases::Phases;
 pub(crate) use processes::processes;
 pub(crate) use recovery::recovery;
 pub(crate) use terms::terms;
-
-use crate::analysis::{CheckResult, CheckState, Finding};
-
-/// The result of a check that looked: `state` is what it comes to where there are findings.
-fn result(
-    name: &str,
-    title: &str,
-    state: CheckState,
-    summary: String,
-    findings: Vec<Finding>,
-) -> CheckResult {
-    let state = if findings.is_empty() { CheckState::Holds } else { state };
-    CheckResult {
-        name: name.to_owned(),
-        title: title.to_owned(),
-        state,
-        summary,
-        findings,
-        ..CheckResult::default()
-    }
-}

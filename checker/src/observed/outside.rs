@@ -6,24 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::result;
-use crate::analysis::{CheckResult, CheckState, Finding};
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::numbers::grouped;
 use crate::observation::{ProcessChange, ProcessEvent};
 use crate::run_folder::PROCESSES;
 
-const NAME: &str = "outside";
-const TITLE: &str = "nobody but the run stopped or started a server";
+const HEADING: Heading = Heading::new("outside", "nobody but the run stopped or started a server");
 
 /// Judges `processes.jsonl`; `None`: there is none.
 pub(crate) fn outside(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
     let Some(events) = events else {
         let exercise = format!("a run of this tool, which writes {PROCESSES}");
-        return CheckResult::not_exercised(NAME, TITLE, &format!("no {PROCESSES}"), &exercise);
+        return HEADING.not_exercised(&format!("no {PROCESSES}"), &exercise);
     };
     if events.is_empty() {
         let exercise = "a run that starts its servers";
-        return CheckResult::not_exercised(NAME, TITLE, "no server was started", exercise);
+        return HEADING.not_exercised("no server was started", exercise);
     }
     let mut first: BTreeMap<(&str, &str), (u32, u64, u64)> = BTreeMap::new();
     for (line, event) in events {
@@ -61,7 +59,7 @@ pub(crate) fn outside(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
             ..Finding::default()
         }
     });
-    result(NAME, TITLE, CheckState::Undecided, summary, findings.collect())
+    HEADING.result(CheckState::Undecided, summary, findings.collect())
 }
 
 /// Signals that a process does not bring on itself: SIGHUP, SIGINT, SIGKILL and SIGTERM are sent, by somebody or, where

@@ -1,28 +1,24 @@
 //! No server ended by itself, and none panicked.
 
 use super::outside::is_sent;
-use super::result;
-use crate::analysis::{CheckResult, CheckState, Finding};
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::numbers::grouped;
 use crate::observation::{ProcessChange, ProcessEvent};
 use crate::run_folder::PROCESSES;
 
-const NAME: &str = "processes";
-const TITLE: &str = "no crash or panic";
+const HEADING: Heading = Heading::new("processes", "no crash or panic");
 
 /// Judges `processes.jsonl`; `None`: there is none.
 pub(crate) fn processes(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
     let Some(events) = events else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             &format!("no {PROCESSES}"),
             &format!("a run of this tool, which writes {PROCESSES}"),
         );
     };
     if events.is_empty() {
         let exercise = "a run that starts its servers";
-        return CheckResult::not_exercised(NAME, TITLE, "no server was started", exercise);
+        return HEADING.not_exercised("no server was started", exercise);
     }
     let (mut starts, mut exits, mut findings) = (0, 0, Vec::new());
     for (line, event) in events {
@@ -47,7 +43,7 @@ pub(crate) fn processes(events: Option<&[(u32, ProcessEvent)]>) -> CheckResult {
             wrong => format!("{} of them wrong", grouped(wrong)),
         }
     );
-    result(NAME, TITLE, CheckState::Broken, summary, findings)
+    HEADING.result(CheckState::Broken, summary, findings)
 }
 
 /// What is wrong with an exit. A panic is, even where the process was about to be killed.

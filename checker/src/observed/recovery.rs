@@ -4,14 +4,13 @@
 //! operation that began after that and succeeded in time is the proof. A record that ends before the
 //! deadline proves nothing either way.
 
-use super::{Phases, result};
-use crate::analysis::{CheckResult, CheckState, Finding};
+use super::Phases;
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::fault::{FaultRecord, FaultStatus};
 use crate::history::{History, Outcome};
 use crate::run_folder::HISTORY;
 
-const NAME: &str = "recovery";
-const TITLE: &str = "serves again in time after the last fault";
+const HEADING: Heading = Heading::new("recovery", "serves again in time after the last fault");
 
 /// Judges the time after the faults. Serving on proves no recovery where nothing had struck.
 pub(crate) fn recovery(history: Option<&History>, faults: &[FaultRecord]) -> CheckResult {
@@ -19,33 +18,27 @@ pub(crate) fn recovery(history: Option<&History>, faults: &[FaultRecord]) -> Che
     let is_struck = |fault: &FaultRecord| !matches!(fault.status, FaultStatus::Skipped { .. });
     if check.state == CheckState::Holds && !faults.iter().any(is_struck) {
         let exercise = "a run with --faults";
-        return CheckResult::not_exercised(NAME, TITLE, "no fault was injected", exercise);
+        return HEADING.not_exercised("no fault was injected", exercise);
     }
     check
 }
 
 fn served_again(history: Option<&History>) -> CheckResult {
     let Some(history) = history else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             &format!("no {HISTORY}"),
             "a run of this tool, which records what clients saw",
         );
     };
     let phases = Phases::of(history);
     let Some(phase) = phases.find("recovery") else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             "the run has no recovery phase",
             "a run that is not cut short before its phase recovery",
         );
     };
     let Some(deadline_ms) = phase.deadline_ms else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             "the recovery phase has no deadline",
             "a run of this tool, which sets one",
         );
@@ -63,19 +56,17 @@ fn served_again(history: Option<&History>) -> CheckResult {
     {
         let summary =
             format!("first success {} after the heal, {} allowed", ms(after_ns), ms(allowed_ns));
-        return result(NAME, TITLE, CheckState::Broken, summary, Vec::new());
+        return HEADING.result(CheckState::Broken, summary, Vec::new());
     }
     let recorded_ns = last_ns(history).saturating_sub(phase.at_ns);
     if recorded_ns < allowed_ns {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             &format!("the record ends {} after the last heal", ms(recorded_ns)),
             "a run that is not cut short in its phase recovery",
         );
     }
     let finding = not_served(history, phase.at_ns, (allowed_ns, recorded_ns), first);
-    result(NAME, TITLE, CheckState::Broken, format!("{} allowed", ms(allowed_ns)), vec![finding])
+    HEADING.result(CheckState::Broken, format!("{} allowed", ms(allowed_ns)), vec![finding])
 }
 
 /// What is wrong where nothing succeeded in time: from the last success on, to the next or the end of the record.

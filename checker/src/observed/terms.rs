@@ -7,16 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::result;
-use crate::analysis::{CheckResult, CheckState, Finding};
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::fault::{FaultRecord, Scope};
 use crate::numbers::grouped;
 use crate::observation::StatusPoll;
 use crate::run_folder::STATUS;
 use crate::target::TargetOutline;
 
-const NAME: &str = "terms";
-const TITLE: &str = "a node's term never goes back, and another leader has another term";
+const HEADING: Heading =
+    Heading::new("terms", "a node's term never goes back, and another leader has another term");
 /// Findings shown.
 const SHOWN_MAX: usize = 8;
 
@@ -26,9 +25,7 @@ pub(crate) fn terms(
     faults: &[FaultRecord],
     target: Option<&TargetOutline>,
 ) -> CheckResult {
-    let idle = |why: &str| {
-        CheckResult::not_exercised(NAME, TITLE, why, "a target whose status tells its term")
-    };
+    let idle = |why: &str| HEADING.not_exercised(why, "a target whose status tells its term");
     // Without a target the nodes are the bundled server's.
     let is_told = target.is_none_or(|target| target.tells_term);
     let polls = polls.unwrap_or_default();
@@ -46,13 +43,13 @@ pub(crate) fn terms(
     if falls > 0 {
         summary.push_str(&format!(", {} times a term went back", grouped(falls)));
         let unlisted = falls.saturating_sub(SHOWN_MAX as u64);
-        let check = result(NAME, TITLE, CheckState::Broken, summary, went_back);
+        let check = HEADING.result(CheckState::Broken, summary, went_back);
         return CheckResult { unlisted, ..check };
     }
     if terms.len() < 2 && lost > 0 {
-        return result(NAME, TITLE, CheckState::Undecided, summary, vec![never_changed(lost)]);
+        return HEADING.result(CheckState::Undecided, summary, vec![never_changed(lost)]);
     }
-    result(NAME, TITLE, CheckState::Holds, summary, Vec::new())
+    HEADING.result(CheckState::Holds, summary, Vec::new())
 }
 
 /// The falls that are shown, and how many there are.

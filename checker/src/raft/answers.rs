@@ -18,6 +18,7 @@ use super::exactly_once::{Answered, Fate, Told};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// A line from which on an index is known to be committed, with everything before it.
@@ -131,12 +132,11 @@ impl AnsweredAfterCommit {
 }
 
 impl Check for AnsweredAfterCommit {
-    fn name(&self) -> &'static str {
-        "answered-after-commit"
-    }
-
-    fn title(&self) -> &'static str {
-        "clients are told that a command is done after it is committed"
+    fn heading(&self) -> Heading {
+        Heading::new(
+            "answered-after-commit",
+            "clients are told that a command is done after it is committed",
+        )
     }
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, _found: &mut Findings) {

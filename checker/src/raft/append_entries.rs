@@ -13,6 +13,7 @@ use whitewater_raft::{Index, NodeId, Position, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// A commit of an entry that the leader does not have there, until the follower removes it.
@@ -127,12 +128,11 @@ impl Beyond {
 }
 
 impl Check for AppendEntries {
-    fn name(&self) -> &'static str {
-        "append-entries"
-    }
-
-    fn title(&self) -> &'static str {
-        "followers remove and commit entries as their leader's log has them"
+    fn heading(&self) -> Heading {
+        Heading::new(
+            "append-entries",
+            "followers remove and commit entries as their leader's log has them",
+        )
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {

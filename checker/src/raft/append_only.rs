@@ -3,9 +3,10 @@
 
 use whitewater_raft::event::{Event, Role};
 
-use super::finding::{Draft, Findings, Place, name};
+use super::finding::{Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// See the module.
@@ -15,12 +16,11 @@ pub(crate) struct LeaderAppendOnly {
 }
 
 impl Check for LeaderAppendOnly {
-    fn name(&self) -> &'static str {
-        "leader-append-only"
-    }
-
-    fn title(&self) -> &'static str {
-        "leaders only append, and only entries of their own term"
+    fn heading(&self) -> Heading {
+        Heading::new(
+            "leader-append-only",
+            "leaders only append, and only entries of their own term",
+        )
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
@@ -80,13 +80,6 @@ fn add(
     found: &mut Findings,
 ) {
     let record = line.record;
-    found.add(|| Draft {
-        anomaly,
-        headline,
-        explanation: format!("{} {what}, as leader of term {}.", name(record.node), record.term),
-        nodes: vec![record.node],
-        at_ns: record.time_ns,
-        places: vec![elected, line.place],
-        ..Draft::default()
-    });
+    let explanation = format!("{} {what}, as leader of term {}.", name(record.node), record.term);
+    found.add(|| line.draft(anomaly, headline, explanation, &[elected]));
 }

@@ -14,6 +14,7 @@ use whitewater_raft::{NodeId, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// A vote for another node.
@@ -55,12 +56,8 @@ impl VoteForCandidate {
 }
 
 impl Check for VoteForCandidate {
-    fn name(&self) -> &'static str {
-        "vote-for-candidate"
-    }
-
-    fn title(&self) -> &'static str {
-        "votes go to nodes that campaign in that term"
+    fn heading(&self) -> Heading {
+        Heading::new("vote-for-candidate", "votes go to nodes that campaign in that term")
     }
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, _found: &mut Findings) {

@@ -11,6 +11,7 @@ use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::votes::{is_quorum, lacking, voters};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// What somebody committed at an index.
@@ -68,12 +69,8 @@ impl CommitImmutable {
 }
 
 impl Check for CommitImmutable {
-    fn name(&self) -> &'static str {
-        "commit-immutable"
-    }
-
-    fn title(&self) -> &'static str {
-        "what is committed is never replaced or removed"
+    fn heading(&self) -> Heading {
+        Heading::new("commit-immutable", "what is committed is never replaced or removed")
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
@@ -216,12 +213,11 @@ impl CommitRule {
 }
 
 impl Check for CommitRule {
-    fn name(&self) -> &'static str {
-        "commit-rule"
-    }
-
-    fn title(&self) -> &'static str {
-        "leaders commit entries of their term that a majority has on disk"
+    fn heading(&self) -> Heading {
+        Heading::new(
+            "commit-rule",
+            "leaders commit entries of their term that a majority has on disk",
+        )
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
@@ -288,13 +284,6 @@ fn add(
     what: String,
     found: &mut Findings,
 ) {
-    found.add(|| Draft {
-        anomaly,
-        headline,
-        explanation: format!("{what}."),
-        nodes: vec![line.record.node],
-        at_ns: line.record.time_ns,
-        places: vec![line.place],
-        ..Draft::default()
-    });
+    let explanation = format!("{what}.");
+    found.add(|| line.draft(anomaly, headline, explanation, &[]));
 }

@@ -16,6 +16,7 @@ use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::runs::Runs;
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// An entry that somebody knew to be committed.
@@ -107,12 +108,8 @@ entries: Some((index.min(last.index + 1), index)),
 }
 
 impl Check for LeaderCompleteness {
-    fn name(&self) -> &'static str {
-        "leader-completeness"
-    }
-
-    fn title(&self) -> &'static str {
-        "a leader has everything committed before its term"
+    fn heading(&self) -> Heading {
+        Heading::new("leader-completeness", "a leader has everything committed before its term")
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {

@@ -6,6 +6,7 @@ use whitewater_raft::{HardState, Index, Position};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Node, Nodes, joins};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// Acknowledged or applied entries were durable before.
@@ -16,12 +17,8 @@ pub(crate) struct DurableFirst {
 }
 
 impl Check for DurableFirst {
-    fn name(&self) -> &'static str {
-        "durable-first"
-    }
-
-    fn title(&self) -> &'static str {
-        "entries are on disk before they are acknowledged or applied"
+    fn heading(&self) -> Heading {
+        Heading::new("durable-first", "entries are on disk before they are acknowledged or applied")
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
@@ -41,17 +38,16 @@ impl Check for DurableFirst {
         if index <= durable_to {
             return;
         }
-        found.add(|| Draft {
-            anomaly: "not-durable",
-            headline: "A node acted on entries that it could still lose.",
-            explanation: format!(
-                "{} {what} up to index {index} when its log was durable up to {durable_to}.",
-                name(line.record.node)
-            ),
-            nodes: vec![line.record.node],
-            at_ns: line.record.time_ns,
-            places: vec![durable.place, line.place],
-            ..Draft::default()
+        found.add(|| {
+            line.draft(
+                "not-durable",
+                "A node acted on entries that it could still lose.",
+                format!(
+                    "{} {what} up to index {index} when its log was durable up to {durable_to}.",
+                    name(line.record.node)
+                ),
+                &[durable.place],
+            )
         });
     }
 
@@ -98,12 +94,8 @@ struct Loss {
 }
 
 impl Check for BootEqualsDisk {
-    fn name(&self) -> &'static str {
-        "boot-equals-disk"
-    }
-
-    fn title(&self) -> &'static str {
-        "a restart finds everything that was durable"
+    fn heading(&self) -> Heading {
+        Heading::new("boot-equals-disk", "a restart finds everything that was durable")
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {

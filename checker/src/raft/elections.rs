@@ -12,6 +12,7 @@ use whitewater_raft::{NodeId, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 use crate::observation::StatusPoll;
 
@@ -83,12 +84,8 @@ impl Claim {
 }
 
 impl Check for Elections {
-    fn name(&self) -> &'static str {
-        "leader-per-term"
-    }
-
-    fn title(&self) -> &'static str {
-        "one leader per term"
+    fn heading(&self) -> Heading {
+        Heading::new("leader-per-term", "one leader per term")
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {

@@ -13,6 +13,7 @@ use whitewater_raft::{Index, NodeId};
 use super::finding::{CommandId, Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::history::Function;
 use crate::numbers::grouped;
 
@@ -214,12 +215,11 @@ impl ExactlyOnce {
 }
 
 impl Check for ExactlyOnce {
-    fn name(&self) -> &'static str {
-        "exactly-once"
-    }
-
-    fn title(&self) -> &'static str {
-        "acknowledged commands take effect, failed ones never, and none twice"
+    fn heading(&self) -> Heading {
+        Heading::new(
+            "exactly-once",
+            "acknowledged commands take effect, failed ones never, and none twice",
+        )
     }
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, found: &mut Findings) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use whitewater_raft::{Index, NodeId};
 
-use crate::analysis::{CheckResult, CheckState, Finding, OperationId};
+use crate::analysis::{CheckResult, CheckState, Finding, Heading, OperationId};
 use crate::numbers::grouped;
 
 /// A command's session, and its number there.
@@ -77,14 +77,7 @@ impl Findings {
     }
 
     /// The check's result; `texts` holds what its findings only name.
-    pub(crate) fn result(
-        self,
-        name: &str,
-        title: &str,
-        summary: String,
-        texts: &Texts,
-    ) -> CheckResult {
-        let state = if self.count == 0 { CheckState::Holds } else { CheckState::Broken };
+    pub(crate) fn result(self, heading: Heading, summary: String, texts: &Texts) -> CheckResult {
         let hidden = self.count - self.shown.len() as u64;
         let summary = match hidden {
             0 => summary,
@@ -106,15 +99,8 @@ impl Findings {
             ..Finding::default()
         };
         let findings = self.shown.into_iter().map(finding).collect();
-        CheckResult {
-            name: name.to_owned(),
-            title: title.to_owned(),
-            state,
-            summary,
-            findings,
-            unlisted: hidden,
-            ..CheckResult::default()
-        }
+        let result = heading.result(CheckState::Broken, summary, findings);
+        CheckResult { unlisted: hidden, ..result }
     }
 }
 

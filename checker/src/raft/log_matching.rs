@@ -12,6 +12,7 @@ use super::finding::{Draft, Findings, Place, name};
 use super::first_told::FirstTold;
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// Two logs that a follower says match, and do not.
@@ -164,12 +165,8 @@ impl Unknown {
 }
 
 impl Check for LogMatching {
-    fn name(&self) -> &'static str {
-        "log-matching"
-    }
-
-    fn title(&self) -> &'static str {
-        "logs with the same entry are the same up to it"
+    fn heading(&self) -> Heading {
+        Heading::new("log-matching", "logs with the same entry are the same up to it")
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {

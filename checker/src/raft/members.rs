@@ -15,6 +15,7 @@ use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::votes::{list, voters};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// What a node has in force since an index.
@@ -99,12 +100,8 @@ fn differs(line: &Line<'_>, index: Index, known: &Stretch, own: &InForce) -> Dra
 }
 
 impl Check for MembersAgree {
-    fn name(&self) -> &'static str {
-        "members-agree"
-    }
-
-    fn title(&self) -> &'static str {
-        "every node has the same members at an index"
+    fn heading(&self) -> Heading {
+        Heading::new("members-agree", "every node has the same members at an index")
     }
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, found: &mut Findings) {

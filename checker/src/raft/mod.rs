@@ -39,7 +39,7 @@ use std::collections::BTreeSet;
 use whitewater_raft::event::Record;
 use whitewater_raft::{Index, NodeId};
 
-use crate::analysis::CheckResult;
+use crate::analysis::{CheckResult, Heading};
 use crate::error::CheckError;
 use crate::observation::StatusPoll;
 use crate::promises::Promises;
@@ -56,10 +56,8 @@ pub(crate) use turns::Turns;
 
 /// One promise of Raft, watched over a merged trace.
 pub(crate) trait Check {
-    /// Its slug.
-    fn name(&self) -> &'static str;
-    /// The promise in words.
-    fn title(&self) -> &'static str;
+    /// Its slug, and the promise in words.
+    fn heading(&self) -> Heading;
     /// Looks at a line; `nodes` is what was known before it.
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings);
     /// The trace is over.
@@ -215,7 +213,7 @@ impl RaftChecks {
             [(Box::new(answers), too_early), (Box::new(exactly_once), not_once)];
         for (check, found) in self.others.into_iter().chain(of_answers) {
             results.push(match self.lines {
-                0 => CheckResult::not_exercised(check.name(), check.title(), NO_TRACE, WITH_TRACE),
+                0 => check.heading().not_exercised(NO_TRACE, WITH_TRACE),
                 _ => result(&*check, found, texts),
             });
         }
@@ -244,7 +242,7 @@ impl Commands<'_> {
 
 fn result(check: &dyn Check, found: Findings, texts: &Texts) -> CheckResult {
     if let Some(idle) = check.idle().filter(|_| found.is_empty()) {
-        return CheckResult::not_exercised(check.name(), check.title(), idle.why, idle.exercise);
+        return check.heading().not_exercised(idle.why, idle.exercise);
     }
-    found.result(check.name(), check.title(), check.summary(), texts)
+    found.result(check.heading(), check.summary(), texts)
 }

@@ -6,9 +6,10 @@
 use whitewater_raft::Index;
 use whitewater_raft::event::Event;
 
-use super::finding::{Draft, Findings, Place, name};
+use super::finding::{Findings, Place, name};
 use super::node::{Line, Nodes, joins};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// See the module.
@@ -18,12 +19,8 @@ pub(crate) struct Monotonic {
 }
 
 impl Check for Monotonic {
-    fn name(&self) -> &'static str {
-        "monotonic"
-    }
-
-    fn title(&self) -> &'static str {
-        "terms, commit and applied indexes never go back"
+    fn heading(&self) -> Heading {
+        Heading::new("monotonic", "terms, commit and applied indexes never go back")
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
@@ -96,13 +93,6 @@ fn add(
     before: Place,
     found: &mut Findings,
 ) {
-    found.add(|| Draft {
-        anomaly,
-        headline,
-        explanation: format!("{} {what}, in boot {}.", name(line.record.node), line.record.boot),
-        nodes: vec![line.record.node],
-        at_ns: line.record.time_ns,
-        places: vec![before, line.place],
-        ..Draft::default()
-    });
+    let explanation = format!("{} {what}, in boot {}.", name(line.record.node), line.record.boot);
+    found.add(|| line.draft(anomaly, headline, explanation, &[before]));
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use whitewater_raft::event::{Event, Record};
 use whitewater_raft::{Chain, HardState, Index, Membership, NodeId, Position, Term};
 
-use super::finding::Place;
+use super::finding::{Draft, Place};
 use super::runs::Runs;
 
 /// A line of the trace and where it stands.
@@ -17,6 +17,27 @@ use super::runs::Runs;
 pub(crate) struct Line<'a> {
     pub(crate) record: &'a Record,
     pub(crate) place: Place,
+}
+
+impl Line<'_> {
+    /// A finding about the node of this line; `before` are the lines that this one contradicts.
+    pub(crate) fn draft(
+        &self,
+        anomaly: &'static str,
+        headline: &'static str,
+        explanation: String,
+        before: &[Place],
+    ) -> Draft {
+        Draft {
+            anomaly,
+            headline,
+            explanation,
+            nodes: vec![self.record.node],
+            at_ns: self.record.time_ns,
+            places: [before, &[self.place]].concat(),
+            ..Draft::default()
+        }
+    }
 }
 
 /// Something that was told, and where.

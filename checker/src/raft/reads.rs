@@ -13,10 +13,11 @@ use hashbrown::HashMap;
 use whitewater_raft::event::{Event, Role};
 use whitewater_raft::{Index, NodeId, Position, Term};
 
-use super::finding::{Draft, Findings, Place, name};
+use super::finding::{Findings, Place, name};
 use super::node::{Line, Node, Nodes};
 use super::votes::{is_quorum, list, voters};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// The highest round of a boot that reads were served at, and at which indexes.
@@ -148,12 +149,11 @@ impl ReadIndex {
 }
 
 impl Check for ReadIndex {
-    fn name(&self) -> &'static str {
-        "read-index"
-    }
-
-    fn title(&self) -> &'static str {
-        "reads are confirmed by a majority and served at a committed index"
+    fn heading(&self) -> Heading {
+        Heading::new(
+            "read-index",
+            "reads are confirmed by a majority and served at a committed index",
+        )
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
@@ -244,13 +244,6 @@ fn add(
     found: &mut Findings,
 ) {
     let record = line.record;
-    found.add(|| Draft {
-        anomaly,
-        headline,
-        explanation: format!("{} in term {} {what}.", name(record.node), record.term),
-        nodes: vec![record.node],
-        at_ns: record.time_ns,
-        places: before.iter().copied().chain([line.place]).collect(),
-        ..Draft::default()
-    });
+    let explanation = format!("{} in term {} {what}.", name(record.node), record.term);
+    found.add(|| line.draft(anomaly, headline, explanation, before));
 }

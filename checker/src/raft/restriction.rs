@@ -7,6 +7,7 @@ use whitewater_raft::event::Event;
 use super::finding::{Draft, Findings, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// See the module.
@@ -16,12 +17,8 @@ pub(crate) struct ElectionRestriction {
 }
 
 impl Check for ElectionRestriction {
-    fn name(&self) -> &'static str {
-        "election-restriction"
-    }
-
-    fn title(&self) -> &'static str {
-        "votes go only to candidates whose log is up to date"
+    fn heading(&self) -> Heading {
+        Heading::new("election-restriction", "votes go only to candidates whose log is up to date")
     }
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, found: &mut Findings) {

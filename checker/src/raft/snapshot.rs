@@ -6,9 +6,10 @@
 
 use whitewater_raft::event::Event;
 
-use super::finding::{Draft, Findings, Place, name};
+use super::finding::{Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// See the module.
@@ -19,12 +20,8 @@ pub(crate) struct Snapshots {
 }
 
 impl Check for Snapshots {
-    fn name(&self) -> &'static str {
-        "snapshot"
-    }
-
-    fn title(&self) -> &'static str {
-        "snapshots go forward and cover what is dropped"
+    fn heading(&self) -> Heading {
+        Heading::new("snapshot", "snapshots go forward and cover what is dropped")
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {
@@ -89,13 +86,6 @@ fn add(
     found: &mut Findings,
 ) {
     let record = line.record;
-    found.add(|| Draft {
-        anomaly,
-        headline,
-        explanation: format!("{} {what}.", name(record.node)),
-        nodes: vec![record.node],
-        at_ns: record.time_ns,
-        places: vec![before, line.place],
-        ..Draft::default()
-    });
+    let explanation = format!("{} {what}.", name(record.node));
+    found.add(|| line.draft(anomaly, headline, explanation, &[before]));
 }

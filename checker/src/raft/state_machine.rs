@@ -8,6 +8,7 @@ use super::finding::{Draft, Findings, name};
 use super::first_told::FirstTold;
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// What a node has after applying an index.
@@ -26,12 +27,11 @@ pub(crate) struct StateMachineSafety {
 }
 
 impl Check for StateMachineSafety {
-    fn name(&self) -> &'static str {
-        "state-machine-safety"
-    }
-
-    fn title(&self) -> &'static str {
-        "every node applies the same entries and reaches the same state"
+    fn heading(&self) -> Heading {
+        Heading::new(
+            "state-machine-safety",
+            "every node applies the same entries and reaches the same state",
+        )
     }
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, found: &mut Findings) {

@@ -18,6 +18,7 @@ use whitewater_raft::{Index, Membership, NodeId, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 const MILLISECOND: u64 = 1_000_000;
@@ -173,12 +174,11 @@ impl Undisturbed {
 }
 
 impl Check for Undisturbed {
-    fn name(&self) -> &'static str {
-        "undisturbed-leader"
-    }
-
-    fn title(&self) -> &'static str {
-        "no leader in contact with a quorum is deposed by a node that comes back"
+    fn heading(&self) -> Heading {
+        Heading::new(
+            "undisturbed-leader",
+            "no leader in contact with a quorum is deposed by a node that comes back",
+        )
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {

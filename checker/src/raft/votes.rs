@@ -10,6 +10,7 @@ use whitewater_raft::{Membership, NodeId, Term};
 use super::finding::{Draft, Findings, Place, name};
 use super::node::{Line, Nodes};
 use super::{Check, Idle};
+use crate::analysis::Heading;
 use crate::numbers::grouped;
 
 /// A vote that is known.
@@ -85,12 +86,8 @@ impl VoteOnce {
 }
 
 impl Check for VoteOnce {
-    fn name(&self) -> &'static str {
-        "vote-once"
-    }
-
-    fn title(&self) -> &'static str {
-        "one vote per node and term"
+    fn heading(&self) -> Heading {
+        Heading::new("vote-once", "one vote per node and term")
     }
 
     fn see(&mut self, line: &Line<'_>, _nodes: &Nodes, found: &mut Findings) {
@@ -160,12 +157,8 @@ pub(crate) struct Quorums {
 }
 
 impl Check for Quorums {
-    fn name(&self) -> &'static str {
-        "election-quorum"
-    }
-
-    fn title(&self) -> &'static str {
-        "leaders are elected by a majority"
+    fn heading(&self) -> Heading {
+        Heading::new("election-quorum", "leaders are elected by a majority")
     }
 
     fn see(&mut self, line: &Line<'_>, nodes: &Nodes, found: &mut Findings) {

@@ -5,12 +5,12 @@
 //! before anything is reported.
 
 mod build;
-pub(crate) mod class;
+mod class;
 pub(crate) mod file;
 pub(crate) mod known;
 mod shrink;
 pub(crate) mod tiny;
-pub(crate) mod told;
+mod told;
 pub(crate) mod words;
 
 use std::time::{Duration, Instant};
@@ -19,8 +19,9 @@ use super::object::Object;
 use super::search::Budget;
 use crate::analysis::Finding;
 use crate::history::{History, Operation, Value};
+pub(crate) use class::{Fate, failed, failed_before, fallback, fate};
 pub(crate) use known::{Effect, Known, Traces};
-use told::Told;
+pub(crate) use told::Told;
 
 /// How long the second opinion may take beyond shrinking.
 const CONFIRM_TIME: Duration = Duration::from_secs(2);

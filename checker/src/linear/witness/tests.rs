@@ -5,8 +5,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::told::Told;
-use super::{Asked, Case, Confirmed, Explain, Known, class, confirm, shrink, tiny};
+use super::{Asked, Case, Confirmed, Explain, Known, Told, confirm, fallback, shrink, tiny};
 use crate::history::{self, History};
 use crate::linear::machine::{Machine, Need, Step};
 use crate::linear::object::{Object, Problem};
@@ -92,7 +91,7 @@ impl<O: Object> Object for WatchedObject<O> {
 
 impl<O: Object> Explain for WatchedObject<O> {
     fn explain(&self, case: &Case<'_>) -> Told {
-        class::fallback(case, "")
+        fallback(case, "")
     }
 }
 

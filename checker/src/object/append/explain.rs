@@ -6,9 +6,7 @@
 use super::close::ListObject;
 use super::split::{Lists, text_of};
 use crate::history::{Function, Operation, Outcome};
-use crate::linear::witness::class::{Fate, fallback, fate};
-use crate::linear::witness::told::Told;
-use crate::linear::witness::{Case, Explain, words};
+use crate::linear::witness::{self, Case, Explain, Fate, Told, fallback, fate, words};
 
 impl Explain for ListObject<'_> {
     /// Tells what is wrong with a minimal set of list operations.
@@ -68,12 +66,7 @@ impl View<'_> {
                 && is_it(operation)
         });
         if let Some((failed, _)) = failed {
-            let explanation = format!(
-                "{} was reported as failed, so it must never take effect. But {} shows it. (What may have \
-                 taken effect, as after a time-out, is to be recorded as info.)",
-                case.capital_one(failed),
-                case.one(case.blocked),
-            );
+            let explanation = witness::failed(case, failed, "shows it");
             let headline = "A read shows an append that had been reported as failed.";
             return Told::new("failed-write-read", headline, explanation);
         }

@@ -2,9 +2,7 @@
 
 use super::close::CounterObject;
 use crate::history::Function;
-use crate::linear::witness::class::{failed, failed_before, fallback};
-use crate::linear::witness::told::Told;
-use crate::linear::witness::{Case, Explain};
+use crate::linear::witness::{Case, Explain, Told, failed, failed_before, fallback};
 
 impl Explain for CounterObject<'_> {
     /// Kinds of counter violations.

@@ -2,9 +2,7 @@
 
 use super::close::MutexObject;
 use crate::history::{Function, NEVER, Operation};
-use crate::linear::witness::class::fallback;
-use crate::linear::witness::told::Told;
-use crate::linear::witness::{Case, Explain};
+use crate::linear::witness::{Case, Explain, Told, fallback};
 
 pub(crate) const TWO_HOLDERS: &str = "Two clients held a lock at the same time.";
 pub(crate) const HELD_TWICE: &str = "A client was granted a lock that it already held.";

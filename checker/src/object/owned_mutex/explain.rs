@@ -2,9 +2,7 @@
 
 use super::close::OwnedMutexObject;
 use crate::history::{Function, Operation, Outcome};
-use crate::linear::witness::class::fallback;
-use crate::linear::witness::told::Told;
-use crate::linear::witness::{Case, Explain, words};
+use crate::linear::witness::{Case, Explain, Told, fallback, words};
 use crate::object::mutex::{HELD_TWICE, TWO_HOLDERS, granted, pairs, releases};
 
 impl Explain for OwnedMutexObject<'_> {

@@ -2,9 +2,7 @@
 
 use super::close::{QueueModel, QueueObject};
 use crate::history::{Function, Outcome, Value};
-use crate::linear::witness::class::{failed, failed_before, fallback};
-use crate::linear::witness::told::Told;
-use crate::linear::witness::{Case, Explain, words};
+use crate::linear::witness::{Case, Explain, Told, failed, failed_before, fallback, words};
 
 impl<M: QueueModel> Explain for QueueObject<'_, M> {
     /// Kinds of queue violations.

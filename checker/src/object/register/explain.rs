@@ -4,9 +4,7 @@
 
 use super::close::RegisterObject;
 use crate::history::{Function, Operation, Outcome, Value};
-use crate::linear::witness::class::{Fate, fallback, fate};
-use crate::linear::witness::told::Told;
-use crate::linear::witness::{Case, Explain, words};
+use crate::linear::witness::{Case, Explain, Fate, Told, fallback, fate, words};
 
 /// The value that a register operation saw.
 fn seen(operation: &Operation) -> Option<Value> {

@@ -2,9 +2,7 @@
 
 use super::close::SemaphoreObject;
 use crate::history::{Function, Operation, Outcome};
-use crate::linear::witness::class::fallback;
-use crate::linear::witness::told::Told;
-use crate::linear::witness::{Case, Explain, words};
+use crate::linear::witness::{Case, Explain, Told, fallback, words};
 use crate::object::mutex::{granted, releases};
 
 impl Explain for SemaphoreObject<'_> {

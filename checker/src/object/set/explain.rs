@@ -2,9 +2,9 @@
 
 use super::close::{Element, SetObject};
 use crate::history::{Function, Operation, Outcome, Value};
-use crate::linear::witness::class::{Fate, failed, failed_before, fallback, fate};
-use crate::linear::witness::told::Told;
-use crate::linear::witness::{Case, Explain, words};
+use crate::linear::witness::{
+    Case, Explain, Fate, Told, failed, failed_before, fallback, fate, words,
+};
 
 impl Explain for SetObject<'_> {
     /// Kinds of set violations.

@@ -13,8 +13,8 @@ mod stretches;
 use outage::{Bounds, Outage};
 pub(crate) use stretches::{MembershipTold, Stretches};
 
-use super::{Phases, result};
-use crate::analysis::{CheckResult, CheckState, Finding};
+use super::Phases;
+use crate::analysis::{CheckResult, CheckState, Finding, Heading};
 use crate::fault::FaultRecord;
 use crate::history::{History, Outcome};
 use crate::numbers::grouped;
@@ -23,8 +23,8 @@ use crate::promises::Promises;
 use crate::raft::Turns;
 use crate::run_folder::{HISTORY, PROCESSES};
 
-const NAME: &str = "liveness";
-const TITLE: &str = "a healthy majority elects a leader and serves in time";
+const HEADING: Heading =
+    Heading::new("liveness", "a healthy majority elects a leader and serves in time");
 const MILLISECOND: u64 = 1_000_000;
 /// So many operations must have begun in a time without a success, or nobody asked for service.
 pub(crate) const ASKED_MIN: usize = 5;
@@ -47,9 +47,7 @@ pub(crate) struct Observed<'a> {
 /// Judges every time without a success.
 pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
     let Some(promises) = observed.promises else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             "no plan that says what is promised",
             "a run of this tool: its plan says what is promised",
         );
@@ -57,17 +55,11 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
     let (Some(leader_ms), Some(service_ms)) =
         (promises.leader_within_ms, promises.service_within_ms)
     else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
-            "the target promises no bound",
-            "a target that promises bounds",
-        );
+        return HEADING
+            .not_exercised("the target promises no bound", "a target that promises bounds");
     };
     let (Some(history), Some(processes)) = (observed.history, observed.processes) else {
-        return CheckResult::not_exercised(
-            NAME,
-            TITLE,
+        return HEADING.not_exercised(
             &format!("no {HISTORY} or no {PROCESSES}"),
             "a run of this tool, which writes both",
         );
@@ -98,7 +90,7 @@ pub(crate) fn liveness(observed: &Observed<'_>) -> CheckResult {
     };
     findings.extend(late);
     findings.truncate(SHOWN_MAX);
-    result(NAME, TITLE, state, summary, findings)
+    HEADING.result(state, summary, findings)
 }
 
 /// What came of all times without a success.
