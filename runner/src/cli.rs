@@ -8,6 +8,7 @@ use crate::command::cluster::ClusterArguments;
 use crate::command::doctor::DoctorArguments;
 use crate::command::exec_node::ExecNodeArguments;
 use crate::command::guard::GuardArguments;
+use crate::command::init::InitArguments;
 use crate::command::kv::KvArguments;
 use crate::command::ls::LsArguments;
 use crate::command::mutants::MutantsArguments;
@@ -17,6 +18,7 @@ use crate::command::run::RunArguments;
 use crate::command::server::ServerArguments;
 use crate::command::show::ShowArguments;
 use crate::command::sim::SimArguments;
+use crate::command::try_target::TryArguments;
 
 /// Sends a Raft cluster of real processes through the rapids, and proves what came of it.
 #[derive(Debug, Parser)]
@@ -42,6 +44,10 @@ Start with `whitewater doctor`, then `whitewater run --time 20s`.";
 pub(crate) enum Command {
     /// Start a cluster, break it while clients use it, and judge what they saw
     Run(Box<RunArguments>),
+    /// Write a description of a server of yours to begin with
+    Init(InitArguments),
+    /// Try what a server's description may have wrong, before the first run
+    Try(TryArguments),
     /// Judge a stored run or a history file again; no cluster is started
     Check(CheckArguments),
     /// Put nodes' journals through the protocol core again: the outputs must be the same

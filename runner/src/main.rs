@@ -79,6 +79,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Check(arguments) => command::check::run(&arguments),
         Command::ReplayJournal(arguments) => command::replay_journal::run(&arguments),
         Command::Report(arguments) => command::report::run(&arguments),
+        Command::Init(arguments) => command::init::run(&arguments),
+        Command::Try(arguments) => command::try_target::run(&arguments),
         Command::Doctor(arguments) => command::doctor::run(&arguments),
         Command::Ls(arguments) => command::ls::run(&arguments),
         Command::Show(arguments) => command::show::run(&arguments),

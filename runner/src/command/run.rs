@@ -199,7 +199,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
     })
 }
 
-fn target_of(name: &str, build: &Build) -> Result<Arc<dyn Target>, Refusal> {
+pub(super) fn target_of(name: &str, build: &Build) -> Result<Arc<dyn Target>, Refusal> {
     by_name(name, build).map_err(Refusal::Usage)
 }
 

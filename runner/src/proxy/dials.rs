@@ -1,6 +1,6 @@
 //! The dials of nodes that are told each other's real addresses: sent through the proxies, and counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,6 +37,11 @@ impl Dialled {
             }
         }
         Arc::new(NodeDials { from, routes, all: self.clone() })
+    }
+
+    /// Who dialled whom.
+    pub(crate) fn pairs(&self) -> BTreeSet<(u32, u32)> {
+        self.counts().redirected.keys().copied().collect()
     }
 
     /// All of it, for the record.

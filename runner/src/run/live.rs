@@ -77,7 +77,7 @@ pub(super) async fn tear_down(stage: &Stage, log: &mut Log) {
 }
 
 /// Starts every node, in the manner of the target, and waits for those that do not tell who leads.
-async fn bring_up(stage: &Stage) -> Result<(), String> {
+pub(super) async fn bring_up(stage: &Stage) -> Result<(), String> {
     let (cluster, manner) = (&stage.cluster, &stage.profile.manner);
     for node in cluster.numbers() {
         let started = cluster.start(node);
@@ -112,7 +112,7 @@ async fn ready(stage: &Stage, node: u32) -> Result<(), String> {
 }
 
 /// Until a node ends, which none should.
-async fn early_end(cluster: &Cluster) -> String {
+pub(super) async fn early_end(cluster: &Cluster) -> String {
     loop {
         if let Some(obituary) = cluster.obituary() {
             return obituary;

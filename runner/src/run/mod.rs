@@ -9,6 +9,7 @@ mod conclude;
 mod interrupt;
 mod live;
 mod setup;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -26,6 +27,7 @@ use crate::tier::Tier;
 pub(crate) use conclude::footer;
 use interrupt::Interrupt;
 use setup::Stage;
+pub(crate) use trial::{Facts, Trial, try_out};
 use whitewater_checker::run_folder::{LOGS, RUNNER_LOG};
 use whitewater_processes::Block;
 use whitewater_target::{Build, Reads, Target};

@@ -120,6 +120,11 @@ impl Stage {
         })
     }
 
+    /// Who leads, as far as it is seen, for whoever wants to know.
+    pub(super) fn leader(&self) -> LeaderSeen {
+        self.leader.clone()
+    }
+
     /// The clients of a plan, with nothing done yet.
     pub(super) fn crew(&self, plan: &Plan) -> Crew {
         let workers = (0..plan.workload.clients).map(|number| {

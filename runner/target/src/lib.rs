@@ -9,6 +9,7 @@ mod bundled;
 pub mod description;
 mod foreign;
 mod found;
+mod kinds;
 mod node;
 mod profile;
 mod readiness;
@@ -30,6 +31,7 @@ pub use whitewater_client::{
 };
 
 use bundled::Bundled;
+pub use kinds::{beginning, kinds};
 pub use node::{NodeSetup, Place, Preparation};
 pub use profile::{Manner, Offers, Profile, Readiness, Tells};
 use whitewater_processes::Launch;

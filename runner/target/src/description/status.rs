@@ -15,6 +15,10 @@ use super::notation::{Arguments, Pattern, Text, Time};
 pub struct Statuses {
     /// How often nodes are asked; 75 ms, and 1 s where a program is run for it.
     pub every: Option<Time>,
+    /// The term is that of what the node has applied, so that for a moment a new leader still tells the last one's: the
+    /// rules of terms are not held against it.
+    #[serde(default)]
+    pub term_lags: bool,
     /// By HTTP.
     pub http: Option<Box<HttpStatus>>,
     /// By what a program prints.

@@ -142,7 +142,7 @@ impl Target for Foreign {
             tells: Tells {
                 leads: told.leads || told.leader,
                 leader: told.leader,
-                term: told.term,
+                term: told.term && !description.status.term_lags,
                 applied: false,
             },
             promised: description.promises,
