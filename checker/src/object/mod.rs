@@ -1,8 +1,8 @@
 //! The datatypes that a history can be about, a folder each.
 //!
 //! A folder holds all that is its datatype's: the sequential object (`model`), how recorded operations are decided fast, which of
-//! them make sense without the others (`close`: see [`crate::linear::object::Object`]), how a violation is told (`explain`), and a
-//! card with what others ask of it. [`catalogue`] lists the cards; detection, `--model`, the documentation and the check of a
+//! them make sense without the others (`close`), how a violation is told (`explain`), and a
+//! card with what others ask of it. `catalogue` lists the cards; detection, `--model`, the documentation and the check of a
 //! key go by that list. What fits no fast method is searched, so a folder needs none.
 
 pub mod append;
