@@ -41,14 +41,15 @@ pub(crate) fn run(arguments: &ExecNodeArguments) -> anyhow::Result<std::convert:
         "the parent {} is gone (now {parent}): not starting",
         arguments.parent
     );
-    if arguments.redirect {
-        hand_over(std::io::stdin().as_fd())
-            .context("let the parent answer this process's dials")?;
-    }
     let (program, rest) =
         arguments.program.split_first().context("exec-node needs a program to become")?;
     let mut command = Command::new(program);
-    command.args(rest).stdin(Stdio::null());
+    command.args(rest);
+    if arguments.redirect {
+        hand_over(std::io::stdin().as_fd())
+            .context("let the parent answer this process's dials")?;
+        command.stdin(Stdio::null());
+    }
     if program == whitewater_processes::OWN_PROGRAM {
         command.arg0(env!("CARGO_BIN_NAME"));
     }

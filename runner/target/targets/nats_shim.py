@@ -1,6 +1,7 @@
 """Between Whitewater and a NATS key-value bucket: requests on stdin, answers on stdout, a JSON object a line.
 
-    nats_shim.py BUCKET REPLICAS
+    nats_shim.py BUCKET REPLICAS            answers requests
+    nats_shim.py BUCKET REPLICAS HOST:PORT  makes the bucket, once the servers can
 
 One connection for each node, opened when it is first needed and again after an error. What was not sent is told with
 error 11, what may have been with 13: the difference is all that a shim has to be careful about.
@@ -11,10 +12,12 @@ import json
 import os
 import socket
 import sys
+import time
 
 WITHIN = 1.5  # seconds for the server to answer
 WRONG_LAST_SEQUENCE = 10071
 NO_MESSAGE = 10037
+MADE_WITHIN = 25  # seconds for the servers to find each other
 NOT_SENT, UNKNOWN, ABSENT, MISMATCH = 11, 13, 20, 22
 
 
@@ -157,8 +160,21 @@ class Bucket:
         return {"ok": True}
 
 
+def make(bucket, address):
+    until = time.monotonic() + MADE_WITHIN
+    while True:
+        try:
+            return bucket.make({"node": "first", "address": address})
+        except Failed as failed:
+            if time.monotonic() > until:
+                sys.exit(f"no bucket: {failed.text}")
+            time.sleep(0.2)
+
+
 def main():
     bucket = Bucket(sys.argv[1], int(sys.argv[2]))
+    if len(sys.argv) > 3:
+        return make(bucket, sys.argv[3])
     for line in sys.stdin:
         asked = json.loads(line)
         try:

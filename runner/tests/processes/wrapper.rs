@@ -1,8 +1,10 @@
 //! Servers behind a script: what befalls a node befalls all of its processes.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -75,4 +77,18 @@ fn a_server_that_goes_into_the_background_is_told_and_not_left_there() {
     let told = "ended at once with exit code 0, and 1 of its processes that were left were killed";
     assert!(record.to_string().contains(told), "{}", outcome.stdout);
     assert_eq!(processes(&bench.latest()), [0; 0]);
+}
+
+#[test]
+fn a_program_that_is_tied_to_its_parent_keeps_its_standard_input() {
+    let own = std::process::id().to_string();
+    let mut child = Command::new(WHITEWATER)
+        .args(["exec-node", "--parent", &own, "--", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"a request\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "a request\n");
 }

@@ -169,7 +169,7 @@ async fn by_http(
         Some(Condition::Rule(rule)) => Some(holds(rule, &reply, scope)?),
     };
     Ok(Told {
-        term: at(&http.term)?,
+        term: named(http.term.as_ref(), at(&http.term)?)?,
         leads,
         leader: at(&http.leader)?,
         vote: at(&http.vote)?,
@@ -204,12 +204,20 @@ fn by_patterns(reply: &Reply, run: &RunStatus, scope: &Scope<'_>) -> Result<Told
         Some(pattern) => Some(pattern.compile(scope)?.is_match(&reply.text)),
     };
     Ok(Told {
-        term: at(&run.term, "term")?,
+        term: named(run.term.as_ref(), at(&run.term, "term")?)?,
         leads,
         leader: at(&run.leader, "leader")?,
         vote: at(&run.vote, "vote")?,
         commit: at(&run.commit, "commit")?,
     })
+}
+
+/// A node that has not said yet in which term it is says nothing: it is not in term 0.
+fn named<T>(wanted: Option<&T>, term: Option<String>) -> Result<Option<String>, String> {
+    match term.is_none() && wanted.is_some() {
+        true => Err("it names no term".into()),
+        false => Ok(term),
+    }
 }
 
 /// How far a log was read, and what its last lines said.
@@ -369,6 +377,13 @@ mod tests {
         assert_eq!(told.status(3, &places()).unwrap().leader, Some(3));
         let told = Told { term: Some("seven".into()), ..Told::default() };
         assert!(told.status(3, &places()).unwrap_err().contains("“seven”"));
+    }
+
+    #[test]
+    fn a_node_that_names_no_term_yet_is_not_in_term_0() {
+        assert_eq!(named(Some(&()), None), Err("it names no term".into()));
+        assert_eq!(named(Some(&()), Some("0".into())), Ok(Some("0".into())));
+        assert_eq!(named::<()>(None, None), Ok(None));
     }
 
     #[test]
