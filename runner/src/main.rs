@@ -3,7 +3,7 @@
 //!
 //! The crate, from the outside in: [`cli`] names things, [`command`] has one file per subcommand,
 //! [`run`] lives through one run of a [`plan`]. A run starts servers ([`cluster`], `whitewater_processes`) of a
-//! [`target`] behind proxies ([`proxy`]), lets clients work ([`workload`]), breaks things
+//! `whitewater_target` behind proxies ([`proxy`]), lets clients work ([`workload`]), breaks things
 //! ([`nemesis`]), watches ([`observe`]) and writes everything down ([`record`], [`store`]). Judging is
 //! `whitewater-checker`'s trade, drawing `whitewater-reports`'.
 

@@ -5,7 +5,7 @@
 //! that thread. A waiter thread per child records the exit. Signals are sent under the lock that
 //! reaping takes, so that a recycled process id is never hit.
 //!
-//! What is done to a child is done to all of its [`kin`](crate::kin), and it has ended when the last of them has:
+//! What is done to a child is done to all of its kin, and it has ended when the last of them has:
 //! whoever is left when the child itself ends is killed. Should this process be killed, the parent-death
 //! signal ends the children, and a guard, a process of its own, ends what they had started.
 //!

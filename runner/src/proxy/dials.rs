@@ -55,6 +55,16 @@ impl Dialled {
         }
     }
 
+    /// How much of it there was, of `nodes` nodes.
+    pub(crate) fn summary(&self, nodes: usize) -> String {
+        let counts = self.counts();
+        let (seen, all) = (counts.redirected.len(), nodes * nodes.saturating_sub(1));
+        let elsewhere = counts.elsewhere.values().sum::<u64>() + counts.elsewhere_more;
+        format!(
+            "{seen} of {all} pairs of nodes were seen to dial, {elsewhere} dials went elsewhere"
+        )
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,6 +147,8 @@ mod tests {
             dials.note(Dial::Passed(SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), port))));
         }
         dials.note(Dial::Unread("no rights".into()));
+        let told = "1 of 2 pairs of nodes were seen to dial, 100 dials went elsewhere";
+        assert_eq!(dialled.summary(2), told);
         let Fact::Dials { redirected, elsewhere, elsewhere_more, trouble } = dialled.fact() else {
             panic!("a fact of another kind");
         };

@@ -88,7 +88,7 @@ pub(crate) fn seen_from_here(path: &Path) -> PathBuf {
 pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(limit(&order))?;
     let mut progress = Progress::new(order.loudness, Duration::from_millis(order.plan.time_ms));
-    let stage = Stage::set(&order).await?;
+    let mut stage = Stage::set(&order).await?;
     progress
         .log_to(&stage.folder.join(RUNNER_LOG))
         .with_context(|| format!("create {RUNNER_LOG}"))?;
@@ -120,6 +120,11 @@ pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
     };
     let mut log = phases.log;
     live::tear_down(&stage, &mut log).await;
+    if let Some(dialled) = &stage.dialled {
+        let summary = dialled.summary(order.plan.nodes as usize);
+        progress.say(&summary);
+        stage.environment.fault_tier += &format!("; {summary}");
+    }
     log.note(&ending, &mut stage.recorder.clone());
     let noted = stage.recorder.flush();
     progress.finish();

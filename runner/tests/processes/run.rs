@@ -55,7 +55,10 @@ fn tier(run: &std::path::Path) -> String {
     let record: Value =
         serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
     let told = record["environment"]["fault_tier"].as_str().unwrap();
-    told.split(':').next().unwrap().to_owned()
+    let name = told.split(':').next().unwrap().to_owned();
+    assert_eq!(told.contains("pairs of nodes were seen to dial"), name == "redirect", "{told}");
+    assert!(fs::read_to_string(run.join("report.html")).unwrap().contains(&told[..40]), "{told}");
+    name
 }
 
 fn dials(run: &std::path::Path) -> Option<Value> {
