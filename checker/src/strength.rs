@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{CheckResult, CheckState, Finding, Heading};
-use crate::fault::{FaultRecord, FaultStatus};
+use crate::fact::Fact;
+use crate::fault::{FaultRecord, FaultStatus, Scope};
 use crate::history::{History, Outcome};
 use crate::numbers::grouped;
 use crate::observation::ProcessEvent;
@@ -107,7 +108,7 @@ pub(crate) fn strength(required: Option<&Requirements>, happened: &Happened<'_>)
     };
     let counts = Counts::of(happened.history);
     let mut reasons = too_few(required, &counts);
-    reasons.extend(without_effect(required, happened.faults));
+    reasons.extend(without_effect(required, happened));
     reasons.extend(leader_spared_or_hit(required, happened.faults));
     reasons.extend(skipped(happened.faults));
     let served = happened.served();
@@ -179,19 +180,41 @@ fn too_few(required: &Requirements, counts: &Counts) -> Vec<String> {
     reasons
 }
 
-fn without_effect(required: &Requirements, faults: &[FaultRecord]) -> Vec<String> {
+fn without_effect(required: &Requirements, happened: &Happened<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
+    let dials = happened.history.and_then(dials);
     for kind in &required.fault_kinds {
-        let of_kind: Vec<_> = faults.iter().filter(|fault| &fault.kind == kind).collect();
+        let of_kind: Vec<_> = happened.faults.iter().filter(|fault| &fault.kind == kind).collect();
         if !of_kind.iter().any(|fault| fault.effective) {
             let count = of_kind.len();
             reasons.push(match count {
                 0 => format!("No {kind} fault struck, and the plan asked for one."),
+                _ if dials.as_ref().is_some_and(|dials| are_never_dialled(&of_kind, dials)) => format!(
+                    "None of the {count} {kind} faults had an observed effect: no server was ever seen to dial another across them."
+                ),
                 _ => format!("None of the {count} {kind} faults had an observed effect."),
             });
         }
     }
     reasons
+}
+
+/// How often each pair of nodes, `n1>n2`, was seen to dial; `None`: nobody looked.
+fn dials(history: &History) -> Option<BTreeMap<String, u64>> {
+    history.nemesis.iter().find_map(|(_, event)| match Fact::of(event)? {
+        Fact::Dials { redirected, .. } => Some(redirected),
+        _ => None,
+    })
+}
+
+/// Whether all of these are cuts, and nobody dialled across any of them at any time: then they cut nothing.
+fn are_never_dialled(faults: &[&FaultRecord], dials: &BTreeMap<String, u64>) -> bool {
+    let is_inside = |fault: &FaultRecord, name: &str| fault.nodes.iter().any(|node| node == name);
+    faults.iter().all(|fault| {
+        let mut pairs = dials.keys().filter_map(|pair| pair.split_once('>'));
+        fault.scope == Some(Scope::LinksCut)
+            && !pairs.any(|(from, to)| is_inside(fault, from) != is_inside(fault, to))
+    })
 }
 
 fn leader_spared_or_hit(required: &Requirements, faults: &[FaultRecord]) -> Vec<String> {
@@ -368,6 +391,24 @@ mod tests {
             none.findings[0].explanation,
             "No kill fault struck, and the plan asked for one."
         );
+    }
+
+    #[test]
+    fn cuts_across_which_nobody_dials_are_told_from_cuts_that_stopped_nothing() {
+        let cut = |nodes: &[&str], scope| FaultRecord {
+            nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
+            scope: Some(scope),
+            ..fault("partition", false, None)
+        };
+        let dials = |pairs: &[&str]| pairs.iter().map(|pair| ((*pair).to_owned(), 1)).collect();
+        let one = cut(&["n1"], Scope::LinksCut);
+        let two = cut(&["n1", "n2"], Scope::LinksCut);
+        assert!(are_never_dialled(&[&one, &two], &dials(&[])));
+        assert!(are_never_dialled(&[&two], &dials(&["n1>n2", "n2>n1", "n3>n4"])));
+        assert!(!are_never_dialled(&[&one, &two], &dials(&["n1>n2"])), "n1 is cut off from n2");
+        assert!(!are_never_dialled(&[&two], &dials(&["n3>n2"])));
+        let killed = cut(&["n1"], Scope::ProcessDown);
+        assert!(!are_never_dialled(&[&killed], &dials(&[])), "it is no cut");
     }
 
     fn reasons(check: &CheckResult) -> Vec<&str> {
