@@ -30,7 +30,7 @@ fn flags(command: &Command, path: &[String]) -> Vec<(Vec<String>, String)> {
 }
 
 /// Names of files and folders, and texts: whatever is given is taken here, and judged where it is used.
-const FREE_TEXT: [&str; 19] = [
+const FREE_TEXT: [&str; 20] = [
     "--client-address",
     "--cluster-id",
     "--data-dir",
@@ -46,6 +46,7 @@ const FREE_TEXT: [&str; 19] = [
     "--runs-dir",
     "--server",
     "--server-arg",
+    "--target",
     "--tls-ca",
     "--tls-cert",
     "--tls-key",
