@@ -205,3 +205,117 @@ impl Target for Foreign {
         Some(Arc::new(probe))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::description::read;
+    use crate::node::Place;
+
+    const TEXT: &str = r#"
+ports = ["http", "raft"]
+command = ["store", "{host}:{http}", "--peers", "{others.raft}", "--all={all.member}", "beside.cfg", "{dir}/x"]
+join = ["--join", "{first.host}:{first.raft}"]
+prepare = ["tool", "join", "{dir}"]
+prepare_first = [["tool", "create", "{dir}"], ["tool", "check"]]
+setup = "tool init {host}"
+join_after = "tool add {host}"
+env = { PLACE = "{name}" }
+[files]
+"{dir}/conf/own.cfg" = "{all.line}id={id}\n"
+[lists]
+member = "{name}={host}"
+line = "server.{id}={host}\n"
+[client.shim]
+command = "shim"
+operations = ["read", "write", "append"]
+"#;
+
+    fn target(here: &Path) -> Foreign {
+        let description = read("x.toml", TEXT, &|_| None).unwrap_or_else(|flaw| panic!("{flaw}"));
+        Foreign::new("x", description, Programs::beside(here), Build::default())
+    }
+
+    fn setup(number: u32, is_first_start: bool) -> NodeSetup {
+        let place = |node: u32| {
+            let host = format!("127.7.7.{node}").parse().unwrap();
+            (node, Place { host, ports: vec![("http".into(), 8_000), ("raft".into(), 7_000)] })
+        };
+        NodeSetup {
+            number,
+            cluster_id: "c".into(),
+            places: Arc::new((1..=3).map(place).collect()),
+            peers: BTreeMap::new(),
+            data_dir: format!("/d/n{number}").into(),
+            trace: "t".into(),
+            log: "l".into(),
+            journal: None,
+            joins: false,
+            is_first_start,
+        }
+    }
+
+    fn words(launch: &Launch) -> String {
+        let words = launch.arguments.iter().map(|word| word.to_string_lossy().into_owned());
+        let words = std::iter::once(launch.program.display().to_string()).chain(words);
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_node_is_told_of_all_others_and_joins_only_at_its_first_start() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("beside.cfg"), "").unwrap();
+        let target = target(folder.path());
+        let beside = folder.path().join("beside.cfg").display().to_string();
+        let again = format!(
+            "store 127.7.7.2:8000 --peers 127.7.7.1:7000 127.7.7.3:7000 \
+             --all=n1=127.7.7.1,n2=127.7.7.2,n3=127.7.7.3 {beside} /d/n2/x"
+        );
+        let launch = target.launch(&setup(2, false));
+        assert_eq!(words(&launch), again);
+        assert_eq!(launch.environment, [("PLACE".into(), "n2".into())]);
+        assert_eq!(launch.folder.as_deref(), Some(Path::new("/d/n2")));
+        let first = words(&target.launch(&setup(2, true)));
+        assert_eq!(first, format!("{again} --join 127.7.7.1:7000"));
+        assert!(
+            !words(&target.launch(&setup(1, true))).contains("--join"),
+            "there is nobody to join"
+        );
+    }
+
+    #[test]
+    fn the_first_node_is_prepared_in_its_own_way_and_others_are_introduced_to_it() {
+        let target = target(Path::new("/nowhere"));
+        let prepared = |number| {
+            let preparation = target.prepare(&setup(number, true));
+            let lines = "server.1=127.7.7.1\nserver.2=127.7.7.2\nserver.3=127.7.7.3\n";
+            let file = (
+                PathBuf::from(format!("/d/n{number}/conf/own.cfg")),
+                format!("{lines}id={number}\n"),
+            );
+            assert_eq!(preparation.files, [file]);
+            preparation.commands.iter().map(words).collect::<Vec<_>>()
+        };
+        assert_eq!(prepared(1), ["tool create /d/n1", "tool check"]);
+        assert_eq!(prepared(3), ["tool join /d/n3"]);
+        let all = (1..=3).map(|number| (number, setup(number, true))).collect();
+        let introduced: Vec<String> = target.introduce(&all).iter().map(words).collect();
+        assert_eq!(introduced, ["tool init 127.7.7.1", "tool add 127.7.7.2", "tool add 127.7.7.3"]);
+    }
+
+    #[test]
+    fn a_profile_offers_and_tells_what_is_written_and_nothing_else() {
+        let profile = target(Path::new("/nowhere")).profile();
+        assert_eq!(profile.offers, Offers { cas: false, append: true });
+        assert_eq!(profile.tells, Tells::default());
+        assert_eq!(profile.ports, ["http", "raft"]);
+        assert_eq!(profile.manner, Manner::default());
+    }
+
+    #[test]
+    fn the_program_of_a_user_takes_the_place_of_the_one_that_is_written() {
+        let mut target = target(Path::new("/nowhere"));
+        target.build = Build { program: Some("/own/store".into()), ..Build::default() };
+        assert!(words(&target.launch(&setup(1, false))).starts_with("/own/store 127.7.7.1:8000"));
+    }
+}
