@@ -67,6 +67,16 @@ impl Cluster {
         target: Arc<dyn Target>,
         recorder: Recorder,
     ) -> io::Result<Self> {
+        Ok(Self::spawned_by(Spawner::new()?, setups, target, recorder))
+    }
+
+    /// The same, whose processes are started by this.
+    pub(crate) fn spawned_by(
+        spawner: Spawner,
+        setups: Vec<NodeSetup>,
+        target: Arc<dyn Target>,
+        recorder: Recorder,
+    ) -> Self {
         let node = |setup: NodeSetup| {
             let number = setup.number;
             let (child, pauses) = (Mutex::new(None), AtomicU64::new(0));
@@ -74,8 +84,7 @@ impl Cluster {
             (number, Node { setup, child, pauses, is_resuming })
         };
         let nodes = setups.into_iter().map(node).collect();
-        let (spawner, dials) = (Spawner::new()?, BTreeMap::new());
-        Ok(Self { nodes, spawner, dials, target, recorder })
+        Self { nodes, spawner, dials: BTreeMap::new(), target, recorder }
     }
 
     /// From now on every node is started so that what `of` says of it answers its dials.

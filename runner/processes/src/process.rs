@@ -65,6 +65,7 @@ impl Launch {
 /// Starts processes from one thread that lives as long as the runner.
 #[derive(Debug)]
 pub struct Spawner {
+    own: Vec<OsString>,
     requests: mpsc::Sender<Request>,
     /// How the marks of all its children begin: nobody else's do.
     marks: String,
@@ -81,7 +82,18 @@ struct Request {
 
 impl Spawner {
     /// Starts the spawning thread.
+    ///
+    /// # Errors
+    /// Where there is no thread to be had.
     pub fn new() -> io::Result<Self> {
+        Self::through(&[OWN_PROGRAM])
+    }
+
+    /// The same, with another command in the place of this program: it is given what `exec-node` is.
+    ///
+    /// # Errors
+    /// See [`Spawner::new`].
+    pub fn through(own: &[&str]) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel::<Request>();
         thread::Builder::new().name("spawner".into()).spawn(move || {
             for mut request in inbox {
@@ -92,7 +104,8 @@ impl Spawner {
         })?;
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let marks = format!("{}-{nanos}-", std::process::id());
-        Ok(Self { requests, marks, spawned: AtomicU64::new(0), guarded: Mutex::default() })
+        let own = own.iter().map(OsString::from).collect();
+        Ok(Self { own, requests, marks, spawned: AtomicU64::new(0), guarded: Mutex::default() })
     }
 
     /// Starts a process that dies with the runner. `on_exit` is called once, from the waiter's
@@ -113,8 +126,7 @@ impl Spawner {
         on_exit: impl FnOnce(&str, bool) + Send + 'static,
     ) -> io::Result<Child> {
         self.have_guard()?;
-        let mut command = Command::new(OWN_PROGRAM);
-        command.arg0(NAME);
+        let mut command = self.own_command();
         command.args(["exec-node", "--parent", &std::process::id().to_string()]);
         command.stdin(Stdio::null());
         if let Some(dials) = dials {
@@ -130,12 +142,18 @@ impl Spawner {
         self.spawn_command(command, &launch.log, on_exit)
     }
 
+    fn own_command(&self) -> Command {
+        let mut command = Command::new(&self.own[0]);
+        command.arg0(NAME).args(&self.own[1..]);
+        command
+    }
+
     /// Starts the guard, once.
     fn have_guard(&self) -> io::Result<()> {
         let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
         if guarded.is_none() {
-            let mut command = Command::new(OWN_PROGRAM);
-            command.arg0(NAME).args(["guard", &self.marks]).process_group(0);
+            let mut command = self.own_command();
+            command.args(["guard", &self.marks]).process_group(0);
             command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
             let mut guard = command.spawn()?;
             *guarded = guard.stdin.take();

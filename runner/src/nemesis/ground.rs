@@ -152,7 +152,7 @@ fn harm(rule: Rule, now: Touched, before: Touched) -> [u64; 4] {
     match rule {
         Rule::Pass => [0; 4],
         Rule::Block => [blocked[0], blocked[1], 0, 0],
-        Rule::Delay { .. } | Rule::Rate { .. } => [0, 0, now.slowed - before.slowed, 0],
+        Rule::Slow { .. } => [0, 0, now.slowed - before.slowed, 0],
         Rule::Reset => [0, 0, 0, now.reset - before.reset],
     }
 }

@@ -57,13 +57,13 @@ impl InForce {
         }
     }
 
-    /// The rule on a way: of several the strictest, and the newest of those that are as strict.
+    /// The rule on a way: all that are in force on it, together.
     pub(crate) fn rule(&self, way: Way) -> Rule {
         let rules = self.acts.iter().filter_map(|(_, act)| match act {
             Act::Rule(ways, rule) if ways.contains(&way) => Some(*rule),
             _ => None,
         });
-        rules.max_by_key(|rule| rule.strictness()).unwrap_or_default()
+        rules.fold(Rule::Pass, Rule::and)
     }
 
     /// A node that is down is to be started by whoever lifts the last fault that holds it.
@@ -105,7 +105,8 @@ mod tests {
     use crate::proxy::Party;
 
     const WAY: Way = (Party::Node(1), Party::Node(2));
-    const LATE: Rule = Rule::Delay { delay: Duration::from_millis(20), jitter: Duration::ZERO };
+    const LATE: Rule = Rule::late(Duration::from_millis(20), Duration::ZERO);
+    const NARROW: Rule = Rule::narrow(20_000);
 
     #[test]
     fn a_way_is_blocked_until_the_last_block_on_it_ends_and_then_obeys_what_is_left() {
@@ -122,6 +123,17 @@ mod tests {
         in_force.leave(2, &late);
         assert_eq!(in_force.rule(WAY), Rule::Pass);
         assert_eq!(in_force.rule((WAY.1, WAY.0)), Rule::Pass);
+    }
+
+    #[test]
+    fn two_slow_rules_hold_together_and_each_stays_when_the_other_ends() {
+        let mut in_force = InForce::default();
+        let (late, narrow) = (Act::Rule(vec![WAY], LATE), Act::Rule(vec![WAY], NARROW));
+        in_force.enter(1, &late);
+        in_force.enter(2, &narrow);
+        assert_eq!(in_force.rule(WAY), LATE.and(NARROW));
+        in_force.leave(1, &late);
+        assert_eq!(in_force.rule(WAY), NARROW);
     }
 
     #[test]

@@ -13,10 +13,9 @@ use crate::proxy::{Party, Rule};
 
 /// A round trip of 40 to 120 ms: elections (300 ms) still succeed, heartbeats overtake each other's
 /// answers, and messages of an old term arrive in the new one.
-const DELAY: Rule =
-    Rule::Delay { delay: Duration::from_millis(20), jitter: Duration::from_millis(40) };
+const DELAY: Rule = Rule::late(Duration::from_millis(20), Duration::from_millis(40));
 /// Heartbeats pass, entries pile up.
-const SLOW: Rule = Rule::Rate { bytes_per_s: 20_000 };
+const SLOW: Rule = Rule::narrow(20_000);
 
 /// The card.
 pub(crate) const FAMILY: Family = Family {

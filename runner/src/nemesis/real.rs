@@ -221,3 +221,6 @@ impl Ground for Hand<'_> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&question)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -204,7 +204,7 @@ impl<'a> Pump<'a> {
                     self.stall().await;
                     return End::Reset;
                 }
-                Rule::Pass | Rule::Delay { .. } | Rule::Rate { .. } => {}
+                Rule::Pass | Rule::Slow { .. } => {}
             }
             if let Some(end) = self.step(rule).await {
                 return end;
@@ -230,7 +230,7 @@ impl<'a> Pump<'a> {
                     let due = self.schedule.due(rule, now, length);
                     self.queue.push_back((due, self.buffer.split().freeze()));
                     self.queued_bytes += length;
-                    if matches!(rule, Rule::Delay { .. } | Rule::Rate { .. }) {
+                    if matches!(rule, Rule::Slow { .. }) {
                         self.direction.count_slowed(length);
                     }
                     if due <= now { self.write_due().await.err() } else { None }

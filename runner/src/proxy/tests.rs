@@ -273,14 +273,14 @@ async fn a_reset_rule_breaks_live_and_new_connections() {
 async fn delay_and_rate_slow_bytes_without_losing_any() {
     let bench = Bench::new().await;
     let delay = Duration::from_millis(30);
-    bench.set(A, B, Rule::Delay { delay, jitter: Duration::from_millis(5) });
+    bench.set(A, B, Rule::late(delay, Duration::from_millis(5)));
     let mut stream = bench.connect().await;
     let start = std::time::Instant::now();
     for byte in 0..3 {
         assert_eq!(echo(&mut stream, byte).await.unwrap(), byte);
     }
     assert!(start.elapsed() >= 3 * delay, "{:?}", start.elapsed());
-    bench.set(A, B, Rule::Rate { bytes_per_s: 1000 });
+    bench.set(A, B, Rule::narrow(1000));
     let start = std::time::Instant::now();
     stream.write_all(&[5; 100]).await.unwrap();
     let mut answers = [0; 100];

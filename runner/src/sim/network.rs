@@ -101,23 +101,22 @@ impl Network {
                 touched.reset += 1;
                 None
             }
-            Rule::Delay { delay, jitter } => {
+            Rule::Slow { delay, jitter, bytes_per_s } => {
                 touched.slowed += 1;
-                let jitter_ns = self.chance.below(nanos(jitter) + 1);
-                Some(nanos(delay) + jitter_ns)
-            }
-            Rule::Rate { bytes_per_s } => {
-                touched.slowed += 1;
+                let mut late_ns = nanos(delay);
+                if jitter > Duration::ZERO {
+                    late_ns += self.chance.below(nanos(jitter) + 1);
+                }
+                let Some(bytes_per_s) = bytes_per_s else { return Some(late_ns) };
                 let takes_ns = bytes * 1_000_000_000 / bytes_per_s.max(1);
                 let free_ns = self.free_ns.entry(way).or_default();
                 let done_ns = (*free_ns).max(now_ns) + takes_ns;
                 // A queue that is full drops what comes next.
-                let late_ns = done_ns - now_ns;
-                if late_ns > QUEUE_NS {
+                if done_ns - now_ns > QUEUE_NS {
                     return None;
                 }
                 *free_ns = done_ns;
-                Some(late_ns)
+                Some(late_ns + done_ns - now_ns)
             }
         }
     }
@@ -177,7 +176,7 @@ mod tests {
         network.set_rule(WAY, Rule::Reset);
         assert_eq!(network.peer(8, 1, 2, 100), [None, None]);
         let (delay, jitter) = (Duration::from_micros(1), Duration::from_micros(1));
-        network.set_rule(WAY, Rule::Delay { delay, jitter });
+        network.set_rule(WAY, Rule::late(delay, jitter));
         let late_ns = network.peer(9, 1, 2, 100)[0].unwrap() - 9;
         assert!((1_100..=2_200).contains(&late_ns), "{late_ns}");
         network.set_rule(WAY, Rule::Pass);
@@ -190,10 +189,14 @@ mod tests {
     #[test]
     fn a_narrow_way_carries_one_message_after_the_other_until_its_queue_is_full() {
         let mut network = Network::new(HABITS, Chance::new(1, 0));
-        network.set_rule(WAY, Rule::Rate { bytes_per_s: 1_000 });
+        network.set_rule(WAY, Rule::narrow(1_000));
         let mut arrives = |bytes| network.peer(0, 1, 2, bytes)[0].map(|at_ns| at_ns / 1_000_000);
         assert_eq!([arrives(500), arrives(1_000), arrives(1_000)], [Some(500), Some(1_500), None]);
         assert_eq!(arrives(400), Some(1_900), "what was dropped took no time");
+        let late = Rule::late(Duration::from_millis(30), Duration::ZERO);
+        network.set_rule(WAY, Rule::narrow(1_000).and(late));
+        let mut arrives = |bytes| network.peer(0, 1, 2, bytes)[0].map(|at_ns| at_ns / 1_000_000);
+        assert_eq!([arrives(500), arrives(500)], [Some(530), Some(1_030)], "both hold");
     }
 
     #[test]

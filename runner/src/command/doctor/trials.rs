@@ -236,7 +236,7 @@ async fn link() -> Seen {
     let attempt = async {
         let mut echo = Echo::open().await?;
         let plain = echo.round(DEADLINE).await?;
-        echo.set(Rule::Delay { delay: DELAY, jitter: Duration::ZERO });
+        echo.set(Rule::late(DELAY, Duration::ZERO));
         let slow = echo.round(DEADLINE).await?;
         if slow < DELAY {
             return Err(std::io::Error::other("what a slow link had to hold up arrived at once"));
