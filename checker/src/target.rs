@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The name of the server that comes with this toolkit.
+pub const BUNDLED: &str = "bundled";
+
 /// The server under test. Part of `plan.json`, field `target`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -39,7 +39,8 @@ pub(crate) fn state_class(state: CheckState) -> &'static str {
 
 /// Something that a verdict says nothing about.
 pub(crate) struct Untested {
-    pub(crate) what: String,
+    /// More than one, where all have the same reason.
+    pub(crate) what: Vec<String>,
     pub(crate) why: String,
     /// What would test it; empty where nobody knows.
     pub(crate) how: String,
@@ -50,21 +51,22 @@ pub(crate) struct Untested {
 pub(crate) fn untested(run: &Run, story: &Story<'_>) -> Vec<Untested> {
     let checks = run.record.analysis.checks.iter();
     let idle = checks.filter(|check| check.state == CheckState::NotExercised);
-    let mut list: Vec<Untested> = idle
-        .map(|check| Untested {
-            what: check.title.clone(),
-            why: check.summary.clone(),
-            how: check.exercise.clone().unwrap_or_default(),
-        })
-        .collect();
+    let mut list: Vec<Untested> = Vec::new();
+    for check in idle {
+        let (why, how) = (&check.summary, check.exercise.clone().unwrap_or_default());
+        match list.iter_mut().find(|other| other.why == *why && other.how == how) {
+            Some(same) => same.what.push(check.title.clone()),
+            None => list.push(Untested { what: vec![check.title.clone()], why: why.clone(), how }),
+        }
+    }
     list.extend(story.weaknesses.iter().map(|weakness| Untested {
-        what: "weakness".to_owned(),
+        what: vec!["weakness".to_owned()],
         why: weakness.clone(),
         how: String::new(),
     }));
     if run.is_history() {
         list.push(Untested {
-            what: "everything but the answers to clients".to_owned(),
+            what: vec!["everything but the answers to clients".to_owned()],
             why: "a history alone says nothing of the servers".to_owned(),
             how: "whitewater run".to_owned(),
         });
@@ -75,7 +77,7 @@ pub(crate) fn untested(run: &Run, story: &Story<'_>) -> Vec<Untested> {
         let missing =
             settings.families().filter(|family| !settings.faults.iter().any(|it| it == family));
         list.extend(missing.map(|family| Untested {
-            what: format!("faults: {family}"),
+            what: vec![format!("faults: {family}")],
             why: "not asked for".to_owned(),
             how: format!("a run with --faults {family}"),
         }));

@@ -2,6 +2,8 @@
 
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::CheckState;
+use whitewater_checker::run_folder::Settings;
+use whitewater_checker::target::BUNDLED;
 
 use super::section::Fact;
 use crate::checks::{self, state_class};
@@ -144,6 +146,9 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
         let seen = index::earlier(&run.folder, &scenario(record), signature);
         facts.extend(seen.map(|(runs, same)| Fact::new("New?", novelty(runs, same))));
     }
+    if let Some(target) = foreign(&record.settings) {
+        facts.push(Fact::code("Target", target));
+    }
     if let Some(mutant) = &record.settings.mutant {
         facts.push(Fact::code("Mutant", mutant.clone()));
     }
@@ -168,6 +173,13 @@ fn facts(run: &Run, story: &Story<'_>) -> Vec<Fact> {
         facts.push(Fact::new("Began", record.started_at.clone()));
     }
     facts
+}
+
+/// The server that was tested, where it is not the one of this toolkit.
+fn foreign(settings: &Settings) -> Option<String> {
+    let is_own = settings.target.is_empty() || settings.target == BUNDLED;
+    let program = settings.server.as_ref().map(|it| format!(" · {it}")).unwrap_or_default();
+    (!is_own).then(|| format!("{}{program}", settings.target))
 }
 
 /// Whether this cause of failure was seen before in the same scenario.

@@ -161,7 +161,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         Some(path) => read_plan(path)?,
         None => draw_plan(&arguments, &*target)?,
     };
-    let plan = plan.aiming_at(&arguments.slo);
+    let plan = fitted(plan, &arguments, &*target)?.aiming_at(&arguments.slo);
     if let Some(server) = &arguments.server {
         check_executable(server)?;
     }
@@ -247,16 +247,28 @@ fn draw_plan(arguments: &RunArguments, target: &dyn Target) -> anyhow::Result<Pl
     let bounds = whitewater_target::promises(target.name(), arguments.nodes)
         // Whoever passes arguments on may have changed what is promised.
         .filter(|_| arguments.server_arg.is_empty());
-    let plan = plan.map_err(Refusal::Usage)?.within(bounds);
-    Ok(match target.name() {
-        BUNDLED => plan,
-        name => plan.against(TargetOutline {
-            name: name.to_owned(),
-            promises: profile.promised,
-            tells_leader: profile.tells.leads,
-            tells_term: profile.tells.term,
-        }),
-    })
+    Ok(plan.map_err(Refusal::Usage)?.within(bounds))
+}
+
+/// The plan for another target than the bundled server: with what that one offers and promises, whomever it was
+/// written for.
+fn fitted(plan: Plan, arguments: &RunArguments, target: &dyn Target) -> Result<Plan, Refusal> {
+    if target.name() == BUNDLED {
+        return Ok(plan);
+    }
+    let (profile, name) = (target.profile(), target.name().to_owned());
+    let workload = workload::offered(plan.workload.clone(), profile.offers);
+    let mut plan = Plan { workload: workload.map_err(Refusal::Usage)?, ..plan };
+    plan.workload.reads_at_every_node |= !profile.traces;
+    let without = &plan.workload.without;
+    plan.requirements.operations_ok_min.retain(|kind, _| !without.contains(kind));
+    let bounds = whitewater_target::promises(&name, arguments.nodes);
+    Ok(plan.within(bounds).against(TargetOutline {
+        name,
+        promises: profile.promised,
+        tells_leader: profile.tells.leads,
+        tells_term: profile.tells.term,
+    }))
 }
 
 /// Refuses a plan that asks a target for what it does not have.

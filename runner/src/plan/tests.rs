@@ -6,7 +6,7 @@ use whitewater_checker::run_folder::{PLAN, PlanOutline, write_json};
 use whitewater_checker::strength::FamilyMinimum;
 
 use super::*;
-use crate::nemesis::{default_families, family_names};
+use crate::nemesis::{Aim, default_families, family_names};
 
 fn workload() -> WorkloadPlan {
     WorkloadPlan {
@@ -318,4 +318,24 @@ fn one_node_cannot_be_partitioned() {
     let settings =
         PlanSettings { seed, nodes, time_ms, workload, families, snapshot_entries, is_led: true };
     assert!(Plan::new(settings).unwrap_err().contains("needs more nodes"));
+}
+
+/// Plans that are aimed at what is known of a release.
+#[test]
+fn every_plan_that_comes_with_a_target_can_be_carried_out_whoever_leads() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/targets");
+    let mut found = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.to_string_lossy().ends_with(".plan.json") {
+            continue;
+        }
+        found += 1;
+        let plan = Plan::of_json(&std::fs::read(&path).unwrap()).unwrap();
+        plan.validate().unwrap();
+        let is_unaimed = |it: &PlannedFault| find(&it.fault).unwrap().1.aim != Aim::ByRole;
+        assert!(plan.faults.iter().all(is_unaimed), "{}", path.display());
+        assert!(plan.workload.reads_at_every_node && !plan.requirements.fault_kinds.is_empty());
+    }
+    assert_eq!(found, 2);
 }

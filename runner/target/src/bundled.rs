@@ -9,6 +9,7 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use whitewater_checker::Promises;
 use whitewater_checker::promises::ElectionSettings;
+use whitewater_checker::target::BUNDLED;
 use whitewater_client::Node;
 
 use super::{
@@ -25,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// The name a user asks for.
-pub(super) const NAME: &str = "bundled";
+pub(super) const NAME: &str = BUNDLED;
 
 /// Votes on loopback are in within a tick; what a busy machine adds is `LOAD`'s to cover.
 const VOTES_MS: u64 = 10;
