@@ -169,7 +169,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         let text = format!("--journal needs --target {BUNDLED}: no other server writes journals");
         return Err(Refusal::Usage(text).into());
     }
-    let command = format!("{} {}", program(), command_line(&arguments, plan.seed));
+    let command = format!("{} {}", program(), command_line(&arguments, &plan));
     let mut server_arguments: Vec<_> = arguments.server_arg.into_iter().map(Into::into).collect();
     check_fits(&plan, &*target)?;
     if let Some(entries) = plan.snapshot_entries {
@@ -330,21 +330,23 @@ fn check_executable(server: &Path) -> Result<(), Refusal> {
 }
 
 /// What follows the program's name to repeat the run: what was given, and the seed in any case.
-fn command_line(arguments: &RunArguments, seed: u64) -> String {
+fn command_line(arguments: &RunArguments, plan: &Plan) -> String {
     let mut words = vec!["run".to_owned()];
     let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), quoted(&value)]);
-    if let Some(plan) = &arguments.plan {
+    if let Some(file) = &arguments.plan {
         // `latest` will mean another run by then.
-        let path = plan.canonicalize().unwrap_or_else(|_| plan.clone());
+        let path = file.canonicalize().unwrap_or_else(|_| file.clone());
         flag("plan", seen_from_here(&path).display().to_string());
     } else {
         flag("nodes", arguments.nodes.to_string());
         flag("time", in_words(arguments.time));
-        flag("seed", seed.to_string());
+        flag("seed", plan.seed.to_string());
         flag("workload", arguments.workload.clone());
-        if !arguments.faults.is_empty() {
-            flag("faults", arguments.faults.join(","));
-        }
+        let families = match plan.families.is_empty() {
+            true => NO_FAULTS.to_owned(),
+            false => plan.families.join(","),
+        };
+        flag("faults", families);
         flag("clients", arguments.clients.to_string());
         flag("keys", arguments.keys.to_string());
         flag("rate", arguments.rate.to_string());
@@ -414,7 +416,7 @@ mod tests {
             "whitewater run --time 20s --seed 7 --faults kill --clients 4 --journal \
              --snapshot-entries 100 --operation-deadline 1500ms --rate 0 --slo p99<50ms,served>=99%",
         );
-        let command = command_line(&arguments, 7);
+        let command = command_line(&arguments, &draw(&arguments).unwrap());
         assert!(command.contains("--slo 'p99<50ms' --slo 'served>=99%'"), "{command}");
         let again = parse(&format!("whitewater {}", command.replace('\'', "")));
         assert!(again.journal, "{command}");
