@@ -111,7 +111,7 @@ impl Check for Elections {
     fn idle(&self) -> Option<Idle> {
         Idle::unless(
             !self.leaders.is_empty(),
-            "no node told that it leads",
+            "no node told in which term it leads",
             "a run that elects a leader, with traces or status polls",
         )
     }
