@@ -20,7 +20,7 @@ use crate::options::Options;
 use crate::promises::Promises;
 use crate::raft::{Answered, CommandId, Commands, Place, RaftChecks, Texts, Told, Turns};
 use crate::run_folder::Numbered;
-use crate::strength::{Happened, Requirements, strength};
+use crate::strength::{Asked, Happened, strength};
 use crate::target::{Promised, TargetOutline};
 
 /// What a run left behind, beside its traces. What is `None` was not there.
@@ -31,7 +31,7 @@ pub(crate) struct Material {
     pub(crate) status: Option<Numbered<StatusPoll>>,
     pub(crate) processes: Option<Numbered<ProcessEvent>>,
     pub(crate) faults: Vec<FaultRecord>,
-    pub(crate) requirements: Option<Requirements>,
+    pub(crate) asked: Asked,
     /// What the target promises beyond safety.
     pub(crate) promises: Option<Promises>,
     /// What is known of the target; `None`: it is the bundled server.
@@ -137,7 +137,7 @@ impl Material {
             observed::agreement(history),
             observed::terms(self.status.as_deref(), &self.faults, self.target.as_ref()),
             outside,
-            strength(self.requirements.as_ref(), &happened),
+            strength(&self.asked, &happened),
             observed::conformance(&self.journals),
         ]
     }

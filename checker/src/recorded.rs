@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::promises::Promises;
 use crate::raft::Place;
 use crate::run_folder::{HISTORY, Numbered, STATUS, trace};
-use crate::strength::Requirements;
+use crate::strength::{Asked, Requirements};
 
 /// Everything that a run folder would hold.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,7 @@ impl Recorded<'_> {
             status: Some(with_numbers(self.status)),
             processes: Some(with_numbers(self.processes)),
             faults: self.faults.to_vec(),
-            requirements: self.requirements.cloned(),
+            asked: self.requirements.cloned().map_or(Asked::Nothing, Asked::For),
             promises: self.promises,
             ..Material::default()
         })

@@ -18,6 +18,7 @@ use crate::run_folder::{
     recorded_analysis,
 };
 use crate::statistics::Statistics;
+use crate::strength::Asked;
 use crate::version::Newer;
 
 /// Judges a run folder. A check whose files are missing says that it did not look; a torn last line
@@ -70,15 +71,21 @@ fn read(folder: &Path, options: &Options) -> Result<Material, CheckError> {
         false => None,
     };
     let faults = FAULTS.read(folder)?.unwrap_or_default();
-    let plan = PlanOutline::read(folder)?.unwrap_or_default();
+    let plan = PlanOutline::read(folder)?;
+    let promises = plan.as_ref().and_then(|plan| plan.bounds);
+    let target = plan.as_ref().and_then(|plan| plan.target.clone());
+    let asked = match plan {
+        None => Asked::Unknown,
+        Some(plan) => plan.requirements.map_or(Asked::Nothing, Asked::For),
+    };
     Ok(Material {
         history,
         status: STATUS.read(folder)?,
         processes: PROCESSES.read(folder)?,
         faults: faults.into_iter().map(|(_, fault)| fault).collect(),
-        requirements: plan.requirements,
-        promises: plan.bounds,
-        target: plan.target,
+        asked,
+        promises,
+        target,
         record,
         ..Material::default()
     })

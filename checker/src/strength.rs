@@ -98,13 +98,33 @@ impl Happened<'_> {
     }
 }
 
-/// Compares what happened with what was required; `None`: nothing was.
-pub(crate) fn strength(required: Option<&Requirements>, happened: &Happened<'_>) -> CheckResult {
-    let Some(required) = required else {
-        return HEADING.not_exercised(
-            &format!("no {PLAN} that says what is required"),
-            "a run of this tool: its plan says what is required",
-        );
+/// What was asked of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Asked {
+    /// Nothing: it is a history, not a run, or its plan requires nothing.
+    #[default]
+    Nothing,
+    /// Nobody knows: it is a run whose plan is missing.
+    Unknown,
+    /// This.
+    For(Requirements),
+}
+
+/// Compares what happened with what was asked for.
+pub(crate) fn strength(asked: &Asked, happened: &Happened<'_>) -> CheckResult {
+    let required = match asked {
+        Asked::For(required) => required,
+        Asked::Nothing => {
+            return HEADING.not_exercised(
+                &format!("no {PLAN} that says what is required"),
+                "a run of this tool: its plan says what is required",
+            );
+        }
+        Asked::Unknown => {
+            let summary = "what was asked for is not known".to_owned();
+            let unknown = finding(format!("{summary}: there is no {PLAN}"));
+            return HEADING.result(CheckState::Undecided, summary, vec![unknown]);
+        }
     };
     let counts = Counts::of(happened.history);
     let mut reasons = too_few(required, &counts);
@@ -362,7 +382,7 @@ mod tests {
 
     fn judge(writes: [u64; 3], faults: &[FaultRecord]) -> CheckResult {
         let history = history(writes);
-        strength(Some(&required()), &happened(Some(&history), faults))
+        strength(&Asked::For(required()), &happened(Some(&history), faults))
     }
 
     #[test]
@@ -424,7 +444,7 @@ mod tests {
         required.families.insert("pause".to_owned(), hits);
         let judge = |faults: Vec<FaultRecord>| {
             let history = history([2, 3, 1]);
-            strength(Some(&required), &happened(Some(&history), &faults))
+            strength(&Asked::For(required.clone()), &happened(Some(&history), &faults))
         };
         let pauses = |pause: FaultRecord| kills.iter().cloned().chain([pause]).collect();
         assert_eq!(judge(pauses(fault("pause", true, Some(true)))).state, CheckState::Holds);
@@ -452,7 +472,7 @@ mod tests {
     fn a_plan_of_an_older_version_asks_it_of_all_faults_together() {
         let old = Requirements { leader_hit: true, leader_spared: true, ..Requirements::default() };
         let faults = [fault("kill", true, Some(true)), fault("pause", true, Some(false))];
-        let judge = |faults| strength(Some(&old), &happened(None, faults));
+        let judge = |faults| strength(&Asked::For(old.clone()), &happened(None, faults));
         assert_eq!(judge(&faults).state, CheckState::Holds);
         assert_eq!(
             reasons(&judge(&faults[..1])),
@@ -463,14 +483,17 @@ mod tests {
     #[test]
     fn a_run_that_asked_for_no_faults_says_so() {
         let required = Requirements::default();
-        let check = strength(Some(&required), &happened(None, &[]));
+        let check = strength(&Asked::For(required.clone()), &happened(None, &[]));
         assert_eq!(check.state, CheckState::Holds);
         assert!(check.summary.contains("no faults asked for"), "{}", check.summary);
     }
 
     #[test]
-    fn without_a_plan_nothing_is_required() {
-        let check = strength(None, &happened(None, &[]));
+    fn a_history_is_required_nothing_and_a_run_without_its_plan_is_undecided() {
+        let check = strength(&Asked::Nothing, &happened(None, &[]));
         assert_eq!(check.state, CheckState::NotExercised);
+        let check = strength(&Asked::Unknown, &happened(None, &[]));
+        assert_eq!(check.state, CheckState::Undecided);
+        assert_eq!(check.summary, "what was asked for is not known");
     }
 }

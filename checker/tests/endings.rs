@@ -37,6 +37,8 @@ fn history(phases: &[&str], seen: u64, facts: &[Fact]) -> String {
 }
 
 fn judged(folder: &Path) -> Analysis {
+    // A plan that requires nothing.
+    fs::write(folder.join("plan.json"), "{}").unwrap();
     check_run(folder, &Options::default()).unwrap()
 }
 

@@ -18,6 +18,8 @@ const FAILED: &str = r#"{"process":1,"type":"invoke","f":"write","key":"k","valu
 /// Judges a folder with these files.
 fn judged(files: &[(&str, &str)]) -> Analysis {
     let folder = tempfile::tempdir().unwrap();
+    // A plan that requires nothing, where there is no other.
+    fs::write(folder.path().join("plan.json"), "{}").unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).unwrap();
@@ -95,4 +97,16 @@ fn of_a_run_without_faults_what_faults_exercise_is_idle() {
     let fault = r#"{"id":1,"kind":"kill","name":"kill -9","target":"leader","nodes":["n1"],"detail":"","planned_at_ns":0,"started_at_ns":0,"effective_at_ns":0,"healed_at_ns":0,"status":"installed","effects":["gone"],"effective":true,"leader_hit":true}"#;
     let struck = judged(&[("history.jsonl", &history), ("faults.jsonl", fault)]);
     assert_eq!(holding(&struck), ["linearizability", "recovery", "healing", "run"]);
+}
+
+#[test]
+fn a_run_without_a_plan_is_undecided_and_a_plan_that_requires_nothing_is_not() {
+    let run = judged(&[("history.jsonl", WRITE)]);
+    assert_eq!(run.verdict, Verdict::Pass);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("history.jsonl"), WRITE).unwrap();
+    let unknown = check_run(folder.path(), &Options::default()).unwrap();
+    assert_eq!(unknown.verdict, Verdict::Undecided);
+    let strength = unknown.checks.iter().find(|check| check.name == "strength").unwrap();
+    assert_eq!(strength.summary, "what was asked for is not known");
 }

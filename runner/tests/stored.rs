@@ -22,6 +22,8 @@ impl Stored {
     fn new() -> Stored {
         let stored = Stored { runs: tempfile::tempdir().unwrap() };
         fs::create_dir(stored.run()).unwrap();
+        // A plan that requires nothing.
+        fs::write(stored.run().join("plan.json"), "{}").unwrap();
         stored
     }
 

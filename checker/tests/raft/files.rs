@@ -44,6 +44,7 @@ fn a_malformed_line_is_an_error_with_file_line_and_column() {
 fn without_a_trace_every_check_says_that_it_did_not_look() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("status.jsonl"), "").unwrap();
+    std::fs::write(folder.path().join("plan.json"), "{}").unwrap();
     let analysis = check_run(folder.path(), &Options::default()).unwrap();
     assert!(analysis.checks.len() > 15);
     for check in &analysis.checks {

@@ -47,6 +47,8 @@ pub(crate) fn check_with(script: &str, files: &[(&str, &str)]) -> Verdicts {
     for (name, text) in files {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
+    // A plan that requires nothing.
+    std::fs::write(folder.path().join("plan.json"), "{}").unwrap();
     let analysis = check_run(folder.path(), &Options::default()).unwrap();
     Verdicts { analysis, script: script.to_owned() }
 }
