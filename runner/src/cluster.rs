@@ -18,6 +18,7 @@ use nix::sys::signal::Signal;
 use whitewater_checker::observation::ProcessChange;
 
 use crate::nemesis::ProcessState;
+use crate::proxy::Router;
 use crate::record::Recorder;
 use whitewater_processes::{Child, Spawner};
 use whitewater_redirect::Dials;
@@ -32,6 +33,8 @@ pub(crate) struct Cluster {
     spawner: Spawner,
     /// Who answers each node's dials, where they are redirected.
     dials: BTreeMap<u32, Arc<dyn Dials>>,
+    /// Who carries their messages, where they speak on their standard input and output.
+    router: Option<Arc<Router>>,
     target: Arc<dyn Target>,
     recorder: Recorder,
 }
@@ -84,12 +87,17 @@ impl Cluster {
             (number, Node { setup, child, pauses, is_resuming })
         };
         let nodes = setups.into_iter().map(node).collect();
-        Self { nodes, spawner, dials: BTreeMap::new(), target, recorder }
+        Self { nodes, spawner, dials: BTreeMap::new(), router: None, target, recorder }
     }
 
     /// From now on every node is started so that what `of` says of it answers its dials.
     pub(crate) fn redirect(&mut self, of: impl Fn(u32) -> Arc<dyn Dials>) {
         self.dials = self.numbers().map(|number| (number, of(number))).collect();
+    }
+
+    /// From now on nodes are started with pipes, of which this has the other ends.
+    pub(crate) fn route(&mut self, router: Arc<Router>) {
+        self.router = Some(router);
     }
 
     /// The nodes' numbers.
@@ -117,15 +125,24 @@ impl Cluster {
         let log_start = fs::metadata(&launch.log).map_or(0, |log| log.len());
         let (recorder, log, name) = (self.recorder.clone(), launch.log.clone(), node_name(number));
         let (told, pid) = std::sync::mpsc::channel();
-        let dials = self.dials.get(&number).cloned();
-        let started = self.spawner.spawn_redirected(&launch, dials, move |how, is_expected| {
+        let on_exit = move |how: &str, is_expected| {
             let last_words = last_words::since(&log, log_start, is_expected);
             let exited =
                 ProcessChange::Exited { how: how.into(), expected: is_expected, last_words };
             // Sent below, once the start is recorded: an exit is never recorded before its start.
             let pid = pid.recv().unwrap_or_default();
             recorder.process(&name, pid, exited);
-        })?;
+        };
+        let (started, pipes) = match &self.router {
+            Some(_) => {
+                let (started, pipes) = self.spawner.spawn_piped(&launch, on_exit)?;
+                (started, Some(pipes))
+            }
+            None => {
+                let dials = self.dials.get(&number).cloned();
+                (self.spawner.spawn_redirected(&launch, dials, on_exit)?, None)
+            }
+        };
         // Whoever paused the last process has nothing to do with this one.
         node.is_resuming.store(false, Ordering::SeqCst);
         let even = |count: u64| Some(count.next_multiple_of(2));
@@ -133,6 +150,9 @@ impl Cluster {
         self.recorder.process(&node_name(number), started.pid(), ProcessChange::Started);
         let _ = told.send(started.pid());
         *child = Some(started);
+        if let (Some(router), Some(pipes)) = (&self.router, pipes) {
+            router.attach(number, pipes, &launch.log)?;
+        }
         node.setup.lock().unwrap_or_else(PoisonError::into_inner).is_first_start = false;
         Ok(())
     }

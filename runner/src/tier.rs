@@ -55,6 +55,23 @@ const PROXY: &str = "proxy: servers are told the addresses of TCP proxies as tho
                      duplication or reordering of packets but of SYNs, and no partition of servers that \
                      find their peers in another way";
 
+const ROUTER: &str = "router: messages of nodes that speak on stdin and stdout are carried by the runner, and signals; those against \
+                      a block are lost, slow ones overtake each other, none is doubled or lost at random";
+
+/// What a run of nodes works with that dial nobody.
+///
+/// # Errors
+/// Where another way was asked for.
+pub(crate) fn router(asked: Tier) -> Result<&'static str, Refusal> {
+    match asked {
+        Tier::Auto => Ok(ROUTER),
+        Tier::Redirect | Tier::Proxy => Err(Refusal::Usage(format!(
+            "--tier {asked} is for servers that dial each other: nodes of kind = \"maelstrom\" speak on stdin and stdout, and \
+             their messages are carried by the runner"
+        ))),
+    }
+}
+
 /// Settles what a run works with.
 ///
 /// # Errors

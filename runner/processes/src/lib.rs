@@ -11,5 +11,5 @@ mod refusal;
 
 pub use addresses::{Block, PORT_DEFAULT, Ports, Reservation};
 pub use kin::guard;
-pub use process::{Child, Launch, OWN_PROGRAM, Spawner};
+pub use process::{Child, Launch, OWN_PROGRAM, Pipes, Spawner};
 pub use refusal::Refusal;

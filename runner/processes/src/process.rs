@@ -9,12 +9,13 @@
 //! whoever is left when the child itself ends is killed. Should this process be killed, the parent-death
 //! signal ends the children, and a guard, a process of its own, ends what they had started.
 //!
-//! Output goes to files, never to pipes: a full pipe would block the server under test.
+//! Output goes to files and not to pipes, as a full pipe would block the server under test; only where a node speaks on its
+//! standard output is that a pipe, which whoever asked for it reads until its end.
 //! What this module does not know: what a node is, why a process is killed, and when it is healthy.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
@@ -60,6 +61,15 @@ impl Launch {
     pub fn into_log(log: &Path) -> Self {
         Self { log: log.to_owned(), ..Self::default() }
     }
+}
+
+/// Our ends of a child's pipes.
+#[derive(Debug)]
+pub struct Pipes {
+    /// What is written here, it reads.
+    pub stdin: PipeWriter,
+    /// What it prints; to be read until its end.
+    pub stdout: PipeReader,
 }
 
 /// Starts processes from one thread that lives as long as the runner.
@@ -125,21 +135,38 @@ impl Spawner {
         dials: Option<Arc<dyn Dials>>,
         on_exit: impl FnOnce(&str, bool) + Send + 'static,
     ) -> io::Result<Child> {
-        self.have_guard()?;
-        let mut command = self.own_command();
-        command.args(["exec-node", "--parent", &std::process::id().to_string()]);
+        let mut command = self.tied_command()?;
         command.stdin(Stdio::null());
         if let Some(dials) = dials {
             let (ours, theirs) = whitewater_redirect::pair()?;
             whitewater_redirect::supervise(ours, dials)?;
             command.arg("--redirect").stdin(theirs);
         }
-        command.arg("--").arg(&launch.program).args(&launch.arguments);
-        command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
-        if let Some(folder) = &launch.folder {
-            command.current_dir(folder);
-        }
-        self.spawn_command(command, &launch.log, on_exit)
+        fill(&mut command, launch);
+        self.spawn_command(command, &launch.log, None, on_exit)
+    }
+
+    /// The same, with pipes in the place of its standard input and output; the log has what it prints to stderr.
+    pub fn spawn_piped(
+        &self,
+        launch: &Launch,
+        on_exit: impl FnOnce(&str, bool) + Send + 'static,
+    ) -> io::Result<(Child, Pipes)> {
+        let mut command = self.tied_command()?;
+        let (theirs, stdin) = io::pipe()?;
+        let (stdout, out) = io::pipe()?;
+        command.stdin(theirs);
+        fill(&mut command, launch);
+        let child = self.spawn_command(command, &launch.log, Some(out.into()), on_exit)?;
+        Ok((child, Pipes { stdin, stdout }))
+    }
+
+    /// What ties a program to this process's life, as far as to its name.
+    fn tied_command(&self) -> io::Result<Command> {
+        self.have_guard()?;
+        let mut command = self.own_command();
+        command.args(["exec-node", "--parent", &std::process::id().to_string()]);
+        Ok(command)
     }
 
     fn own_command(&self) -> Command {
@@ -166,10 +193,11 @@ impl Spawner {
         &self,
         mut command: Command,
         log: &Path,
+        out: Option<Stdio>,
         on_exit: impl FnOnce(&str, bool) + Send + 'static,
     ) -> io::Result<Child> {
-        let out = open_log(log)?;
-        let errors = out.try_clone()?;
+        let errors = open_log(log)?;
+        let out = out.map_or_else(|| errors.try_clone().map(Stdio::from), Ok)?;
         command.stdout(out).stderr(errors).process_group(0);
         let mark = format!("{}{}", self.marks, self.spawned.fetch_add(1, Ordering::Relaxed));
         command.env(MARK, &mark);
@@ -178,6 +206,15 @@ impl Spawner {
         self.requests.send(Request { command, reply }).map_err(|_| gone())?;
         let pid = answer.recv().map_err(|_| gone())??;
         Child::watch(Kin { first: pid, mark }, on_exit)
+    }
+}
+
+/// Names the program behind what ties it.
+fn fill(command: &mut Command, launch: &Launch) {
+    command.arg("--").arg(&launch.program).args(&launch.arguments);
+    command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
+    if let Some(folder) = &launch.folder {
+        command.current_dir(folder);
     }
 }
 
@@ -334,7 +371,7 @@ mod tests {
         command.args(&arguments[1..]).stdin(Stdio::null());
         let child = Spawner::new()
             .unwrap()
-            .spawn_command(command, &folder.path().join("log"), move |how, expected| {
+            .spawn_command(command, &folder.path().join("log"), None, move |how, expected| {
                 let _ = sender.send((how.to_owned(), expected));
             })
             .unwrap();
@@ -442,7 +479,7 @@ mod tests {
         let command = Command::new("/nowhere/server");
         let error = Spawner::new()
             .unwrap()
-            .spawn_command(command, &folder.path().join("log"), |_, _| {})
+            .spawn_command(command, &folder.path().join("log"), None, |_, _| {})
             .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }

@@ -1,5 +1,6 @@
 //! One direction between two parties: the rule in force and what it did.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
@@ -61,6 +62,33 @@ impl Direction {
             connections_blocked: read(&self.connections_blocked),
             connections_reset: read(&self.connections_reset),
             last_effect_ns: read(&self.last_effect_ns),
+        }
+    }
+
+    /// Hands one message of so many bytes over while it is sure that no rule stops it, and counts it once that is done; `None`: it
+    /// is lost, and counted so.
+    pub(super) fn pass<T>(
+        &self,
+        bytes: usize,
+        hand_over: impl FnOnce() -> io::Result<T>,
+    ) -> Option<io::Result<T>> {
+        let look = self.rule.borrow();
+        if matches!(*look, Rule::Block | Rule::Reset) {
+            self.count_lost(*look, bytes);
+            return None;
+        }
+        let handed = hand_over();
+        if handed.is_ok() {
+            self.count_passed(bytes);
+        }
+        Some(handed)
+    }
+
+    /// Counts a message that was lost under this rule.
+    pub(super) fn count_lost(&self, rule: Rule, bytes: usize) {
+        self.count_blocked(bytes);
+        if rule == Rule::Reset {
+            self.count_reset();
         }
     }
 

@@ -8,6 +8,8 @@
 //! A connection attempt against a block is lost, as it is in a real network ([`deaf`]). Of what a server is called from,
 //! the address is that of the node that calls.
 //!
+//! Nodes that speak on their standard input and output have no addresses: a [`Router`] carries their messages under the same rules.
+//!
 //! Works for any user, in any container. What it cannot do is act on packets: a byte stream is never lossy.
 
 mod connection;
@@ -15,6 +17,7 @@ mod deaf;
 mod dials;
 mod direction;
 mod link;
+mod router;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,7 @@ pub(crate) use dials::Dialled;
 #[cfg(test)]
 pub(crate) use direction::Counters;
 pub(crate) use direction::Direction;
+pub(crate) use router::Router;
 pub(crate) use rule::Rule;
 
 use crate::dice::Dice;
@@ -95,6 +99,20 @@ impl Network {
             }
         }
         Ok(network)
+    }
+
+    /// Of nodes 1 to `nodes`, whose messages a [`Router`] carries: nobody listens.
+    pub(crate) fn of_messages(nodes: u32, clients: u32) -> Self {
+        let (directions, links) = (BTreeMap::new(), BTreeMap::new());
+        let mut network = Self { directions, links, nodes: BTreeMap::new() };
+        for to in (1..=nodes).map(Party::Node) {
+            let others = (1..=nodes).map(Party::Node).filter(|from| *from != to);
+            for from in others.chain((0..clients).map(Party::Client)) {
+                network.add_direction(from, to);
+                network.add_direction(to, from);
+            }
+        }
+        network
     }
 
     fn add_direction(&mut self, from: Party, to: Party) -> Arc<Direction> {

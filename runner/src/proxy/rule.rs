@@ -59,6 +59,17 @@ impl Rule {
     }
 }
 
+/// What becomes of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It arrives at once.
+    Now,
+    /// It never arrives.
+    Lost,
+    /// It arrives then.
+    Late(Instant),
+}
+
 /// When the next piece of one connection may leave, in order.
 #[derive(Debug)]
 pub(crate) struct Schedule {
@@ -76,7 +87,21 @@ impl Schedule {
     /// The time at which `length` bytes that arrived now are due. Never earlier than what came
     /// before them.
     pub(crate) fn due(&mut self, rule: Rule, now: Instant, length: usize) -> Instant {
-        let due = match rule {
+        self.last_due = self.last_due.max(self.due_alone(rule, now, length));
+        self.last_due
+    }
+
+    /// What becomes of a message that arrived now. It is late by itself: those after it may overtake it.
+    pub(crate) fn fate(&mut self, rule: Rule, now: Instant, length: usize) -> Fate {
+        match rule {
+            Rule::Pass => Fate::Now,
+            Rule::Block | Rule::Reset => Fate::Lost,
+            Rule::Slow { .. } => Fate::Late(self.due_alone(rule, now, length)),
+        }
+    }
+
+    fn due_alone(&mut self, rule: Rule, now: Instant, length: usize) -> Instant {
+        match rule {
             Rule::Pass | Rule::Block | Rule::Reset => now,
             Rule::Slow { delay, jitter, bytes_per_s } => {
                 if let Some(bytes_per_s) = bytes_per_s {
@@ -86,9 +111,7 @@ impl Schedule {
                 let extra = self.dice.between(0, jitter.as_micros() as u64);
                 self.free.max(now) + delay + Duration::from_micros(extra)
             }
-        };
-        self.last_due = self.last_due.max(due);
-        self.last_due
+        }
     }
 }
 
@@ -109,6 +132,24 @@ mod tests {
         assert!(due.is_sorted());
         assert!(due[0] >= now + Duration::from_millis(20));
         assert!(due[99] <= now + Duration::from_millis(50));
+    }
+
+    #[tokio::test]
+    async fn messages_overtake_each_other_where_streams_do_not() {
+        let now = Instant::now();
+        let rule = Rule::late(Duration::from_millis(20), Duration::from_millis(30));
+        let mut schedule = schedule(now);
+        let due: Vec<Instant> = (0..100)
+            .map(|_| match schedule.fate(rule, now, 10) {
+                Fate::Late(due) => due,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(!due.is_sorted());
+        assert!(due.iter().all(|due| *due >= now + Duration::from_millis(20)));
+        assert_eq!(schedule.fate(Rule::Pass, now, 10), Fate::Now);
+        assert_eq!(schedule.fate(Rule::Block, now, 10), Fate::Lost);
+        assert_eq!(schedule.fate(Rule::Reset, now, 10), Fate::Lost);
     }
 
     #[tokio::test]

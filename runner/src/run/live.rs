@@ -99,7 +99,11 @@ async fn ready(stage: &Stage, node: u32) -> Result<(), String> {
     let end = Instant::now() + manner.ready_within;
     let setup = &stage.cluster.setups()[&node];
     loop {
-        let Err(seen) = manner.ready.look(setup).await else { return Ok(()) };
+        let looked = match &stage.router {
+            Some(router) => router.look(node),
+            None => manner.ready.look(setup).await,
+        };
+        let Err(seen) = looked else { return Ok(()) };
         if Instant::now() >= end {
             let within_s = manner.ready_within.as_secs();
             return Err(format!(

@@ -125,6 +125,7 @@ pub(crate) async fn execute(order: Order) -> anyhow::Result<Exit> {
         progress.say(&summary);
         stage.environment.fault_tier += &format!("; {summary}");
     }
+    log.notes.extend(stage.router.iter().flat_map(|router| router.notes()));
     log.note(&ending, &mut stage.recorder.clone());
     let noted = stage.recorder.flush();
     progress.finish();

@@ -19,7 +19,7 @@ use crate::environment;
 use crate::nemesis::Field;
 use crate::observe::{Observer, Pace, Watch};
 use crate::plan::Plan;
-use crate::proxy::{Dialled, Network, Party};
+use crate::proxy::{Dialled, Network, Party, Router};
 use crate::record::Recorder;
 use crate::store::RunFolder;
 use crate::tier;
@@ -44,6 +44,8 @@ pub(super) struct Stage {
     pub(super) observer: Arc<Observer>,
     pub(super) target: Arc<dyn Target>,
     pub(super) profile: Profile,
+    /// Who carries messages, where nodes speak on their standard input and output.
+    pub(super) router: Option<Arc<Router>>,
     /// Who dialled whom, where dials are redirected.
     pub(super) dialled: Option<Arc<Dialled>>,
     leader: LeaderSeen,
@@ -67,15 +69,15 @@ impl Stage {
         let _ = CURRENT_RUN.set(folder.path.clone());
         folder.write_json(PLAN, plan)?;
         let mut environment = environment::collect(&folder.path, order.build.program.as_deref());
-        let tier = tier::choose(order.tier).await?;
-        environment.fault_tier = tier.description;
         let recorder = Recorder::create(&folder.path).context("create the history")?;
         let recording = Fact::Recording { schema_version: SCHEMA_VERSION, canary: order.canary };
         recorder.event(recording.event());
         let nodes: Vec<u32> = (1..=plan.nodes).collect();
         let addresses: BTreeMap<u32, SocketAddr> =
             nodes.iter().map(|node| (*node, reservation.node(*node))).collect();
-        let network = open_network(plan, &reservation, &nodes).await?;
+        let Ways { network, router, is_redirect, description } =
+            ways(order, profile.manner.is_wired, &reservation, &nodes).await?;
+        environment.fault_tier = description;
         let place = |node: &u32| (*node, place(&profile, &reservation, *node));
         let places = Arc::new(nodes.iter().map(place).collect());
         let journals = order.journal.then(|| folder.join(JOURNALS));
@@ -84,15 +86,16 @@ impl Stage {
         }
         let setups = nodes.iter().map(|node| NodeSetup {
             journal: journals.as_ref().map(|it| it.join(format!("n{node}.{EXTENSION}"))),
-            peers: peers(*node, &addresses, (!tier.is_redirect).then_some(&*network)),
+            peers: peers(*node, &addresses, (!is_redirect).then_some(&*network)),
             ..node_setup(*node, &folder, &places)
         });
-        let dialled = tier.is_redirect.then(Arc::<Dialled>::default);
+        let dialled = is_redirect.then(Arc::<Dialled>::default);
         let mut cluster = Cluster::new(setups.collect(), target.clone(), recorder.clone())
             .context("start the spawning thread")?;
         if let Some(dialled) = &dialled {
             cluster.redirect(|node| dialled.of(node, &network));
         }
+        router.iter().for_each(|router| cluster.route(router.clone()));
         let cluster = Arc::new(cluster);
         let operator = target.operator(addresses.clone());
         let probe = target.probe(&cluster.setups());
@@ -111,6 +114,7 @@ impl Stage {
             network,
             field: Arc::new(field),
             observer,
+            router,
             dialled,
             target,
             profile,
@@ -120,26 +124,57 @@ impl Stage {
         })
     }
 
-    /// Who leads, as far as it is seen, for whoever wants to know.
-    pub(super) fn leader(&self) -> LeaderSeen {
-        self.leader.clone()
+    /// A client's connections to the nodes, under the rules of its number.
+    pub(super) fn connections(&self, number: u32) -> Box<dyn whitewater_target::Client> {
+        let wired = self.router.as_ref().and_then(|router| {
+            self.target.wired_client(router.caller(number), self.leader.clone())
+        });
+        wired.unwrap_or_else(|| {
+            let reach =
+                |node: &u32| Some((*node, self.network.address(Party::Client(number), *node)?));
+            let reached = self.nodes.iter().filter_map(reach).collect();
+            self.target.client(reached, self.leader.clone())
+        })
     }
 
     /// The clients of a plan, with nothing done yet.
     pub(super) fn crew(&self, plan: &Plan) -> Crew {
-        let workers = (0..plan.workload.clients).map(|number| {
-            let reach =
-                |node: &u32| Some((*node, self.network.address(Party::Client(number), *node)?));
-            Worker {
-                client: Client::new(ClientSetup::of(plan, number)),
-                connections: self
-                    .target
-                    .client(self.nodes.iter().filter_map(reach).collect(), self.leader.clone()),
-                recorder: self.recorder.clone(),
-            }
+        let workers = (0..plan.workload.clients).map(|number| Worker {
+            client: Client::new(ClientSetup::of(plan, number)),
+            connections: self.connections(number),
+            recorder: self.recorder.clone(),
         });
         Crew::new(workers.collect(), Shared::new(&plan.workload, plan.nodes))
     }
+}
+
+/// How what nodes say comes to other nodes.
+struct Ways {
+    network: Arc<Network>,
+    router: Option<Arc<Router>>,
+    is_redirect: bool,
+    /// What it is, and what it cannot do.
+    description: String,
+}
+
+async fn ways(
+    order: &Order,
+    is_wired: bool,
+    reservation: &Reservation,
+    nodes: &[u32],
+) -> anyhow::Result<Ways> {
+    let plan = &order.plan;
+    if !is_wired {
+        let tier = tier::choose(order.tier).await?;
+        let network = open_network(plan, reservation, nodes).await?;
+        let (is_redirect, description) = (tier.is_redirect, tier.description);
+        return Ok(Ways { network, router: None, is_redirect, description });
+    }
+    let description = tier::router(order.tier)?.to_owned();
+    let network = Arc::new(Network::of_messages(plan.nodes, plan.workload.clients));
+    let dice = Dice::new(plan.seed, PROXY_PURPOSE);
+    let router = Some(Arc::new(Router::new(network.clone(), plan.nodes, dice)));
+    Ok(Ways { network, router, is_redirect: false, description })
 }
 
 async fn open_network(

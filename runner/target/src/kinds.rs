@@ -1,12 +1,13 @@
 //! Descriptions to begin with, one for each way to talk to a server.
 
 /// The kinds there are, each with its commented description.
-const KINDS: [(&str, &str); 5] = [
+const KINDS: [(&str, &str); 6] = [
     ("http", include_str!("../kinds/http.toml")),
     ("resp", include_str!("../kinds/resp.toml")),
     ("shim", include_str!("../kinds/shim.toml")),
     ("command", include_str!("../kinds/command.toml")),
     ("etcd", include_str!("../kinds/etcd.toml")),
+    ("maelstrom", include_str!("../kinds/maelstrom.toml")),
 ];
 
 /// The names of the kinds.

@@ -14,6 +14,7 @@ mod node;
 mod profile;
 mod readiness;
 pub mod template;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -35,6 +36,7 @@ pub use kinds::{beginning, kinds};
 pub use node::{NodeSetup, Place, Preparation};
 pub use profile::{Manner, Offers, Profile, Readiness, Tells};
 use whitewater_processes::Launch;
+pub use wire::{Unanswered, Wire};
 
 /// The names a user may ask for, beside the path of a description.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -97,6 +99,11 @@ pub trait Target: Send + Sync {
 
     /// A client of its own, with its own connections and session. `addresses`: how it reaches each node's first port.
     fn client(&self, addresses: BTreeMap<u32, SocketAddr>, leader: LeaderSeen) -> Box<dyn Client>;
+
+    /// The same, of nodes that speak on their standard input and output; `None`: they do not.
+    fn wired_client(&self, _wire: Box<dyn Wire>, _leader: LeaderSeen) -> Option<Box<dyn Client>> {
+        None
+    }
 
     /// Asks nodes about themselves; `None` where they do not tell.
     fn probe(&self, nodes: &BTreeMap<u32, NodeSetup>) -> Option<Arc<dyn Probe>>;

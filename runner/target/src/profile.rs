@@ -52,6 +52,9 @@ pub struct Tells {
 /// How nodes are started, awaited and stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manner {
+    /// Nodes speak Maelstrom's protocol on their standard input and output: whoever starts them carries their messages,
+    /// and they have no ports.
+    pub is_wired: bool,
     /// Each node is started once the one before is ready.
     pub one_by_one: bool,
     /// When a node counts as ready.
@@ -109,6 +112,7 @@ impl Tells {
 impl Default for Manner {
     fn default() -> Self {
         Self {
+            is_wired: false,
             one_by_one: false,
             ready: Readiness::Listens,
             ready_within: Duration::from_secs(30),

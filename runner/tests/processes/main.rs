@@ -6,6 +6,7 @@ mod cli;
 mod errors;
 mod harness;
 mod journal;
+mod maelstrom;
 mod mutants;
 mod playground;
 mod run;

@@ -2,12 +2,13 @@
 //!
 //! [`taken`] judges what comes back, [`facts`] is what is told of it; here it is done.
 
+mod carried;
 mod facts;
 mod listeners;
 mod requests;
 mod taken;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +22,6 @@ use super::setup::Stage;
 use crate::cluster::node_name;
 use crate::nemesis::ProcessState;
 use crate::phases::Log;
-use crate::proxy::Party;
 pub(crate) use facts::Facts;
 use taken::{in_words, judge_absent, judge_cas, judge_read, judge_without_majority};
 
@@ -87,9 +87,7 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn new(stage: &'a Stage) -> Self {
         let nodes: Vec<u32> = stage.cluster.numbers().collect();
-        let reach = |node: &u32| Some((*node, stage.network.address(Party::Client(0), *node)?));
-        let addresses = nodes.iter().filter_map(reach).collect();
-        let client = stage.target.client(addresses, stage.leader());
+        let client = stage.connections(0);
         Self { stage, nodes, client, session: None, keys: 0, facts: Facts::default() }
     }
 
@@ -114,8 +112,14 @@ impl<'a> Bench<'a> {
         self.cas().await;
         self.tell_status();
         self.without_majority().await?;
-        self.killed_leader().await?;
+        if self.stage.profile.promised.persistent {
+            self.killed_leader().await?;
+        }
         self.all_killed().await?;
+        if let Some(router) = self.stage.router.clone() {
+            self.tell_carried(&router);
+            return Ok(());
+        }
         self.tell_dials();
         self.tell_listeners();
         Ok(())
@@ -217,6 +221,9 @@ impl<'a> Bench<'a> {
 
     fn tell_status(&mut self) {
         let tells = self.stage.profile.tells;
+        if self.stage.router.is_some() {
+            return self.tell_no_status();
+        }
         if !tells.anything() {
             self.facts.limited(
                 "status",
@@ -363,22 +370,9 @@ impl<'a> Bench<'a> {
             return;
         };
         let seen = dialled.pairs();
-        let all: BTreeSet<(u32, u32)> = self
-            .nodes
-            .iter()
-            .flat_map(|from| self.nodes.iter().map(move |to| (*from, *to)))
-            .filter(|(from, to)| from != to)
-            .collect();
-        let linked = |&(one, other): &(u32, u32)| {
-            seen.contains(&(one, other)) || seen.contains(&(other, one))
-        };
-        let missing: Vec<String> = all
-            .iter()
-            .filter(|pair| pair.0 < pair.1 && !linked(pair))
-            .map(|(one, other)| format!("n{one}-n{other}"))
-            .collect();
-        let told = format!("{} of {} ordered pairs were dialled", seen.len(), all.len());
-        match (all.is_empty(), missing.is_empty(), seen.is_empty()) {
+        let (all, missing) = (self.ordered_pairs(), self.unlinked(&seen));
+        let told = format!("{} of {all} ordered pairs were dialled", seen.len());
+        match (all == 0, missing.is_empty(), seen.is_empty()) {
             (true, ..) => {}
             (_, true, _) => self.facts.good(what, format!("{told}, and every two nodes are linked")),
             (_, _, true) => self.facts.wrong(

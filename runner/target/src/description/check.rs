@@ -33,15 +33,15 @@ pub(super) fn check(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), Flaw> {
-    if description.kind == Kind::Maelstrom {
-        let says = "nodes of `kind = \"maelstrom\"` cannot be run yet: only servers that listen on ports can";
-        return Err(Flaw::whole(file, says, None));
-    }
     let ports = description.ports.iter().map(|port| port.get_ref().clone()).collect();
     let lists = description.lists.keys().map(|list| list.get_ref().clone()).collect();
     let checker = Checker { file, text, environment, ports, lists };
     checker.names(description)?;
     checker.node(description)?;
+    if description.kind == Kind::Maelstrom {
+        description.errors.iter_mut().try_for_each(|rule| checker.error_rule(rule))?;
+        return checker.wired(description);
+    }
     let has_leader = description.status.sources().any(|(_, source)| source.told().leads);
     let tells_misses =
         description.errors.iter().any(|rule| *rule.means.get_ref() == Means::Mismatch);
@@ -84,7 +84,7 @@ impl Checker<'_> {
     }
 
     fn names(&self, description: &Description) -> Result<(), Flaw> {
-        if description.ports.is_empty() {
+        if description.ports.is_empty() && description.kind == Kind::Server {
             let help = "name the ports that a node listens on, the clients' first: ports = [\"http\", \"raft\"]";
             return Err(Flaw::whole(self.file, "the key `ports` is missing", Some(help.into())));
         }
@@ -119,6 +119,31 @@ impl Checker<'_> {
             return Err(Flaw::whole(self.file, says, None));
         }
         Ok(())
+    }
+
+    /// What nodes that speak on standard input and output have no use for.
+    fn wired(&self, description: &Description) -> Result<(), Flaw> {
+        let says = |key: &str| {
+            format!(
+                "`{key}` has no place with `kind = \"maelstrom\"`: nodes speak on stdin and stdout"
+            )
+        };
+        if let Some(port) = description.ports.first() {
+            return Err(self.flaw(&port.span(), says("ports")).helped("leave `ports` out"));
+        }
+        let is_asked = description.status.sources().next().is_some();
+        let others = [
+            ("[client", description.client.is_some(), "leave it out: clients speak lin-kv"),
+            ("[status", is_asked, "leave it out: such nodes cannot be asked who leads"),
+            ("ready", description.ready.is_some(), "leave it out: ready is who answered init"),
+        ];
+        match others.into_iter().find(|(_, is_there, _)| *is_there) {
+            Some((key, _, help)) => {
+                let name = key.trim_start_matches('[');
+                Err(self.near(key, says(name)).helped(help))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Everything that is filled in for a node.

@@ -13,24 +13,22 @@ use toml::Spanned;
 use super::client::{Client, ErrorRule};
 use super::notation::{Arguments, Forms, Pattern, Stop, Text, Time};
 use super::status::Statuses;
-use whitewater_checker::target::Promised;
+use whitewater_checker::target::{Promised, Reads};
 
 use crate::profile::Readiness;
 
-/// What the schema says of [`Promised`], which belongs to the checker.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its form is used")]
-struct PromisedForm {
+/// `[promises]`: what may be held against it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Promises {
     /// What reads show: linearizable, the newest value; stale, any that was there.
     reads: Option<ReadsForm>,
     /// Whether a node that was killed comes back with what it had acknowledged.
     persistent: Option<bool>,
 }
 
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its form is used")]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 enum ReadsForm {
     Linearizable,
     Stale,
@@ -93,13 +91,25 @@ pub struct Description {
     pub status: Statuses,
     /// What may be held against it.
     #[serde(default)]
-    #[schemars(with = "PromisedForm")]
-    pub promises: Promised,
+    pub promises: Promises,
     /// How long things take.
     #[serde(default)]
     pub times: Times,
     /// How the program is built before it is tested.
     pub build: Option<Build>,
+}
+
+impl Description {
+    /// What may be held against it. Nodes that speak Maelstrom's protocol keep nothing, unless it is written that they do.
+    pub fn promised(&self) -> Promised {
+        Promised {
+            reads: match self.promises.reads {
+                Some(ReadsForm::Stale) => Reads::Stale,
+                Some(ReadsForm::Linearizable) | None => Reads::Linearizable,
+            },
+            persistent: self.promises.persistent.unwrap_or(self.kind == Kind::Server),
+        }
+    }
 }
 
 /// Files by their paths.

@@ -17,7 +17,9 @@ pub use client::{
     Client, Codes, Condition, ErrorRule, EtcdClient, EtcdReads, HttpClient, HttpRequest, Means,
     Offer, Reading, ResponseRule, RunClient, RunRequest, ShimClient, To,
 };
-pub use document::{Build, Commands, Description, Files, Kind, ListEntry, Lists, Order, Times};
+pub use document::{
+    Build, Commands, Description, Files, Kind, ListEntry, Lists, Order, Promises, Times,
+};
 pub use flaw::Flaw;
 pub use notation::{Arguments, Pattern, Stop, Text, Time};
 pub use read::{DESCRIPTION_BYTES_MAX, read, schema};

@@ -3,6 +3,7 @@
 mod client;
 mod http;
 mod json;
+mod maelstrom;
 mod meaning;
 mod program;
 mod resp;

@@ -39,7 +39,7 @@ const STDERR_BYTES_SHOWN: usize = 400;
 const WHOLE_WRITE_BYTES_MAX: usize = 4_096;
 
 /// What an error code means, as Maelstrom defines them.
-fn meaning_of(code: i64) -> Means {
+pub(super) fn meaning_of(code: i64) -> Means {
     match code {
         // Temporarily unavailable; not the leader.
         11 => Means::NotLeader,

@@ -10,15 +10,16 @@ use std::time::Duration;
 use whitewater_processes::Launch;
 
 use super::client::ForeignClient;
+use super::maelstrom::{KeyNumbers, MaelstromClient};
 use super::program::Programs;
 use super::status::ForeignProbe;
 use crate::description::{
-    Arguments, Client, Commands, Description, Offer, Order, StatusSource, Time,
+    Arguments, Client, Commands, Description, Kind, Offer, Order, StatusSource, Time,
 };
 use crate::node::{NodeSetup, Preparation};
 use crate::profile::{Manner, Offers, Profile, Readiness, Tells};
 use crate::template::{Escape, List, Scope};
-use crate::{Build, Client as Asks, LeaderSeen, Probe, Target};
+use crate::{Build, Client as Asks, LeaderSeen, Probe, Target, Wire};
 
 /// How often nodes are asked for their status where a program is run for it.
 const PROGRAM_EVERY: Duration = Duration::from_secs(1);
@@ -34,6 +35,7 @@ pub(crate) struct Foreign {
     lists: Arc<BTreeMap<String, List>>,
     programs: Programs,
     build: Build,
+    keys: Arc<KeyNumbers>,
 }
 
 impl Foreign {
@@ -51,7 +53,14 @@ impl Foreign {
             (name.get_ref().clone(), List { each: entry.each.template.clone(), between })
         };
         let lists = Arc::new(description.lists.iter().map(list).collect());
-        Self { name: name.to_owned(), description: Arc::new(description), lists, programs, build }
+        Self {
+            name: name.to_owned(),
+            description: Arc::new(description),
+            lists,
+            programs,
+            build,
+            keys: Arc::default(),
+        }
     }
 
     /// Runs with a node's places filled in.
@@ -131,13 +140,15 @@ impl Target for Foreign {
                 Some(operations) => operations.contains(&offer),
             },
             Some(Client::Etcd(_)) => offer == Offer::Cas,
-            None => false,
+            // lin-kv's.
+            None => offer == Offer::Cas,
         };
+        let is_wired = description.kind == Kind::Maelstrom;
         let time = |time: Option<Time>, usual: Duration| time.map_or(usual, |time| time.0);
         let panics = description.panics.iter().map(|pattern| pattern.0.raw.clone());
         Profile {
             ports: description.ports.iter().map(|port| port.get_ref().clone()).collect(),
-            ports_apart: true,
+            ports_apart: !is_wired,
             offers: Offers { cas: has(Offer::Cas), append: has(Offer::Append) },
             tells: Tells {
                 leads: told.leads || told.leader,
@@ -145,8 +156,9 @@ impl Target for Foreign {
                 term: told.term && !description.status.term_lags,
                 applied: false,
             },
-            promised: description.promises,
+            promised: description.promised(),
             manner: Manner {
+                is_wired,
                 one_by_one: description.order == Order::OneByOne,
                 ready: description.ready.clone().unwrap_or(Readiness::Listens),
                 ready_within: description.times.restart(),
@@ -198,6 +210,12 @@ impl Target for Foreign {
     fn client(&self, addresses: BTreeMap<u32, SocketAddr>, leader: LeaderSeen) -> Box<dyn Asks> {
         let (description, programs) = (self.description.clone(), self.programs.clone());
         Box::new(ForeignClient::new(description, programs, &addresses, leader))
+    }
+
+    fn wired_client(&self, wire: Box<dyn Wire>, leader: LeaderSeen) -> Option<Box<dyn Asks>> {
+        let keys = self.keys.clone();
+        (self.description.kind == Kind::Maelstrom)
+            .then(|| Box::new(MaelstromClient::new(&self.description, wire, keys, leader)) as _)
     }
 
     fn probe(&self, nodes: &BTreeMap<u32, NodeSetup>) -> Option<Arc<dyn Probe>> {
