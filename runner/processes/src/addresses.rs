@@ -3,7 +3,8 @@
 //! Every node gets an address of its own, and its ports are below the range from which the kernel picks those
 //! for outgoing connections: a node that is down for a while finds its ports free.
 //! A run holds a *block* 127.x.y.0/24, reserved by a listener on the block's last address for as long
-//! as the run lasts, so that runs side by side never meet.
+//! as the run lasts, so that runs side by side never meet. Servers that may bind every address have ports of which nobody
+//! on this machine has one, on whichever address.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -17,6 +18,8 @@ pub const PORT_DEFAULT: u16 = 7100;
 const BLOCKS_TRIED_MAX: u32 = 50;
 /// Ports of one name are so far from those of the next: there are never more nodes.
 const NODES_MAX: u16 = 16;
+/// From here on the kernel picks ports for outgoing connections, unless told otherwise.
+const KERNELS_PORTS: u16 = 32_768;
 /// The address whose listener reserves a block.
 const RESERVATION: u8 = 254;
 /// The address on which the proxies listen.
@@ -85,6 +88,22 @@ impl Ports {
         };
         (0..self.of_each).map(nth).collect()
     }
+
+    /// That of the listener that reserves a block, which no node may need on every address.
+    fn of_reservation(self) -> u16 {
+        match self.are_apart {
+            false => self.first,
+            true => self.first.saturating_add(NODES_MAX - 1),
+        }
+    }
+
+    /// Those of another run beside; the same where there are none below the kernel's own.
+    fn beside(self, runs: u16) -> Self {
+        let distance = self.of_each.saturating_mul(NODES_MAX).saturating_mul(runs);
+        let first = self.first.saturating_add(distance);
+        let is_below = first.saturating_add(self.of_each.saturating_mul(NODES_MAX)) < KERNELS_PORTS;
+        if self.are_apart && is_below { Self { first, ..self } } else { self }
+    }
 }
 
 /// A block that is this run's until it is dropped.
@@ -115,7 +134,7 @@ impl Reservation {
         nodes: u32,
     ) -> Result<Self, Refusal> {
         if let Some(block) = asked {
-            return Self::try_take(block, ports, nodes).map_err(|error| {
+            return Self::try_take(block, ports, nodes, false).map_err(|error| {
                 Refusal::Environment(format!(
                     "the addresses asked for are not free: {error}; choose another \
                      --address-block or --port, or leave both out"
@@ -124,7 +143,9 @@ impl Reservation {
         }
         let mut last = String::new();
         for attempt in 0..BLOCKS_TRIED_MAX {
-            match Self::try_take(nth_block(start.wrapping_add(attempt)), ports, nodes) {
+            let block = nth_block(start.wrapping_add(attempt));
+            let beside = ports.beside(u16::try_from(attempt).unwrap_or(0));
+            match Self::try_take(block, beside, nodes, ports.are_apart) {
                 Ok(reservation) => return Ok(reservation),
                 Err(error) => last = error.to_string(),
             }
@@ -135,12 +156,20 @@ impl Reservation {
         )))
     }
 
-    fn try_take(block: Block, ports: Ports, nodes: u32) -> io::Result<Self> {
-        let listener = bind(SocketAddr::new(block.ip(RESERVATION), ports.first))?;
-        for number in 1..=nodes {
-            let beyond = || io::Error::other(format!("n{number} would need a port above 65535"));
-            for port in ports.of(number).ok_or_else(beyond)? {
-                bind(SocketAddr::new(block.node(number), port))?;
+    /// `on_every`: whether the ports have to be free on every address of this machine.
+    fn try_take(block: Block, ports: Ports, nodes: u32, on_every: bool) -> io::Result<Self> {
+        let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let beyond = |number| io::Error::other(format!("n{number} would need a port above 65535"));
+        let of = |number| Ok((number, ports.of(number).ok_or_else(|| beyond(number))?));
+        let nodes: Vec<(u32, Vec<u16>)> = (1..=nodes).map(of).collect::<io::Result<_>>()?;
+        if on_every {
+            bind(SocketAddr::new(everywhere, ports.of_reservation()))?;
+        }
+        let listener = bind(SocketAddr::new(block.ip(RESERVATION), ports.of_reservation()))?;
+        for (number, ports) in nodes {
+            let host = if on_every { everywhere } else { block.node(number) };
+            for port in ports {
+                bind(SocketAddr::new(host, port))?;
             }
         }
         Ok(Self { block, ports, _listener: listener })
@@ -192,6 +221,20 @@ mod tests {
         assert_eq!(Ports::same(7411).of(2), Some(vec![7411]));
         let error = Reservation::take(None, 4712, Ports::apart(65_530, 2), 3).unwrap_err();
         assert!(error.to_string().contains("above 65535"), "{error}");
+    }
+
+    #[test]
+    fn servers_that_bind_every_address_find_their_ports_free_beside_another_run() {
+        let first = Reservation::take(None, 4713, Ports::apart(7_511, 2), 3).unwrap();
+        let second = Reservation::take(None, 4714, Ports::apart(7_511, 2), 3).unwrap();
+        for reservation in [&first, &second] {
+            for port in (1..=3).flat_map(|node| reservation.ports(node)) {
+                bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)).unwrap();
+            }
+        }
+        assert!(second.ports(1)[0] >= first.ports(1)[0] + 32, "{first:?} {second:?}");
+        let last = Ports::apart(32_736, 2);
+        assert_eq!(last.beside(1), last.beside(0), "above are the kernel's own");
     }
 
     #[test]
