@@ -20,6 +20,7 @@ use whitewater_checker::observation::ProcessChange;
 use crate::nemesis::ProcessState;
 use crate::proxy::Router;
 use crate::record::Recorder;
+use crate::sentence::to_write;
 use whitewater_processes::{Child, Spawner};
 use whitewater_redirect::Dials;
 use whitewater_target::{NodeSetup, Target};
@@ -281,7 +282,13 @@ impl Cluster {
                     format!("it said “{words}”, and {} has the rest", log.display())
                 }
             };
-            Some(format!("n{number} ended at once with {how}: {said}"))
+            let stays = how.starts_with("exit code 0");
+            let what = match stays {
+                true => "the flag that keeps it in the foreground",
+                false => "its arguments: {host} and the declared ports are each node's own",
+            };
+            let write = to_write(self.target.place_of("command"), "command", what);
+            Some(format!("n{number} ended at once with {how}: {said}{write}"))
         })
     }
 

@@ -72,6 +72,11 @@ pub(crate) fn failed(tried: &str, cause: &io::Error) -> String {
     format!("could not {tried}: {}{}", reason(cause), advice(cause.kind()))
 }
 
+/// What is to be changed, where there is a description that says so: at `place`.
+pub(crate) fn to_write(place: Option<String>, key: &str, what: &str) -> String {
+    place.map_or_else(String::new, |place| format!("; {place}, `{key}`: {what}"))
+}
+
 /// What the system said, in words.
 pub(crate) fn reason(cause: &io::Error) -> String {
     plain(&cause.to_string())

@@ -16,7 +16,7 @@ use whitewater_checker::run_folder::{LATEST, PLAN};
 use whitewater_checker::target::TargetOutline;
 use whitewater_processes::{Block, PORT_DEFAULT};
 use whitewater_server::mutants::CATALOGUE;
-use whitewater_target::{BUNDLED, Build, Target, by_name};
+use whitewater_target::{BUNDLED, Build, EtcdReads, Target, by_name};
 
 use crate::exit::{Exit, Expectation, Refusal};
 use crate::flags::{CANARY, NO_FAULTS, StoreArguments, duration};
@@ -84,6 +84,9 @@ pub(crate) struct RunArguments {
     /// The kind of server under test: bundled, etcd, pysyncobj, nats, redis, minimal, or a description, FILE.toml
     #[arg(long, env = "WHITEWATER_TARGET", default_value = "bundled", value_name = "NAME")]
     pub(crate) target: String,
+    /// How etcd's own protocol reads, instead of what the description says; `serializable` must be caught
+    #[arg(long, value_parser = PossibleValuesParser::new(EtcdReads::NAMES), value_name = "READS")]
+    pub(crate) etcd_reads: Option<String>,
     /// Execute a stored plan (a run's plan.json) instead of drawing one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "faults", "time", "nodes", "workload", "clients", "keys", "rate", "operation_deadline", "snapshot_entries"])]
     pub(crate) plan: Option<PathBuf>,
@@ -165,6 +168,11 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
     if let Some(server) = &arguments.server {
         check_executable(server)?;
     }
+    if arguments.etcd_reads.is_some() && arguments.target == BUNDLED {
+        let text =
+            "--etcd-reads needs a --target whose description has [client.etcd], such as etcd";
+        return Err(Refusal::Usage(text.into()).into());
+    }
     if arguments.journal && arguments.target != BUNDLED {
         let text = format!("--journal needs --target {BUNDLED}: no other server writes journals");
         return Err(Refusal::Usage(text).into());
@@ -180,6 +188,7 @@ fn order(arguments: RunArguments) -> anyhow::Result<Order> {
         program: arguments.server,
         mutant: arguments.mutant.filter(|_| !canary),
         arguments: server_arguments,
+        etcd_reads: arguments.etcd_reads.as_deref().and_then(EtcdReads::named),
     };
     Ok(Order {
         plan,
@@ -360,6 +369,9 @@ fn command_line(arguments: &RunArguments, plan: &Plan) -> String {
     }
     if arguments.target != BUNDLED {
         flag("target", arguments.target.clone());
+    }
+    if let Some(reads) = &arguments.etcd_reads {
+        flag("etcd-reads", reads.clone());
     }
     if let Some(server) = &arguments.server {
         flag("server", server.display().to_string());

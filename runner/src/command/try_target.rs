@@ -65,7 +65,8 @@ pub(crate) fn run(arguments: &TryArguments) -> anyhow::Result<Exit> {
         Trial::Done(facts) => (facts, None),
         Trial::NotStarted(facts, trouble) => (facts, Some(trouble)),
     };
-    tell(arguments, &facts, trouble.as_deref());
+    let place_of = |key: &str| order.target.place_of(key);
+    tell(arguments, &facts, &place_of, trouble.as_deref());
     let exit = match (&trouble, facts.is_sound()) {
         (Some(_), _) => Exit::Environment,
         (None, false) => Exit::Usage,
@@ -119,11 +120,17 @@ fn order(arguments: &TryArguments, store: Store) -> anyhow::Result<Order> {
     })
 }
 
-fn tell(arguments: &TryArguments, facts: &Facts, trouble: Option<&str>) {
+fn tell(
+    arguments: &TryArguments,
+    facts: &Facts,
+    place_of: &dyn Fn(&str) -> Option<String>,
+    trouble: Option<&str>,
+) {
     if arguments.json {
         for tried in &facts.tried {
+            let place = tried.advice.as_deref().and_then(|advice| place_of(key_of(advice)));
             print_json(&json!({
-                "tried": tried.what, "result": tried.standing.word(), "text": tried.seen, "advice": tried.advice,
+                "tried": tried.what, "result": tried.standing.word(), "text": tried.seen, "advice": tried.advice, "place": place,
             }));
         }
         if let Some(trouble) = trouble {
@@ -143,11 +150,33 @@ fn tell(arguments: &TryArguments, facts: &Facts, trouble: Option<&str>) {
     if !advice.is_empty() {
         print(&format!("\nTo change in {}, or to know:\n", arguments.target));
         for advice in advice {
-            print(&format!("  - {advice}\n"));
+            let place = place_of(key_of(advice)).map(|place| format!("{place}, "));
+            print(&format!("  - {}{advice}\n", place.unwrap_or_default()));
         }
     }
     if trouble.is_none() && facts.is_sound() {
         let again = command(["run", "--target", &arguments.target, "--time", "20s"]);
         print(&format!("\nA run would be sound: {again}\n"));
+    }
+}
+
+/// The key that an advice begins with: `write: …`, `[times] restart …`, `stop = …`.
+fn key_of(advice: &str) -> &str {
+    let advice = advice.trim_start_matches('[');
+    advice
+        .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .next()
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_advice_begins_with_its_key() {
+        let keys =
+            ["write: the request", "[[errors]] means", "[client.…] cas", "stop = \"KILL\"", "…"];
+        assert_eq!(keys.map(key_of), ["write", "errors", "client", "stop", ""]);
     }
 }

@@ -14,7 +14,7 @@ use crate::observe::View;
 use crate::phases::{Ending, Log, Order, Phases, Sight, Step};
 use crate::plan::Plan;
 use crate::progress::{Moment, Progress};
-use crate::sentence::failed;
+use crate::sentence::{failed, plain, to_write};
 use crate::workload::Crew;
 use whitewater_server::clock::monotonic_ns;
 
@@ -81,7 +81,11 @@ pub(super) async fn bring_up(stage: &Stage) -> Result<(), String> {
     let (cluster, manner) = (&stage.cluster, &stage.profile.manner);
     for node in cluster.numbers() {
         let started = cluster.start(node);
-        started.map_err(|error| failed(&format!("start n{node}"), &error))?;
+        started.map_err(|error| {
+            let place = stage.target.place_of("command");
+            let what = "the program, by its path or by a name on PATH; `prepare`, if it is that";
+            failed(&format!("start n{node}"), &error) + &to_write(place, "command", what)
+        })?;
         if manner.one_by_one {
             ready(stage, node).await?;
         }
@@ -91,7 +95,11 @@ pub(super) async fn bring_up(stage: &Stage) -> Result<(), String> {
             ready(stage, node).await?;
         }
     }
-    cluster.introduce().map_err(|error| failed("set the cluster up", &error))
+    cluster.introduce().map_err(|error| {
+        let place = stage.target.place_of("setup").or_else(|| stage.target.place_of("join_after"));
+        let what = "with `join_after`, what makes a cluster of nodes that are up";
+        failed("set the cluster up", &error) + &to_write(place, "setup", what)
+    })
 }
 
 async fn ready(stage: &Stage, node: u32) -> Result<(), String> {
@@ -106,10 +114,15 @@ async fn ready(stage: &Stage, node: u32) -> Result<(), String> {
         let Err(seen) = looked else { return Ok(()) };
         if Instant::now() >= end {
             let within_s = manner.ready_within.as_secs();
-            return Err(format!(
-                "n{node} was not ready within {within_s} s: {seen}; its log is {}",
-                setup.log.display()
-            ));
+            let place_of = |key| Some((stage.target.place_of(key)?, key));
+            let write = place_of("ready").or_else(|| place_of("command")).map(|(place, key)| {
+                let what = "where it listens, by which it is seen to be ready, or [times] restart for how long it may take";
+                to_write(Some(place), key, what)
+            });
+            let (seen, log) = (plain(&seen), setup.log.display());
+            let says =
+                format!("n{node} was not ready within {within_s} s: {seen}; its log is {log}");
+            return Err(says + &write.unwrap_or_default());
         }
         sleep(READY_LOOK).await;
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::description::{Description, Flaw, read};
+use super::description::{Client, Description, read};
 use super::foreign::{Foreign, Programs};
 use super::{Build, built};
 
@@ -47,11 +47,12 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 /// Where there is none, or what is wrong with it; in words.
 pub(super) fn find(name: &str, build: &Build) -> Result<Foreign, String> {
     if let Some(finished) = FINISHED.iter().find(|finished| finished.name == name) {
-        let description =
-            parsed(&format!("{name}.toml"), finished.text).map_err(|flaw| flaw.to_string())?;
+        let file = format!("{name}.toml");
+        let description = parsed(&file, finished.text, build)?;
         let programs =
             unpacked(finished).map_err(|error| format!("write the programs of {name}: {error}"))?;
-        return Ok(Foreign::new(name, description, programs, build.clone()));
+        let target = Foreign::new(name, description, programs, build.clone());
+        return Ok(target.written_in(&file, finished.text));
     }
     let path = Path::new(name);
     if path.extension().is_none_or(|extension| extension != "toml") {
@@ -62,7 +63,7 @@ pub(super) fn find(name: &str, build: &Build) -> Result<Foreign, String> {
         ));
     }
     let text = fs::read_to_string(path).map_err(|error| format!("read {name}: {error}"))?;
-    let description = parsed(name, &text).map_err(|flaw| flaw.to_string())?;
+    let description = parsed(name, &text, build)?;
     let path = std::path::absolute(path).map_err(|error| format!("find {name}: {error}"))?;
     let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -70,11 +71,21 @@ pub(super) fn find(name: &str, build: &Build) -> Result<Foreign, String> {
     if let (Some(wanted), None) = (&description.build, &build.program) {
         build.program = Some(built::build(wanted, &folder)?);
     }
-    Ok(Foreign::new(&stem, description, Programs::beside(&folder), build))
+    let target = Foreign::new(&stem, description, Programs::beside(&folder), build);
+    Ok(target.written_in(name, &text))
 }
 
-fn parsed(name: &str, text: &str) -> Result<Description, Flaw> {
-    read(name, text, &|variable| std::env::var(variable).ok())
+fn parsed(name: &str, text: &str, build: &Build) -> Result<Description, String> {
+    let read = read(name, text, &|variable| std::env::var(variable).ok());
+    let mut description = read.map_err(|flaw| flaw.to_string())?;
+    match (&mut description.client, build.etcd_reads) {
+        (Some(Client::Etcd(etcd)), Some(reads)) => etcd.reads = reads,
+        (_, Some(_)) => {
+            return Err(format!("--etcd-reads needs [client.etcd], which {name} has not"));
+        }
+        (_, None) => {}
+    }
+    Ok(description)
 }
 
 /// A folder with the programs, which lives as long as the target and its clients.

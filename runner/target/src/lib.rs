@@ -32,6 +32,7 @@ pub use whitewater_client::{
 };
 
 use bundled::Bundled;
+pub use description::EtcdReads;
 pub use kinds::{beginning, kinds};
 pub use node::{NodeSetup, Place, Preparation};
 pub use profile::{Manner, Offers, Profile, Readiness, Tells};
@@ -55,6 +56,8 @@ pub struct Build {
     pub mutant: Option<String>,
     /// Arguments passed on to every node.
     pub arguments: Vec<OsString>,
+    /// What reads over etcd's own protocol ask for, instead of what a description says.
+    pub etcd_reads: Option<EtcdReads>,
 }
 
 /// The target a user asks for.
@@ -83,6 +86,11 @@ pub trait Target: Send + Sync {
 
     /// What it can do, and what it promises.
     fn profile(&self) -> Profile;
+
+    /// Where a key of its description stands, `store.toml, line 3`; `None` where it is not written, or nothing is.
+    fn place_of(&self, _key: &str) -> Option<String> {
+        None
+    }
 
     /// The command line of a node.
     fn launch(&self, node: &NodeSetup) -> Launch;

@@ -51,12 +51,13 @@ pub(super) fn judge_read(facts: &mut Facts, what: &str, wanted: &str, came: &Cam
         Ok(Answer { result: Answered::Value(Some(_)), .. }) => facts.wrong(
             what,
             format!("{seen}, and `{wanted}` was written"),
-            "read: value = the JSON pointer to the value alone (\"text\" where the body is the value)",
+            "read: value = the JSON pointer to the value alone (\"text\" where the body is the value), and {key} in the request",
         ),
         Ok(Answer { result: Answered::Value(None), .. }) => facts.wrong(
             what,
             format!("absent, and `{wanted}` was written and acknowledged"),
-            "read: `absent` matches too much, or `value` points to nothing; or reads are stale: [promises] reads = \"stale\"",
+            "write: `ok`, what only a success answers ([[errors]] for what else comes with 200), if the write was none; read: \
+             `absent` matches too much, or `value` points to nothing; or reads are stale: [promises] reads = \"stale\"",
         ),
         Ok(_) | Err(_) => facts.wrong(what, seen, "read: the request, or [[errors]] that take its answer for a failure"),
     }
@@ -113,8 +114,8 @@ pub(super) fn judge_cas(facts: &mut Facts, hit: &Came, miss: &Came, after: &Came
         Err(_) => facts.limited(
             what,
             in_words(miss),
-            "[[errors]] means = \"mismatch\" for what a cas that does not match is answered with: as it is, it says nothing of \
-             the value",
+            "cas: `value`, what is there instead, if the answer has it; [[errors]] means = \"mismatch\", if this is a miss: as \
+             it is, it says nothing of the value",
         ),
     }
 }

@@ -261,6 +261,17 @@ pub enum EtcdReads {
     Serializable,
 }
 
+impl EtcdReads {
+    /// Their names.
+    pub const NAMES: [&str; 2] = ["linearizable", "serializable"];
+
+    /// Of a name; `None`: there are none of it.
+    pub fn named(name: &str) -> Option<Self> {
+        let at = Self::NAMES.iter().position(|known| *known == name)?;
+        [EtcdReads::Linearizable, EtcdReads::Serializable].get(at).copied()
+    }
+}
+
 /// Where a value stands in an answer.
 #[derive(Clone, Debug)]
 pub struct Reading {

@@ -9,7 +9,9 @@ mod check;
 mod client;
 mod document;
 mod flaw;
+mod key_lines;
 mod notation;
+
 mod read;
 mod status;
 
@@ -21,6 +23,7 @@ pub use document::{
     Build, Commands, Description, Files, Kind, ListEntry, Lists, Order, Promises, Times,
 };
 pub use flaw::Flaw;
+pub(crate) use key_lines::line_of;
 pub use notation::{Arguments, Pattern, Stop, Text, Time};
 pub use read::{DESCRIPTION_BYTES_MAX, read, schema};
 pub use status::{HttpStatus, LogStatus, RunStatus, StatusSource, Statuses, Told};

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! It may block. What is not answered in time is unknown, and the process is killed and started anew, as it would
-//! come to the next request too late. Lines that answer nothing that is asked are left out, up to a number.
+//! come to the next request too late; before its first answer it has longer, as some take seconds to start. Lines that
+//! answer nothing that is asked are left out, up to a number.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,8 @@ const LINES_WAITING_MAX: usize = 16;
 const STRAY_LINES_MAX: u32 = 1_000;
 /// A program that ends at once is not started more often than this.
 const START_PAUSE: Duration = Duration::from_millis(100);
+/// How long a program may take from its start to its first answer: that of a virtual machine takes seconds.
+const FIRST_ANSWER: Duration = Duration::from_secs(30);
 /// The end of what it prints to stderr is shown where it fails.
 const STDERR_BYTES_SHOWN: usize = 400;
 /// The kernel writes so much to a pipe as a whole or not at all: PIPE_BUF.
@@ -69,6 +72,8 @@ struct Running {
     requests: ChildStdin,
     lines: mpsc::Receiver<Vec<u8>>,
     errors: Arc<Mutex<Vec<u8>>>,
+    started: Instant,
+    has_answered: bool,
 }
 
 /// Why there is no answer.
@@ -77,6 +82,8 @@ enum Trouble {
     Unsent(String),
     /// It may have been.
     Sent(String),
+    /// It may have been, and the answer may still come.
+    Late(String),
 }
 
 impl Shim {
@@ -112,14 +119,20 @@ impl Shim {
             };
             match running.exchange(id, &line, until, time).await {
                 Ok(answer) => {
+                    running.has_answered = true;
                     self.running = Some(running);
                     return understood(&answer, asked, at, meanings);
+                }
+                Err(Trouble::Late(reason)) if running.is_starting() => {
+                    let reason = reason + &running.words();
+                    self.running = Some(running);
+                    return Err(Setback::unreachable(asked.is_change(), reason));
                 }
                 Err(Trouble::Unsent(_)) if !is_last => drop(running),
                 Err(Trouble::Unsent(reason)) => {
                     return Err(refused(Next::Later, running.last_words(reason).await));
                 }
-                Err(Trouble::Sent(reason)) => {
+                Err(Trouble::Sent(reason) | Trouble::Late(reason)) => {
                     let reason = running.last_words(reason).await;
                     return Err(Setback::unreachable(asked.is_change(), reason));
                 }
@@ -155,7 +168,16 @@ impl Shim {
         tokio::spawn(read_lines(BufReader::new(out), sender));
         let tail = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(keep_tail(errors, tail.clone()));
-        Ok(Running { child, _group: group, requests, lines, errors: tail })
+        let started = Instant::now();
+        Ok(Running {
+            child,
+            _group: group,
+            requests,
+            lines,
+            errors: tail,
+            started,
+            has_answered: false,
+        })
     }
 }
 
@@ -192,7 +214,7 @@ impl Running {
                 Err(_) => {
                     let silence =
                         format!("the shim gave no answer within {} ms{strays}", time.as_millis());
-                    return Err(Trouble::Sent(silence));
+                    return Err(Trouble::Late(silence));
                 }
                 Ok(None) => {
                     return Err(Trouble::Sent(format!(
@@ -216,12 +238,20 @@ impl Running {
             Ok(Ok(status)) => format!(" ({status})"),
             _ => String::new(),
         };
+        format!("{reason}{how}{}", self.words())
+    }
+
+    /// What it said on stderr.
+    fn words(&self) -> String {
         let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let errors = String::from_utf8_lossy(&errors).into_owned();
-        match errors.trim().is_empty() {
-            true => format!("{reason}{how}"),
-            false => format!("{reason}{how}, and said on stderr {}", shown(&errors)),
+        match String::from_utf8_lossy(&errors).trim() {
+            "" => String::new(),
+            errors => format!(", and said on stderr {}", shown(errors)),
         }
+    }
+
+    fn is_starting(&self) -> bool {
+        !self.has_answered && self.started.elapsed() < FIRST_ANSWER
     }
 }
 

@@ -14,7 +14,7 @@ use super::maelstrom::{KeyNumbers, MaelstromClient};
 use super::program::Programs;
 use super::status::ForeignProbe;
 use crate::description::{
-    Arguments, Client, Commands, Description, Kind, Offer, Order, StatusSource, Time,
+    Arguments, Client, Commands, Description, Kind, Offer, Order, StatusSource, Time, line_of,
 };
 use crate::node::{NodeSetup, Preparation};
 use crate::profile::{Manner, Offers, Profile, Readiness, Tells};
@@ -36,6 +36,16 @@ pub(crate) struct Foreign {
     programs: Programs,
     build: Build,
     keys: Arc<KeyNumbers>,
+    file: File,
+}
+
+/// What a description was read from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct File {
+    /// As the user named it.
+    pub(crate) name: String,
+    /// What is in it.
+    pub(crate) text: Arc<str>,
 }
 
 impl Foreign {
@@ -53,14 +63,14 @@ impl Foreign {
             (name.get_ref().clone(), List { each: entry.each.template.clone(), between })
         };
         let lists = Arc::new(description.lists.iter().map(list).collect());
-        Self {
-            name: name.to_owned(),
-            description: Arc::new(description),
-            lists,
-            programs,
-            build,
-            keys: Arc::default(),
-        }
+        let (name, description) = (name.to_owned(), Arc::new(description));
+        let (keys, file) = (Arc::default(), File::default());
+        Self { name, description, lists, programs, build, keys, file }
+    }
+
+    /// The same, which knows where its keys stand.
+    pub(crate) fn written_in(self, name: &str, text: &str) -> Self {
+        Self { file: File { name: name.to_owned(), text: text.into() }, ..self }
     }
 
     /// Runs with a node's places filled in.
@@ -170,6 +180,11 @@ impl Target for Foreign {
             traces: false,
             panics: PANICS.iter().map(|it| (*it).to_owned()).chain(panics).collect(),
         }
+    }
+
+    fn place_of(&self, key: &str) -> Option<String> {
+        let line = line_of(&self.file.text, key)?;
+        Some(format!("{}, line {line}", self.file.name))
     }
 
     fn launch(&self, node: &NodeSetup) -> Launch {
