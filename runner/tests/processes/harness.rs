@@ -142,14 +142,21 @@ pub(crate) fn until<T>(what: &str, deadline: Duration, mut fact: impl FnMut() ->
 
 /// Process ids of the servers whose command line contains `mark`, zombies left out.
 pub(crate) fn servers(mark: &str) -> Vec<u32> {
+    let mut found = processes(mark);
+    found.retain(|pid| command_line(*pid).contains("server"));
+    found
+}
+
+/// Those of all processes of which that is so.
+pub(crate) fn processes(mark: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let is_server = |pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        line.contains("server") && line.contains(mark)
-    };
-    pids.filter(is_server).collect()
+    pids.filter(|pid| command_line(*pid).contains(mark)).collect()
+}
+
+fn command_line(pid: u32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
 }
 
 /// The state letter of a process.

@@ -4,6 +4,8 @@
 
 mod cli;
 mod errors;
+mod finished;
+mod habits;
 mod harness;
 mod journal;
 mod maelstrom;
