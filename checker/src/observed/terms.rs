@@ -35,7 +35,7 @@ pub(crate) fn terms(
     if !is_told {
         return idle("its nodes do not tell their term");
     }
-    let (went_back, falls) = falls(polls, target);
+    let (went_back, falls) = falls(polls, faults, target);
     let terms: BTreeSet<u64> = polls.iter().map(|(_, poll)| poll.term).collect();
     let lost = faults.iter().filter(|fault| is_leader_lost(fault)).count() as u64;
     let mut summary =
@@ -53,7 +53,11 @@ pub(crate) fn terms(
 }
 
 /// The falls that are shown, and how many there are.
-fn falls(polls: &[(u32, StatusPoll)], target: Option<&TargetOutline>) -> (Vec<Finding>, u64) {
+fn falls(
+    polls: &[(u32, StatusPoll)],
+    faults: &[FaultRecord],
+    target: Option<&TargetOutline>,
+) -> (Vec<Finding>, u64) {
     let mut last: BTreeMap<&str, (&StatusPoll, u32)> = BTreeMap::new();
     let (mut found, mut count) = (Vec::new(), 0);
     // A node that keeps nothing begins anew when it is started.
@@ -61,7 +65,7 @@ fn falls(polls: &[(u32, StatusPoll)], target: Option<&TargetOutline>) -> (Vec<Fi
     for (line, poll) in polls {
         let before = last.insert(&poll.node, (poll, *line));
         let Some((before, before_line)) = before else { continue };
-        if poll.term >= before.term || forgets {
+        if poll.term >= before.term || forgets || is_replaced(faults, poll) {
             continue;
         }
         count += 1;
@@ -70,6 +74,14 @@ fn falls(polls: &[(u32, StatusPoll)], target: Option<&TargetOutline>) -> (Vec<Fi
         }
     }
     (found, count)
+}
+
+/// Whether the node may be a new one of the same name by then, whose disk was emptied on purpose.
+fn is_replaced(faults: &[FaultRecord], poll: &StatusPoll) -> bool {
+    faults.iter().any(|fault| {
+        let has_begun = fault.started_at_ns.is_some_and(|at_ns| at_ns <= poll.time_ns);
+        fault.scope() == Scope::Members && has_begun && fault.nodes.contains(&poll.node)
+    })
 }
 
 fn is_leader_lost(fault: &FaultRecord) -> bool {
@@ -150,6 +162,18 @@ mod tests {
         let silent = TargetOutline::default();
         assert_eq!(terms(Some(&back), &[], Some(&silent)).state, CheckState::NotExercised);
         assert_eq!(terms(None, &[], None).state, CheckState::NotExercised);
+    }
+
+    #[test]
+    fn a_node_that_is_replaced_by_an_empty_one_begins_anew() {
+        let back = polls(&[("n1", 3), ("n2", 3), ("n1", 0)]);
+        let replaced = |node: &str| {
+            let scope = Some(Scope::Members);
+            FaultRecord { scope, nodes: vec![node.to_owned()], ..kill_of_a_leader() }
+        };
+        assert_eq!(terms(Some(&back), &[replaced("n1")], None).state, CheckState::Holds);
+        assert_eq!(terms(Some(&back), &[replaced("n2")], None).state, CheckState::Broken);
+        assert_eq!(terms(Some(&back), &[kill_of_a_leader()], None).state, CheckState::Broken);
     }
 
     #[test]
