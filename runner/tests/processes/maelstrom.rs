@@ -9,7 +9,7 @@ use crate::harness::{Bench, Outcome, servers, turn};
 /// A description of the node beside this test, and a folder for its runs; `None`: there is no Python here, which is said.
 fn described(switch: &str) -> Option<(Bench, String)> {
     if !Command::new("python3").arg("--version").output().is_ok_and(|it| it.status.success()) {
-        eprintln!("SKIPPED: there is no python3 here, in which the nodes are written");
+        eprintln!("skipped: there is no python3 here, in which the nodes are written");
         return None;
     }
     let bench = Bench::new();
