@@ -10,6 +10,7 @@ pub(crate) mod requirements;
 mod schedule;
 #[cfg(test)]
 mod tests;
+pub(crate) mod workload_plan;
 
 use serde::{Deserialize, Serialize};
 use whitewater_checker::Promises;
@@ -20,6 +21,7 @@ use whitewater_checker::target::TargetOutline;
 use whitewater_checker::version::Newer;
 
 use crate::nemesis::{PlannedFault, find};
+pub(crate) use workload_plan::WorkloadPlan;
 
 /// A whole run, decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,38 +56,6 @@ pub(crate) struct Plan {
     /// What the run is to come to beside being right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) objectives: Vec<Objective>,
-}
-
-/// What clients do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct WorkloadPlan {
-    /// `register`, `append`.
-    pub(crate) name: String,
-    /// Concurrent clients.
-    pub(crate) clients: u32,
-    /// Keys in use at a time.
-    pub(crate) keys: u32,
-    /// Operations a second, all clients together; 0: as fast as they are answered.
-    pub(crate) rate: u32,
-    /// How long one operation may take, milliseconds.
-    pub(crate) operation_deadline_ms: u64,
-    /// A key is left for a new one after this many operations, so that each stays cheap to check.
-    pub(crate) operations_per_key: u32,
-    /// A key is left for a new one after this many operations with an unknown outcome, which are what
-    /// makes checking dear.
-    pub(crate) unknown_per_key: u32,
-    /// Kinds of operation of the workload that the target does not offer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) without: Vec<String>,
-    /// At the end every key is read through every node, where nothing else tells whether they hold the same.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) reads_at_every_node: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// What a plan is made from.

@@ -11,7 +11,7 @@ use whitewater_raft::{NodeId, ReadMode};
 use crate::ServeError;
 use crate::mutants::Mutant;
 use crate::node::SnapshotPolicy;
-use crate::rpc::TlsFiles;
+use crate::tls_files::TlsFiles;
 
 /// The settings of one server.
 #[derive(Clone, Debug)]

@@ -33,6 +33,7 @@ pub mod node;
 mod rpc;
 pub mod session;
 pub mod storage;
+mod tls_files;
 pub mod trace;
 
 use std::future::Future;
@@ -41,7 +42,8 @@ use std::path::PathBuf;
 
 pub use config::Config;
 pub use mutants::Mutant;
-pub use rpc::{Tls, TlsFiles};
+pub use rpc::Tls;
+pub use tls_files::TlsFiles;
 
 /// Why a server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::kind::ModelKind;
-use super::register::Scratch;
+use super::register::decide::Scratch;
 use crate::history::{Function, History, Operation};
 use crate::linear::search::Budget;
 use crate::linear::setting::{Decision, Setting};

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use whitewater_checker::Verdict;
 use whitewater_checker::analysis::Finding;
@@ -15,27 +14,12 @@ use whitewater_checker::ranking;
 use whitewater_checker::run_folder::{LATEST, REPORT, RUN, RunRecord, WITNESS};
 use whitewater_server::mutants::CATALOGUE;
 
-use crate::ledger::Line;
-use crate::steps::Ended;
+use crate::ended::{Ended, Read};
 
 /// Nine of ten reports name the rule.
 const LEADING_SHARE_MIN: f64 = 0.9;
 /// Eight of ten bugs have one signature.
 const SIGNATURE_SHARE_MIN: f64 = 0.8;
-
-/// What one report says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Read {
-    pub(crate) mutant: String,
-    /// A simulated run, or one of real processes.
-    pub(crate) is_real: bool,
-    /// `None`: the bug was not found.
-    pub(crate) signature: Option<String>,
-    /// Whether a check of the bug's card leads, and its headline is the page's title.
-    pub(crate) leads: bool,
-    /// Whether the witness file is judged as the page tells it; `None`: there is none.
-    pub(crate) witness: Option<bool>,
-}
 
 /// Reads the newest run of this folder.
 pub(crate) fn read(program: &Path, runs: &Path, mutant: &str) -> anyhow::Result<Ended> {
@@ -126,11 +110,11 @@ struct Sum {
 }
 
 impl Sum {
-    fn of(lines: &[&Line]) -> Self {
+    fn of<'a>(reads: impl Iterator<Item = &'a Read>) -> Self {
         let mut sum =
             Self { runs: 0, leading: 0, signatures: BTreeMap::new(), witnesses: 0, agreeing: 0 };
         // A run that did not meet its bug has no report to read; the table tells of it.
-        for read in lines.iter().filter_map(|line| line.read.as_ref()) {
+        for read in reads {
             let Some(signature) = &read.signature else { continue };
             sum.runs += 1;
             sum.leading += usize::from(read.leads);
@@ -157,13 +141,13 @@ impl Sum {
 }
 
 /// Whether the failure runs together are good enough.
-pub(crate) fn is_good(lines: &[&Line]) -> bool {
-    Sum::of(lines).is_good()
+pub(crate) fn is_good<'a>(reads: impl Iterator<Item = &'a Read>) -> bool {
+    Sum::of(reads).is_good()
 }
 
 /// The failure runs in a few lines; empty where there are none.
-pub(crate) fn told(lines: &[&Line]) -> String {
-    let sum = Sum::of(lines);
+pub(crate) fn told<'a>(reads: impl Iterator<Item = &'a Read>) -> String {
+    let sum = Sum::of(reads);
     if sum.runs == 0 {
         return String::new();
     }

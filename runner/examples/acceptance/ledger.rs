@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Read;
-use crate::steps::{Ended, Step};
+use crate::ended::{Ended, Read};
+use crate::steps::Step;
 
 /// One step that has run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ impl Ledger {
         let alone = lines.iter().filter(|line| line.read.is_none());
         lines.len() == steps.len()
             && alone.into_iter().all(|line| line.is_good)
-            && crate::failure::is_good(&lines)
+            && crate::failure::is_good(lines.iter().filter_map(|line| line.read.as_ref()))
     }
 
     pub(crate) fn table(&self, steps: &[&Step]) -> String {

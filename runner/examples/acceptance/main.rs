@@ -11,6 +11,7 @@
 //! Steps are noted with the digest of the program that they ran: after a change of it they are run again.
 
 mod blind;
+mod ended;
 mod failure;
 mod ledger;
 mod steps;
@@ -82,7 +83,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let shown: Vec<&Step> = steps.iter().filter(wanted).collect();
     anstream::print!("{}", ledger.table(&shown));
-    anstream::print!("{}", failure::told(&ledger.lines(&shown)));
+    let lines = ledger.lines(&shown);
+    anstream::print!("{}", failure::told(lines.iter().filter_map(|line| line.read.as_ref())));
     Ok(match ledger.is_good(&shown) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,

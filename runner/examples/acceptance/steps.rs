@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use anyhow::Context;
 use clap::ValueEnum;
 
-use crate::failure::{self, Read};
+use crate::ended::Ended;
+use crate::failure;
 
 /// The ten bugs whose reports are read; the first six on real clusters too.
 const MUTANTS: [&str; 10] = [
@@ -58,13 +59,6 @@ impl Group {
             Group::Model => "model",
         }
     }
-}
-
-/// What a step came to.
-pub(crate) struct Ended {
-    pub(crate) is_good: bool,
-    pub(crate) told: String,
-    pub(crate) read: Option<Read>,
 }
 
 /// What must come of a step.

@@ -3,7 +3,7 @@
 use super::keys::Keys;
 use super::{Action, Operation, Outcome, append, register};
 use crate::dice::Dice;
-use crate::plan::WorkloadPlan;
+use crate::plan::workload_plan::WorkloadPlan;
 
 /// The state of a workload: pure, so that a simulation can use it as well.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use whitewater_target::{Change, Offers};
 
-use crate::plan::WorkloadPlan;
+use crate::plan::workload_plan::WorkloadPlan;
 
 pub(crate) use client::{Client, ClientSetup, Doze, Habit, Input, Step};
 pub(crate) use driver::{Crew, Worker};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Generator, Operation, Tally};
-use crate::plan::WorkloadPlan;
+use crate::plan::workload_plan::WorkloadPlan;
 
 /// What clients share. A value: whoever drives them sees to it that one at a time has it.
 #[derive(Clone, Debug)]

@@ -29,7 +29,7 @@ use crate::inbox::{ClientRequest, PeerInput};
 
 pub(crate) use convert::is_reply;
 pub(crate) use link::{Link, LinkSettings};
-pub use tls::{Tls, TlsFiles};
+pub use tls::Tls;
 
 /// Largest request or reply. An append to a peer holds at most its byte limit or one entry, and a value has
 /// at most [`crate::kv::VALUE_BYTES_MAX`]; the rest is room for headers.

@@ -3,24 +3,14 @@
 //! One certificate a node serves for both directions, so it needs the host names or addresses that
 //! others dial. Without TLS nothing is encrypted and anyone may connect; a mixture does not exist.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tonic::transport::{
     Certificate, ClientTlsConfig, Endpoint, Error as TransportError, Identity, ServerTlsConfig,
 };
 
 use crate::ServeError;
-
-/// Where the certificates lie, all in PEM form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The own certificate, with the chain behind it.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// The certificate of the CA that signed everyone's.
-    pub ca: PathBuf,
-}
+use crate::tls_files::TlsFiles;
 
 /// The certificates.
 #[derive(Clone, Debug)]

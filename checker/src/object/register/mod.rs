@@ -2,7 +2,7 @@
 
 pub(crate) mod call;
 mod close;
-mod decide;
+pub(super) mod decide;
 mod explain;
 pub(crate) mod greedy;
 pub(crate) mod machine;
