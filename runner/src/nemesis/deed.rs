@@ -2,11 +2,12 @@
 //! there or has taken too long.
 
 use super::act::{Act, Seen};
-use super::ground::{Ground, ProcessState};
+use super::ground::Ground;
 use super::hands::Hands;
 use super::in_force::{InForce, Wanted};
 use super::membership::Goal;
 use super::operator::{Errand, Task};
+use super::process_state::ProcessState;
 
 const MILLISECOND: u64 = 1_000_000;
 /// A restarted node reads its log and answers within this; a loaded machine needs most of it.

@@ -4,6 +4,7 @@
 //! effect is there: a signal that was sent proves nothing.
 
 use super::act::Way;
+use super::process_state::ProcessState;
 use crate::observe::{Led, View};
 use crate::proxy::Rule;
 use whitewater_target::Wish;
@@ -54,17 +55,6 @@ pub(crate) trait Ground {
 
     /// What was said to a question, once; an error where the node did not say that it is done.
     fn answer(&mut self, question: u64) -> Option<Result<(), String>>;
-}
-
-/// What a node's process is seen to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ProcessState {
-    /// It ended, so.
-    Down(String),
-    /// It stands still: state `T`.
-    Stopped,
-    /// It runs, in this state.
-    Runs(char),
 }
 
 /// What rules did to what travels one way.

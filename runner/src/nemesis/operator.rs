@@ -4,9 +4,10 @@
 //! achieved is read from the nodes' statuses, before anything is asked again.
 
 use super::act::{Act, Request, Seen};
-use super::ground::{Ground, ProcessState};
+use super::ground::Ground;
 use super::hands::Hands;
 use super::membership::{Goal, Step, next_step};
+use super::process_state::ProcessState;
 use crate::observe::View;
 use whitewater_target::{NodeStatus, Wish};
 

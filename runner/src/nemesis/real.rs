@@ -10,9 +10,10 @@ use whitewater_server::clock::monotonic_ns;
 
 use super::act::Way;
 use super::deed::Mender;
-use super::ground::{Ground, ProcessState, Touched};
+use super::ground::{Ground, Touched};
 use super::in_force::InForce;
 use super::operator::ANSWER_DEADLINE_NS;
+use super::process_state::ProcessState;
 use super::tail::TraceTail;
 use super::{Injector, Note};
 use crate::cluster::Cluster;

@@ -4,10 +4,11 @@ use whitewater_checker::fault::{FaultRecord, FaultStatus};
 
 use super::Act;
 use super::deed::Deed;
-use super::ground::{Ground, LinkWatch, ProcessState};
+use super::ground::{Ground, LinkWatch};
 use super::hands::Hands;
 use super::in_force::InForce;
 use super::note::Note;
+use super::process_state::ProcessState;
 
 const MILLISECOND: u64 = 1_000_000;
 /// How often counters are read until they show that a rule touched something.

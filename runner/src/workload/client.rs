@@ -13,6 +13,7 @@ use std::mem;
 
 use whitewater_checker::event::{Event, EventType, Process, Seen};
 
+use super::habit::Habit;
 use super::{Action, Operation, Outcome, Shared, Task, Work, stored_value};
 use crate::cluster::node_name;
 use crate::dice::Dice;
@@ -45,34 +46,6 @@ const NO_SESSION: u64 = 0;
 /// Separate the draws of client number 0, 1, … from all others, and those of when it dozes from its others.
 const CLIENT_PURPOSE: u64 = 1_000;
 const DOZE_PURPOSE: u64 = 1_000_000;
-
-/// Which nodes a client asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Habit {
-    /// Follows redirects and leaves nodes that do not answer.
-    Roaming,
-    /// Always asks this node first, and waits for it: what it says while it is cut off, or after a
-    /// pause, is what must be checked. It only reads: a change would hold it up until its deadline at
-    /// a leader that has lost its majority, and nobody would be there to see a stale answer.
-    Pinned(u32),
-}
-
-impl Habit {
-    /// Every other client is pinned, to each node in turn. The first one roams, so that a single
-    /// client does everything.
-    pub(crate) fn of(client: u32, nodes: u32) -> Self {
-        if client.is_multiple_of(2) {
-            Habit::Roaming
-        } else {
-            Habit::Pinned(client / 2 % nodes + 1)
-        }
-    }
-
-    /// Whether it changes nothing.
-    pub(crate) fn only_reads(self) -> bool {
-        matches!(self, Habit::Pinned(_))
-    }
-}
 
 /// What a client is made from.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@ mod append;
 mod client;
 mod driver;
 mod generator;
+mod habit;
 mod keys;
 mod register;
 mod shared;
@@ -20,9 +21,10 @@ use whitewater_target::{Change, Offers};
 
 use crate::plan::workload_plan::WorkloadPlan;
 
-pub(crate) use client::{Client, ClientSetup, Doze, Habit, Input, Step};
+pub(crate) use client::{Client, ClientSetup, Doze, Input, Step};
 pub(crate) use driver::{Crew, Worker};
 pub(crate) use generator::Generator;
+pub(crate) use habit::Habit;
 pub(crate) use shared::{Shared, Task, Work};
 pub(crate) use tally::{Counts, Tally};
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use whitewater_client::EtcdMember;
 
+use super::connected::CONNECT_TIMEOUT;
 use super::http;
 use super::meaning::{Asked, At, Meanings, Reply, absent_text, holds, refused, says_absent};
 use super::program::Programs;
@@ -19,9 +20,6 @@ use crate::description::{
 use crate::node::Place;
 use crate::template::{List, Scope};
 use crate::{Answer, Answered, LeaderSeen, Next, Pending, Request, Setback};
-
-/// A connection that is not made by then is not going to be.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One client.
 pub(super) struct ForeignClient {

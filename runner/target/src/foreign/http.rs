@@ -15,17 +15,15 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::connected::connected;
 use super::json;
 use super::meaning::{Asked, At, Meanings, Reply, absent_text, holds, refused, says_absent};
 use crate::description::{Condition, HttpClient, HttpRequest, Means, Offer, Reading, Text};
 use crate::template::{Escape, Scope};
 use crate::{Answer, Answered, Next, Setback};
 
-/// A connection that is not made by then is not going to be.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Largest answer: values of a workload are small, and lists of all that was appended stay below this.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -165,16 +163,10 @@ impl Connection {
     }
 
     async fn connect(&self, until: Instant) -> Result<SendRequest<Full<Bytes>>, String> {
-        let until = until.min(Instant::now() + CONNECT_TIMEOUT);
-        let refused =
-            |error: &dyn std::fmt::Display| format!("connect to {}: {error}", self.address);
-        let stream = match timeout_at(until, TcpStream::connect(self.address)).await {
-            Ok(stream) => stream.map_err(|error| refused(&error))?,
-            Err(_) => return Err(refused(&"no answer")),
-        };
-        stream.set_nodelay(true).map_err(|error| refused(&error))?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| refused(&error))?;
+        let stream = connected(self.address, until).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| format!("connect to {}: {error}", self.address))?;
         // Its errors reach the request that waits.
         tokio::spawn(async move { drop(connection.await) });
         Ok(sender)

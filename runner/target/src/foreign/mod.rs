@@ -1,6 +1,7 @@
 //! A server that is not ours, as a description says: how its nodes are started, its clients, its status.
 
 mod client;
+mod connected;
 mod http;
 mod json;
 mod maelstrom;

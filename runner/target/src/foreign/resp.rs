@@ -7,12 +7,11 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufR
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::connected::connected;
 use super::http::Lost;
 use super::meaning::Reply;
 use crate::description::Means;
 
-/// A connection that is not made by then is not going to be.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Largest text of an answer.
 const TEXT_BYTES_MAX: usize = 4 << 20;
 /// Longest line that is no text: a status, an error, a number.
@@ -131,15 +130,7 @@ impl Connection {
     }
 
     async fn connect(&self, until: Instant) -> Result<BufReader<TcpStream>, String> {
-        let until = until.min(Instant::now() + CONNECT_TIMEOUT);
-        let refused =
-            |error: &dyn std::fmt::Display| format!("connect to {}: {error}", self.address);
-        let stream = match timeout_at(until, TcpStream::connect(self.address)).await {
-            Ok(stream) => stream.map_err(|error| refused(&error))?,
-            Err(_) => return Err(refused(&"no answer")),
-        };
-        stream.set_nodelay(true).map_err(|error| refused(&error))?;
-        Ok(BufReader::new(stream))
+        Ok(BufReader::new(connected(self.address, until).await?))
     }
 }
 
